@@ -1,1 +1,8 @@
-//! cfg
+//! cfg, a declarative configuration management engine.
+
+pub mod diagnostic;
+pub mod source;
+pub mod template;
+pub mod value;
+#[cfg(feature = "controller")]
+pub mod yaml;

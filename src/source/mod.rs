@@ -1,0 +1,135 @@
+//! Where text came from: the files of a project and positions in them.
+//!
+//! Invariants: a [`Span`] always lies inside the file it names; files are added and never removed, so a span stays valid
+//! for the life of its [`SourceMap`].
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+
+use serde::{Deserialize, Serialize};
+
+/// Names a file of a [`SourceMap`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(u32);
+
+/// A range of bytes in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+/// A position a person can go to; what travels to a target in place of a [`Span`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Origin {
+    /// Path as shown, relative to where cfg was started if it lies below.
+    pub file: Arc<str>,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub col: u32,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// A file that was read.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// Where it was read.
+    pub path: PathBuf,
+    /// Path as shown.
+    pub name: Arc<str>,
+    /// Its text.
+    pub text: Arc<str>,
+    line_starts: Vec<u32>,
+}
+
+impl SourceFile {
+    fn new(path: PathBuf, name: Arc<str>, text: Arc<str>) -> Self {
+        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i as u32 + 1)).collect();
+        Self { path, name, text, line_starts }
+    }
+
+    /// Line and column (both from 1, the column in characters) of a byte offset.
+    pub fn line_col(&self, offset: u32) -> (u32, u32) {
+        let line = self.line_starts.partition_point(|start| *start <= offset).max(1);
+        let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
+        let before = self.text.get(start as usize..offset as usize).unwrap_or("");
+        (line as u32, before.chars().count() as u32 + 1)
+    }
+}
+
+/// Every file that was read, shared by all who make diagnostics.
+#[derive(Clone, Debug, Default)]
+pub struct SourceMap(Arc<RwLock<Vec<Arc<SourceFile>>>>);
+
+impl SourceMap {
+    /// Adds a file's text and returns its name in the map.
+    pub fn add(&self, path: &Path, text: impl Into<Arc<str>>) -> FileId {
+        let name = display_path(path);
+        let mut files = self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        files.push(Arc::new(SourceFile::new(path.to_path_buf(), name, text.into())));
+        FileId(files.len() as u32 - 1)
+    }
+
+    /// Returns a file. An id of another map gives an empty file.
+    pub fn file(&self, id: FileId) -> Arc<SourceFile> {
+        let files = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        files
+            .get(id.0 as usize)
+            .cloned()
+            .unwrap_or_else(|| Arc::new(SourceFile::new(PathBuf::new(), Arc::from(""), Arc::from(""))))
+    }
+
+    /// Number of files read.
+    pub fn len(&self) -> usize {
+        self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner()).len()
+    }
+
+    /// Says whether no file was read.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The place where a span starts.
+    pub fn origin(&self, span: Span) -> Origin {
+        let file = self.file(span.file);
+        let (line, col) = file.line_col(span.start);
+        Origin { file: file.name.clone(), line, col }
+    }
+}
+
+/// Shows a path relative to the working directory where it lies below it.
+pub fn display_path(path: &Path) -> Arc<str> {
+    let shown = std::env::current_dir().ok().and_then(|cwd| path.strip_prefix(cwd).ok().map(Path::to_path_buf));
+    let shown = shown.filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| path.to_path_buf());
+    let text = shown.to_string_lossy();
+    Arc::from(text.strip_prefix("./").unwrap_or(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_and_column_count_characters() {
+        let map = SourceMap::default();
+        let id = map.add(Path::new("a.yml"), "a: ü x\nb: 1\n");
+        let at = |start| {
+            let o = map.origin(Span { file: id, start, end: start });
+            (o.line, o.col)
+        };
+        assert_eq!(at(0), (1, 1));
+        assert_eq!(at(6), (1, 6));
+        assert_eq!(at(8), (2, 1));
+    }
+}

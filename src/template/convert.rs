@@ -1,0 +1,121 @@
+//! Between [`Value`] and the engine's values. Collections are handed over without copying.
+
+use std::sync::Arc;
+
+use minijinja::value::{Enumerator, Object, ObjectRepr, Value as Jinja, ValueKind};
+
+use super::trace::{self, MissingMark, OmitMark, UnknownMark};
+use crate::value::{Map, Value};
+
+/// Gives a value to the engine.
+pub fn to_jinja(value: &Value) -> Jinja {
+    match value {
+        Value::Null => Jinja::from(()),
+        Value::Bool(b) => Jinja::from(*b),
+        Value::Int(i) => Jinja::from(*i),
+        Value::Float(x) => Jinja::from(*x),
+        Value::Str(text) => Jinja::from(text.clone()),
+        Value::List(items) => Jinja::from_object(ListObject(items.clone())),
+        Value::Map(map) => Jinja::from_object(MapObject(map.clone())),
+        Value::Omit => Jinja::from_object(OmitMark),
+        Value::Unknown => trace::unknown(),
+    }
+}
+
+/// Takes a value from the engine.
+pub fn from_jinja(value: &Jinja) -> Value {
+    match value.kind() {
+        ValueKind::Undefined | ValueKind::None => Value::Null,
+        ValueKind::Bool => Value::Bool(value.is_true()),
+        ValueKind::Number => number(value),
+        ValueKind::String => Value::Str(value.to_str().unwrap_or_else(|| Arc::from(""))),
+        ValueKind::Bytes => Value::from(String::from_utf8_lossy(value.as_bytes().unwrap_or_default()).into_owned()),
+        _ => from_object(value),
+    }
+}
+
+fn number(value: &Jinja) -> Value {
+    if value.is_integer()
+        && let Some(i) = value.as_i64()
+    {
+        return Value::Int(i);
+    }
+    f64::try_from(value.clone()).map_or(Value::Null, Value::Float)
+}
+
+fn from_object(value: &Jinja) -> Value {
+    if let Some(map) = value.downcast_object_ref::<MapObject>() {
+        return Value::Map(map.0.clone());
+    }
+    if let Some(list) = value.downcast_object_ref::<ListObject>() {
+        return Value::List(list.0.clone());
+    }
+    if value.downcast_object_ref::<UnknownMark>().is_some() {
+        return Value::Unknown;
+    }
+    if value.downcast_object_ref::<OmitMark>().is_some() {
+        return Value::Omit;
+    }
+    if value.downcast_object_ref::<MissingMark>().is_some() {
+        return Value::Null;
+    }
+    match value.kind() {
+        ValueKind::Map => {
+            let keys = value.try_iter().into_iter().flatten();
+            let entry = |key: Jinja| {
+                let item = value.get_item(&key).unwrap_or_default();
+                (Arc::from(key.to_string()), from_jinja(&item))
+            };
+            Value::from(keys.map(entry).collect::<Map>())
+        }
+        ValueKind::Seq | ValueKind::Iterable => {
+            Value::list(value.try_iter().into_iter().flatten().map(|item| from_jinja(&item)))
+        }
+        _ => Value::from(value.to_string()),
+    }
+}
+
+/// A shared list, seen by the engine.
+#[derive(Debug)]
+struct ListObject(Arc<Vec<Value>>);
+
+impl Object for ListObject {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
+        self.0.get(key.as_usize()?).map(to_jinja)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Seq(self.0.len())
+    }
+}
+
+/// A shared mapping, seen by the engine.
+#[derive(Debug)]
+struct MapObject(Arc<Map>);
+
+impl Object for MapObject {
+    fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
+        match key.as_str() {
+            Some(text) => self.0.get(text),
+            None => self.0.get(key.to_string().as_str()),
+        }
+        .map(to_jinja)
+    }
+
+    /// Attribute access, `map.key`: what is not there is an undefined with a name. (`key in map` asks `get_value`.)
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Jinja> {
+        Some(self.0.get(key).map_or_else(|| trace::missing(key.to_owned(), None), to_jinja))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.0.keys().map(|key| Jinja::from(key.clone())).collect())
+    }
+
+    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
+        Some(self.0.len())
+    }
+}

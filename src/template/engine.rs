@@ -1,0 +1,370 @@
+//! The evaluator: minijinja set up to mean what Ansible's Jinja2 means.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Object, Value as Jinja};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+
+use super::convert::{from_jinja, to_jinja};
+use super::error::{EvalError, Reason};
+use super::scope::Scope;
+use super::term::{Shape, Template, Term};
+use super::{filters, lookup, tests, trace};
+use crate::value::Value;
+
+/// Bounds the work and memory one evaluation may take: about 20 million steps, 1.2 GB at the very most.
+const FUEL: u64 = 20_000_000;
+
+thread_local! {
+    static SCOPES: RefCell<Vec<Arc<dyn Scope>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The scope of the evaluation that is running on this thread.
+pub(super) fn current_scope() -> Option<Arc<dyn Scope>> {
+    SCOPES.with_borrow(|scopes| scopes.last().cloned())
+}
+
+/// How a template file wants to be read: the `#jinja2:` header and the parameters of the `template` module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileOptions {
+    /// Remove the newline after a block tag.
+    pub trim_blocks: bool,
+    /// Remove white space before a block tag.
+    pub lstrip_blocks: bool,
+    /// `{{`, `}}`
+    pub variable: (String, String),
+    /// `{%`, `%}`
+    pub block: (String, String),
+    /// `{#`, `#}`
+    pub comment: (String, String),
+}
+
+impl Default for FileOptions {
+    fn default() -> Self {
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        Self {
+            trim_blocks: true,
+            lstrip_blocks: false,
+            variable: pair("{{", "}}"),
+            block: pair("{%", "%}"),
+            comment: pair("{#", "#}"),
+        }
+    }
+}
+
+/// Finds the text of a template that another one includes or imports.
+pub type Loader = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Evaluates terms and renders template files. One for a process; it holds no variables.
+pub struct Engine {
+    env: Environment<'static>,
+    globals: BTreeSet<String>,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        let mut env = Environment::new();
+        env.set_undefined_behavior(UndefinedBehavior::Strict);
+        env.set_debug(true);
+        env.set_fuel(Some(FUEL));
+        env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build() {
+            env.set_syntax(syntax);
+        }
+        env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        filters::register(&mut env);
+        tests::register(&mut env);
+        lookup::register(&mut env);
+        let globals = env.globals().map(|(name, _)| name.to_owned()).collect();
+        Self { env, globals }
+    }
+}
+
+impl Engine {
+    /// Evaluates a term. The result holds [`Value::Unknown`] where it depends on something unknown.
+    ///
+    /// # Errors
+    /// Where an expression is not valid, uses something undefined, or fails.
+    pub fn evaluate(&self, term: &Term, scope: &Arc<dyn Scope>) -> Result<Value, EvalError> {
+        match term {
+            Term::Value(value) => Ok(value.clone()),
+            Term::Template(template) => self.evaluate_template(template, scope),
+            Term::List(items) => {
+                let values: Result<Vec<_>, _> = items.iter().map(|item| self.evaluate(item, scope)).collect();
+                // An omitted item is not there, as in Ansible.
+                Ok(Value::list(values?.into_iter().filter(|value| *value != Value::Omit)))
+            }
+            Term::Map(entries) => {
+                let mut map = crate::value::Map::new();
+                for (key, value) in entries.iter() {
+                    let key = self.evaluate(key, scope)?.to_string();
+                    let value = self.evaluate(value, scope)?;
+                    if value != Value::Omit {
+                        map.insert(Arc::from(key), value);
+                    }
+                }
+                Ok(Value::from(map))
+            }
+        }
+    }
+
+    /// Evaluates one template.
+    ///
+    /// # Errors
+    /// As [`Engine::evaluate`].
+    pub fn evaluate_template(&self, template: &Template, scope: &Arc<dyn Scope>) -> Result<Value, EvalError> {
+        let text = chainable(&template.text);
+        self.run(template, scope, || match template.shape {
+            Shape::Expression => self.env.compile_expression(&text)?.eval(self.context(scope)),
+            Shape::Text => self.env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from),
+        })
+    }
+
+    /// Renders the text of a template file.
+    ///
+    /// # Errors
+    /// As [`Engine::evaluate`].
+    pub fn render_file(
+        &self,
+        template: &Template,
+        options: &FileOptions,
+        loader: Loader,
+        scope: &Arc<dyn Scope>,
+    ) -> Result<Value, EvalError> {
+        let mut env = self.env.clone();
+        let pair = |p: &(String, String)| (p.0.clone(), p.1.clone());
+        let (vo, vc) = pair(&options.variable);
+        let (bo, bc) = pair(&options.block);
+        let (co, cc) = pair(&options.comment);
+        let syntax = SyntaxConfig::builder()
+            .variable_delimiters(vo, vc)
+            .block_delimiters(bo, bc)
+            .comment_delimiters(co, cc)
+            .trim_blocks(options.trim_blocks)
+            .lstrip_blocks(options.lstrip_blocks)
+            .keep_trailing_newline(true)
+            .build()
+            .map_err(|e| EvalError::failed(e.to_string()))?;
+        env.set_syntax(syntax);
+        env.set_loader(move |name| Ok(loader(name)));
+        let text = chainable(&template.text);
+        self.run(template, scope, || {
+            env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from)
+        })
+    }
+
+    /// The names a template uses that it does not set itself.
+    pub fn names_in(&self, template: &Template) -> BTreeSet<String> {
+        let text = chainable(&template.text);
+        let names = match template.shape {
+            Shape::Expression => self.env.compile_expression(&text).map(|e| e.undeclared_variables(false)),
+            Shape::Text => self.env.template_from_str(&text).map(|t| t.undeclared_variables(false)),
+        };
+        names.unwrap_or_default().into_iter().filter(|name| !self.globals.contains(name)).collect()
+    }
+
+    /// Checks that a template is valid Jinja, without evaluating it.
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub fn check(&self, template: &Template) -> Result<(), EvalError> {
+        let text = chainable(&template.text);
+        let result = match template.shape {
+            Shape::Expression => self.env.compile_expression(&text).map(drop),
+            Shape::Text => self.env.template_from_str(&text).map(drop),
+        };
+        result.map_err(|error| self.error(template, &error))
+    }
+
+    fn context(&self, scope: &Arc<dyn Scope>) -> Jinja {
+        Jinja::from_object(Context { scope: scope.clone(), globals: self.globals.clone() })
+    }
+
+    fn run(
+        &self,
+        template: &Template,
+        scope: &Arc<dyn Scope>,
+        work: impl FnOnce() -> Result<Jinja, Error>,
+    ) -> Result<Value, EvalError> {
+        SCOPES.with_borrow_mut(|scopes| scopes.push(scope.clone()));
+        let (result, outcome) = trace::traced(|| work().map(|value| (value.is_undefined(), from_jinja(&value))));
+        SCOPES.with_borrow_mut(Vec::pop);
+        if outcome.unknown {
+            return Ok(Value::Unknown);
+        }
+        if let Some((path, cause)) = outcome.missing {
+            let range = find_path(&template.text, &path);
+            return Err(match cause {
+                Some(cause) => cause,
+                None => EvalError::undefined(&path).in_template(template, range),
+            });
+        }
+        match result {
+            Ok((false, value)) => Ok(value),
+            Ok((true, _)) => {
+                let path = template.text.trim();
+                Err(EvalError::undefined(path).in_template(template, None))
+            }
+            Err(error) => Err(self.error(template, &error)),
+        }
+    }
+
+    fn error(&self, template: &Template, error: &Error) -> EvalError {
+        let detail = error.detail().unwrap_or_default();
+        let quoted = || detail.split(['`', '\'', '"', ' ']).find_map(known_word).unwrap_or(detail).to_owned();
+        let (reason, message) = match error.kind() {
+            ErrorKind::UndefinedError => {
+                let path = detail.strip_suffix(" is undefined").unwrap_or(detail).trim_matches('`').to_owned();
+                let shown = if path.is_empty() { "a value".to_owned() } else { format!("`{path}`") };
+                (Reason::Undefined(path), format!("{shown} is not defined"))
+            }
+            ErrorKind::SyntaxError => (Reason::Syntax, format!("not a valid template: {detail}")),
+            ErrorKind::UnknownFilter => {
+                (Reason::UnknownName(unknown_name(detail)), format!("cfg has no filter `{}`", unknown_name(detail)))
+            }
+            ErrorKind::UnknownTest => {
+                (Reason::UnknownName(unknown_name(detail)), format!("cfg has no test `{}`", unknown_name(detail)))
+            }
+            ErrorKind::UnknownFunction => {
+                (Reason::UnknownName(unknown_name(detail)), format!("cfg has no function `{}`", unknown_name(detail)))
+            }
+            ErrorKind::OutOfFuel => (Reason::Failed, "the template takes too long or makes too much text".to_owned()),
+            _ if detail.is_empty() => (Reason::Failed, format!("{} ({})", error.kind(), quoted())),
+            _ => (Reason::Failed, detail.to_owned()),
+        };
+        let own = error.template_source().is_none_or(|source| source.len() == template.text.len());
+        let range = error.range().filter(|range| own && range.end <= template.text.len());
+        EvalError { reason, message, place: None, via: Vec::new() }.in_template(template, range)
+    }
+}
+
+fn known_word(word: &str) -> Option<&str> {
+    (!word.is_empty()).then_some(word)
+}
+
+/// Takes the name out of messages such as "filter foo is unknown".
+fn unknown_name(detail: &str) -> String {
+    let mut words = detail.split_whitespace();
+    words.nth(1).unwrap_or(detail).trim_matches(['`', '\'', '"']).to_owned()
+}
+
+/// The root of an evaluation: asks the scope for each name.
+struct Context {
+    scope: Arc<dyn Scope>,
+    globals: BTreeSet<String>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("variables")
+    }
+}
+
+impl Object for Context {
+    fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Jinja> {
+        match self.scope.get(name) {
+            Ok(Some(value)) => Some(to_jinja(&value)),
+            Ok(None) if name == "omit" => Some(to_jinja(&Value::Omit)),
+            Ok(None) if self.globals.contains(name) => None,
+            Ok(None) => Some(trace::missing(name.to_owned(), None)),
+            Err(error) => Some(trace::missing(name.to_owned(), Some(error))),
+        }
+    }
+}
+
+/// Rewrites `a['b']` to `a.b` padded to the same length, because only attribute access can name what is missing, and go
+/// on through it: `a['b']['c'] | default(1)`.
+fn chainable(text: &str) -> std::borrow::Cow<'_, str> {
+    if !text.contains("['") && !text.contains("[\"") {
+        return std::borrow::Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('[') {
+        let (before, bracket) = rest.split_at(at);
+        out.push_str(before);
+        let subscript = literal_key(bracket).filter(|_| ends_with_value(&out));
+        match subscript {
+            Some((key, length)) => {
+                out.push('.');
+                out.push_str(key);
+                out.extend(std::iter::repeat_n(' ', length - key.len() - 1));
+                rest = bracket.get(length..).unwrap_or("");
+            }
+            None => {
+                out.push('[');
+                rest = bracket.get(1..).unwrap_or("");
+            }
+        }
+    }
+    out.push_str(rest);
+    std::borrow::Cow::Owned(out)
+}
+
+/// Reads `['name']` where the name is an identifier; gives it and the length of the whole.
+fn literal_key(text: &str) -> Option<(&str, usize)> {
+    let quote = text.get(1..2).filter(|q| matches!(*q, "'" | "\""))?;
+    let inner = text.get(2..)?;
+    let end = inner.find(quote)?;
+    let key = inner.get(..end)?;
+    let is_word = key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !key.starts_with(|c: char| c.is_ascii_digit());
+    (is_word && !key.is_empty() && inner.get(end + 1..)?.starts_with(']')).then_some((key, end + 4))
+}
+
+/// Says whether text ends in something that can be subscripted, rather than where a list literal may start.
+fn ends_with_value(text: &str) -> bool {
+    let trimmed = text.trim_end_matches(' ');
+    // Padding left by an earlier rewrite is the only space allowed before a subscript.
+    if trimmed.len() != text.len() && !trimmed.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.')).next().is_some_and(|w| w.contains('.')) {
+        return false;
+    }
+    let word: String = trimmed.chars().rev().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let word: String = word.chars().rev().collect();
+    match trimmed.chars().last() {
+        Some(')' | ']') => trimmed.len() == text.len(),
+        Some(c) if c.is_ascii_alphanumeric() || c == '_' => {
+            !matches!(word.as_str(), "in" | "not" | "and" | "or" | "is" | "if" | "else" | "elif" | "return")
+        }
+        _ => false,
+    }
+}
+
+/// Finds where a dotted path is used in an expression, for the caret.
+fn find_path(text: &str, path: &str) -> Option<std::ops::Range<usize>> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.match_indices(path)
+        .map(|(at, _)| at)
+        .find(|at| {
+            let before = text.get(..*at).and_then(|t| t.chars().last());
+            let after = text.get(at + path.len()..).and_then(|t| t.chars().next());
+            !before.is_some_and(word) && !after.is_some_and(word)
+        })
+        .map(|at| at..at + path.len())
+}
+
+#[cfg(test)]
+mod unit {
+    use super::chainable;
+
+    #[test]
+    fn subscripts_become_attributes_and_lists_stay() {
+        let table = [
+            ("a['b']['c'] | d", "a.b   .c    | d"),
+            ("x in ['a', 'b']", "x in ['a', 'b']"),
+            ("f(['a'])", "f(['a'])"),
+            ("a['b-c']", "a['b-c']"),
+            ("h[i]['k']", "h[i].k   "),
+            ("x if y else ['a']", "x if y else ['a']"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(chainable(text), expected);
+        }
+    }
+}

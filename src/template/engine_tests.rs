@@ -1,0 +1,109 @@
+//! What evaluation means, as a table.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::*;
+use crate::source::Origin;
+use crate::value::{Value, python_repr};
+
+struct Vars(BTreeMap<String, Term>);
+
+impl Bindings for Vars {
+    fn binding(&self, name: &str) -> Option<Term> {
+        self.0.get(name).cloned()
+    }
+    fn names(&self) -> BTreeSet<String> {
+        self.0.keys().cloned().collect()
+    }
+}
+
+fn origin() -> Origin {
+    Origin { file: Arc::from("t.yml"), line: 1, col: 1 }
+}
+
+fn text(template: &str) -> Term {
+    Term::from_text(&Arc::from(template), origin(), 0)
+}
+
+fn eval(template: &str) -> Result<String, String> {
+    let mut vars = BTreeMap::new();
+    for (name, term) in [
+        ("a", text("{{ b }}-x")),
+        ("b", Term::Value(Value::Int(1))),
+        ("nested", Term::Value(Value::map([("x", Value::map([("y", Value::str("deep"))])), ("items", Value::Int(7))]))),
+        ("list", Term::Value(Value::list([Value::str("a"), Value::str("b")]))),
+        ("loop1", text("{{ loop2 }}")),
+        ("loop2", text("{{ loop1 }}")),
+        ("broken", text("{{ nothing_here }}")),
+        ("late", Term::Value(Value::Unknown)),
+        ("evil", Term::Value(Value::str("{{ b }}"))),
+        ("result", Term::Value(Value::map([("changed", Value::Bool(true)), ("rc", Value::Unknown)]))),
+    ] {
+        vars.insert(name.to_owned(), term);
+    }
+    let scope = TermScope::new(Arc::new(Engine::default()), Arc::new(Vars(vars)));
+    scope.evaluate(&text(template)).map(|v| python_repr(&v)).map_err(|e| e.message)
+}
+
+#[test]
+fn evaluation_means_what_ansible_means() {
+    let ok = [
+        ("{{ b }}", "1"),
+        ("{{ a }}", "'1-x'"),
+        ("{{ nested.x.y }}", "'deep'"),
+        ("{{ nested['x']['y'] }}", "'deep'"),
+        ("{{ nested.items }}", "7"),
+        ("{{ nested.none.at.all | default('d') }}", "'d'"),
+        ("{{ nothing.at.all | default('d') }}", "'d'"),
+        ("{{ nothing['at']['all'] | default('d') }}", "'d'"),
+        ("{{ broken | default('d') }}", "'d'"),
+        ("{{ broken is defined }}", "False"),
+        ("{{ 'x' in nested }} {{ 'z' in nested }}", "'True False'"),
+        ("{{ ('b' in list) and not ('z' in list) }}", "True"),
+        ("{{ evil }}", "'{{ b }}'"),
+        ("{{ evil }}!", "'{{ b }}!'"),
+        ("{{ omit }}", "omit"),
+        ("{{ nothing | default(omit) }}", "omit"),
+        ("{{ [1, true, none] }}", "[1, True, None]"),
+        ("{{ [1, true, none] }} ", "[1, True, None]"),
+        ("v: {{ [1, true, none] }}", "'v: [1, True, None]'"),
+        ("{% if b == 1 %}yes{% endif %}", "'yes'"),
+        ("{% for i in list %}{{ i }},{% endfor %}", "'a,b,'"),
+        ("{{ late }}", "(known after apply)"),
+        ("{{ late.stdout | upper }}", "(known after apply)"),
+        ("{{ late == 1 }}", "(known after apply)"),
+        ("{{ b == 2 and late }}", "False"),
+        ("{{ result is changed }}", "True"),
+        ("{{ result.rc == 0 }}", "(known after apply)"),
+        ("{{ result.changed }}", "True"),
+        ("{{ 'a' if b else nothing.x }}", "'a'"),
+        ("{{ list | join(',') }}", "'a,b'"),
+        ("{{ list[-1] }}", "'b'"),
+        ("{{ 7 // 2 }} {{ 7 / 2 }} {{ 2 ** 3 }}", "'3 3.5 8'"),
+        ("{{ 'a,b'.split(',') }}", "['a', 'b']"),
+        ("{{ nested.x.keys() | list }}", "['y']"),
+        ("{{ 'no' | bool }} {{ 'yes' | bool }}", "'False True'"),
+        ("{{ b | ternary('t', 'f') }}", "'t'"),
+    ];
+    for (template, expected) in ok {
+        assert_eq!(eval(template).as_deref(), Ok(expected), "{template}");
+    }
+    let bad = [
+        ("{{ nothing }}", "`nothing` is not defined"),
+        ("x {{ nothing.at.all }}", "`nothing` is not defined"),
+        ("{{ nested.zz }}", "`zz` is not defined"),
+        ("{{ nested.zz == 1 }}", "`zz` is not defined"),
+        ("{{ broken }}", "`nothing_here` is not defined"),
+        ("{{ nothing | upper }}", "`nothing` is not defined"),
+        ("{{ list[7] }}", "`list[7]` is not defined"),
+        ("{{ b | nofilter }}", "cfg has no filter `nofilter`"),
+        ("{{ b is notest }}", "cfg has no test `notest`"),
+        ("{{ nofunction() }}", "`nofunction` is not defined"),
+    ];
+    for (template, expected) in bad {
+        assert_eq!(eval(template).as_ref().err().map(String::as_str), Some(expected), "{template} {:?}", eval(template));
+    }
+    assert!(eval("{{ loop1 }}").unwrap_err().contains("`loop1` → `loop2` → `loop1`"));
+    assert!(eval("{{ b + }}").unwrap_err().starts_with("not a valid template"));
+}

@@ -1,0 +1,70 @@
+//! The filters nearly every playbook uses: defaults and conversions.
+
+use minijinja::value::{Rest, Value as Jinja, ValueKind};
+use minijinja::{Environment, Error, ErrorKind};
+
+use crate::template::convert::{from_jinja, to_jinja};
+use crate::template::trace::{self, MissingMark};
+use crate::value::{Value, is_truthy_word};
+
+/// Registers them.
+pub fn register(env: &mut Environment<'static>) {
+    for name in ["default", "d"] {
+        env.add_filter(name, default);
+    }
+    env.add_filter("bool", to_bool);
+    env.add_filter("mandatory", mandatory);
+    env.add_filter("ternary", ternary);
+}
+
+/// Excuses an undefined and says whether it is one.
+pub(super) fn is_missing(value: &Jinja) -> bool {
+    if let Some(mark) = value.downcast_object_ref::<MissingMark>() {
+        trace::excuse(mark);
+        return true;
+    }
+    value.is_undefined()
+}
+
+fn default(value: &Jinja, other: Option<Jinja>, boolean: Option<bool>) -> Jinja {
+    let other = || other.clone().unwrap_or_else(|| Jinja::from(""));
+    if is_missing(value) || (boolean == Some(true) && !value.is_true()) { other() } else { value.clone() }
+}
+
+/// Only yes, on, true and 1 are true; anything else is false; null stays null.
+fn to_bool(value: &Jinja) -> Jinja {
+    match value.kind() {
+        ValueKind::None | ValueKind::Bool => value.clone(),
+        ValueKind::Number => Jinja::from(value.as_i64() == Some(1)),
+        _ => Jinja::from(is_truthy_word(&value.to_string())),
+    }
+}
+
+fn mandatory(value: &Jinja, message: Option<String>) -> Result<Jinja, Error> {
+    if is_missing(value) {
+        let text = message.unwrap_or_else(|| "a mandatory variable is not defined".to_owned());
+        return Err(Error::new(ErrorKind::InvalidOperation, text));
+    }
+    Ok(value.clone())
+}
+
+fn ternary(value: &Jinja, args: Rest<Jinja>) -> Result<Jinja, Error> {
+    let arg = |i: usize| args.0.get(i).cloned();
+    let chosen = match (from_jinja(value), arg(2)) {
+        (Value::Null, Some(none)) => Some(none),
+        (value, _) if value.is_true() => arg(0),
+        _ => arg(1),
+    };
+    chosen.ok_or_else(|| Error::new(ErrorKind::MissingArgument, "`ternary` takes a value for true and one for false"))
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn ternary_knows_none() {
+        let args = Rest(vec![Jinja::from("y"), Jinja::from("n"), Jinja::from("none")]);
+        assert_eq!(ternary(&to_jinja(&Value::Null), args).unwrap().as_str(), Some("none"));
+    }
+}

@@ -1,0 +1,30 @@
+//! Templates: Jinja2 as Ansible speaks it, over [`Value`]s.
+//!
+//! Invariants:
+//! * Only a [`Template`] is ever compiled, and only the project's own source files make one: data cannot become code.
+//! * No value is rendered twice: what an expression yields is data for ever.
+//! * A scalar that is exactly one `{{ expression }}` keeps the type of its value; any other text renders to a string.
+//! * What depends on an unknown is [`Value::Unknown`]; what depends on nothing defined is an error that names it.
+
+mod convert;
+mod engine;
+#[cfg(test)]
+mod engine_tests;
+mod error;
+pub mod filters;
+mod lookup;
+mod scope;
+mod term;
+mod tests;
+mod trace;
+
+pub use engine::Engine;
+pub use error::{EvalError, Reason, Via};
+pub use lookup::{Lookup, LookupCall};
+pub use scope::{Bindings, Scope, TermScope};
+pub use term::{Shape, Template, Term};
+
+/// For the rooms that write filters: the conversions between the engine's values and ours.
+pub mod bridge {
+    pub use super::convert::{from_jinja, to_jinja};
+}

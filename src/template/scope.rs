@@ -1,0 +1,128 @@
+//! Where names get their values: layers of terms, evaluated when they are asked for.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::engine::Engine;
+use super::error::{EvalError, Reason};
+use super::lookup::{Lookup, LookupCall};
+use super::term::Term;
+use crate::value::Value;
+
+/// Gives names their values during an evaluation.
+pub trait Scope: Send + Sync {
+    /// The value of a name; `None` where it is not defined.
+    ///
+    /// # Errors
+    /// Where the name is defined by an expression that fails.
+    fn get(&self, name: &str) -> Result<Option<Value>, EvalError>;
+
+    /// The names that are defined, for suggestions.
+    fn names(&self) -> BTreeSet<String>;
+
+    /// Runs a lookup plugin.
+    ///
+    /// # Errors
+    /// Where the lookup fails or cannot be made here.
+    fn lookup(&self, call: &LookupCall) -> Result<Lookup, EvalError>;
+}
+
+/// A source of terms by name: one layered view of variables.
+pub trait Bindings: Send + Sync {
+    /// The term a name is bound to.
+    fn binding(&self, name: &str) -> Option<Term>;
+
+    /// The names that are bound.
+    fn names(&self) -> BTreeSet<String>;
+
+    /// Runs a lookup plugin.
+    ///
+    /// # Errors
+    /// Where the lookup fails or cannot be made here.
+    fn lookup(&self, call: &LookupCall, scope: &dyn Scope) -> Result<Lookup, EvalError> {
+        let _ = scope;
+        Err(EvalError::failed(format!("the lookup `{}` works on the controller only", call.name)))
+    }
+}
+
+/// A [`Scope`] over [`Bindings`]: evaluates a binding the first time it is asked for, and detects loops.
+pub struct TermScope {
+    engine: Arc<Engine>,
+    bindings: Arc<dyn Bindings>,
+    state: Mutex<State>,
+    me: std::sync::Weak<TermScope>,
+}
+
+#[derive(Default)]
+struct State {
+    done: HashMap<String, Result<Option<Value>, EvalError>>,
+    running: Vec<String>,
+}
+
+impl TermScope {
+    /// Makes a scope. What it has evaluated stays valid as long as the bindings do not change.
+    pub fn new(engine: Arc<Engine>, bindings: Arc<dyn Bindings>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self { engine, bindings, state: Mutex::default(), me: me.clone() })
+    }
+
+    /// Evaluates a term in this scope.
+    ///
+    /// # Errors
+    /// Where an expression in it fails.
+    pub fn evaluate(self: &Arc<Self>, term: &Term) -> Result<Value, EvalError> {
+        self.engine.evaluate(term, &(self.clone() as Arc<dyn Scope>))
+    }
+
+    /// The engine expressions are evaluated with.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// The bindings names are looked up in.
+    pub fn bindings(&self) -> &Arc<dyn Bindings> {
+        &self.bindings
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn enter(&self, name: &str) -> Result<(), EvalError> {
+        let mut state = self.state();
+        if let Some(at) = state.running.iter().position(|running| running == name) {
+            let mut circle: Vec<_> = state.running.iter().skip(at).map(|n| format!("`{n}`")).collect();
+            circle.push(format!("`{name}`"));
+            let message = format!("variables are defined in terms of each other: {}", circle.join(" → "));
+            return Err(EvalError { reason: Reason::Loop, ..EvalError::failed(message) });
+        }
+        state.running.push(name.to_owned());
+        Ok(())
+    }
+}
+
+impl Scope for TermScope {
+    fn get(&self, name: &str) -> Result<Option<Value>, EvalError> {
+        if let Some(done) = self.state().done.get(name) {
+            return done.clone();
+        }
+        let Some(term) = self.bindings.binding(name) else { return Ok(None) };
+        let Some(me) = self.me.upgrade() else { return Ok(None) };
+        if let Term::Value(value) = term {
+            return Ok(Some(value));
+        }
+        self.enter(name)?;
+        let result = me.evaluate(&term).map(Some).map_err(|error| error.via(name, term.origin().cloned()));
+        let mut state = self.state();
+        state.running.pop();
+        state.done.insert(name.to_owned(), result.clone());
+        result
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        self.bindings.names()
+    }
+
+    fn lookup(&self, call: &LookupCall) -> Result<Lookup, EvalError> {
+        self.bindings.lookup(call, self)
+    }
+}

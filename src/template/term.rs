@@ -1,0 +1,195 @@
+//! What a value in a source file is before it is evaluated: data, template text, or a collection of such.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::source::Origin;
+use crate::value::{Map, Value};
+
+/// A value that may still hold expressions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Term {
+    /// Data.
+    Value(Value),
+    /// Template text.
+    Template(Arc<Template>),
+    /// A list with templates inside.
+    List(Arc<Vec<Term>>),
+    /// A mapping with templates in its values or keys.
+    Map(Arc<Vec<(Term, Term)>>),
+}
+
+/// Template text and where it stands.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct Template {
+    /// The text: the bare expression, or the text with its markers.
+    pub text: Arc<str>,
+    /// What evaluating it yields.
+    pub shape: Shape,
+    /// Where the first character of `text` stands.
+    pub origin: Origin,
+    /// Columns by which every line after the first is indented in its file.
+    pub indent: u32,
+}
+
+/// What evaluating a template yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shape {
+    /// One expression; its value keeps its type.
+    Expression,
+    /// Text with expressions in it; a string.
+    Text,
+}
+
+impl Term {
+    /// Makes a term of text from a source file.
+    pub fn from_text(text: &Arc<str>, origin: Origin, indent: u32) -> Self {
+        if !has_markers(text) {
+            return Self::Value(Value::Str(text.clone()));
+        }
+        let template = match single_expression(text) {
+            Some(range) => {
+                let before = text.get(..range.start).unwrap_or("");
+                let inner: Arc<str> = Arc::from(text.get(range.clone()).unwrap_or(""));
+                let at = advance(&origin, before, indent);
+                Template { text: inner, shape: Shape::Expression, origin: at, indent }
+            }
+            None => Template { text: text.clone(), shape: Shape::Text, origin, indent },
+        };
+        Self::Template(Arc::new(template))
+    }
+
+    /// Makes a term of a bare expression, as in `when`.
+    pub fn expression(text: &Arc<str>, origin: Origin, indent: u32) -> Self {
+        Self::Template(Arc::new(Template { text: text.clone(), shape: Shape::Expression, origin, indent }))
+    }
+
+    /// Collapses collections without templates to plain data.
+    pub fn list(items: Vec<Term>) -> Self {
+        let data: Option<Vec<Value>> = items.iter().map(|item| item.as_value().cloned()).collect();
+        data.map_or_else(|| Self::List(Arc::new(items)), |values| Self::Value(Value::from(values)))
+    }
+
+    /// Collapses mappings without templates to plain data.
+    pub fn map(entries: Vec<(Term, Term)>) -> Self {
+        let data: Option<Map> = entries
+            .iter()
+            .map(|(key, value)| Some((Arc::from(key.as_value()?.to_string()), value.as_value()?.clone())))
+            .collect();
+        data.map_or_else(|| Self::Map(Arc::new(entries)), |map| Self::Value(Value::from(map)))
+    }
+
+    /// The data, where there is nothing to evaluate.
+    pub fn as_value(&self) -> Option<&Value> {
+        match self {
+            Self::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Where the first template inside stands.
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            Self::Value(_) => None,
+            Self::Template(template) => Some(&template.origin),
+            Self::List(items) => items.iter().find_map(Self::origin),
+            Self::Map(entries) => entries.iter().find_map(|(k, v)| k.origin().or_else(|| v.origin())),
+        }
+    }
+
+    /// Calls `visit` for every template inside.
+    pub fn for_each_template(&self, visit: &mut dyn FnMut(&Template)) {
+        match self {
+            Self::Value(_) => {}
+            Self::Template(template) => visit(template),
+            Self::List(items) => items.iter().for_each(|item| item.for_each_template(visit)),
+            Self::Map(entries) => {
+                for (key, value) in entries.iter() {
+                    key.for_each_template(visit);
+                    value.for_each_template(visit);
+                }
+            }
+        }
+    }
+}
+
+impl From<Value> for Term {
+    fn from(value: Value) -> Self {
+        Self::Value(value)
+    }
+}
+
+impl Template {
+    /// The place of a byte offset into the text.
+    pub fn place(&self, offset: usize) -> Origin {
+        advance(&self.origin, self.text.get(..offset).unwrap_or(&self.text), self.indent)
+    }
+}
+
+/// Moves a place forward over `text`.
+fn advance(origin: &Origin, text: &str, indent: u32) -> Origin {
+    let mut lines = text.rsplit('\n');
+    let last = lines.next().unwrap_or("").chars().count() as u32;
+    let down = text.matches('\n').count() as u32;
+    let col = if down == 0 { origin.col + last } else { indent + last + 1 };
+    Origin { file: origin.file.clone(), line: origin.line + down, col }
+}
+
+fn has_markers(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%") || text.contains("{#")
+}
+
+/// Returns the range of the expression where the whole text is exactly one `{{ expression }}`.
+fn single_expression(text: &str) -> Option<std::ops::Range<usize>> {
+    let lead = text.len() - text.trim_start().len();
+    let trimmed = text.trim();
+    let inner = trimmed.strip_prefix("{{")?.strip_suffix("}}")?;
+    let mut depth = 0usize;
+    let mut quote: Option<u8> = None;
+    let mut bytes = inner.bytes().enumerate();
+    while let Some((i, byte)) = bytes.next() {
+        match (quote, byte) {
+            (Some(_), b'\\') => {
+                bytes.next();
+            }
+            (Some(open), _) if byte == open => quote = None,
+            (Some(_), _) => {}
+            (None, b'\'' | b'"') => quote = Some(byte),
+            (None, b'{' | b'[' | b'(') => depth += 1,
+            // A `}}` outside of every bracket ends the expression before the end of the text.
+            (None, b'}') if depth == 0 && inner.get(i..)?.starts_with("}}") => return None,
+            (None, b'}' | b']' | b')') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    if quote.is_some() {
+        return None;
+    }
+    let strip_start = usize::from(inner.starts_with(['-', '+']));
+    let strip_end = usize::from(inner.ends_with('-'));
+    let start = lead + 2 + strip_start;
+    Some(start..start + inner.len() - strip_start - strip_end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_a_single_expression_from_text() {
+        let table = [
+            ("{{ a }}", Some(" a ")),
+            (" {{ a }} ", Some(" a ")),
+            ("{{ a }}{{ b }}", None),
+            ("{{ {'a': {'b': 1}} }}", Some(" {'a': {'b': 1}} ")),
+            ("{{ '}}' }}", Some(" '}}' ")),
+            ("x{{ a }}", None),
+            ("{% if a %}b{% endif %}", None),
+            ("{{- a -}}", Some(" a ")),
+        ];
+        for (text, expected) in table {
+            assert_eq!(single_expression(text).map(|r| &text[r]), expected, "{text}");
+        }
+    }
+}

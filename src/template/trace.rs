@@ -1,0 +1,146 @@
+//! What an evaluation touched: unknowns handed out, and undefined names nobody excused.
+//!
+//! The engine cannot carry "unknown" or a named "undefined" through its operators. So each evaluation keeps a trace: an
+//! unknown that was handed out makes the whole result unknown, whatever the operators made of it; an undefined that was
+//! handed out is an error unless `default` or a test such as `is defined` excused it. Evaluation is synchronous, so the
+//! trace of the innermost evaluation lives in a thread-local stack.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::value::{Object, ObjectRepr, Value as Jinja};
+
+use super::error::EvalError;
+
+#[derive(Default)]
+struct Trace {
+    unknown: bool,
+    missing: Vec<MissingRecord>,
+}
+
+struct MissingRecord {
+    path: String,
+    excused: bool,
+    cause: Option<EvalError>,
+}
+
+thread_local! {
+    static STACK: RefCell<Vec<Trace>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What was touched by one evaluation.
+pub struct Outcome {
+    /// An unknown was handed out.
+    pub unknown: bool,
+    /// The first undefined name that nobody excused, and why its own evaluation failed if that is the reason.
+    pub missing: Option<(String, Option<EvalError>)>,
+}
+
+/// Runs `work` with a fresh trace.
+pub fn traced<T>(work: impl FnOnce() -> T) -> (T, Outcome) {
+    STACK.with_borrow_mut(|stack| stack.push(Trace::default()));
+    let result = work();
+    let trace = STACK.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let missing = trace.missing.into_iter().find(|m| !m.excused).map(|m| (m.path, m.cause));
+    (result, Outcome { unknown: trace.unknown, missing })
+}
+
+/// Hands out an unknown.
+pub fn unknown() -> Jinja {
+    STACK.with_borrow_mut(|stack| {
+        if let Some(trace) = stack.last_mut() {
+            trace.unknown = true;
+        }
+    });
+    Jinja::from_object(UnknownMark)
+}
+
+/// Hands out an undefined that knows its name.
+pub fn missing(path: String, cause: Option<EvalError>) -> Jinja {
+    let id = STACK.with_borrow_mut(|stack| {
+        let trace = stack.last_mut()?;
+        trace.missing.push(MissingRecord { path: path.clone(), excused: false, cause });
+        Some(trace.missing.len() - 1)
+    });
+    Jinja::from_object(MissingMark { path, id })
+}
+
+/// Excuses an undefined: it was used in a way that is allowed.
+pub fn excuse(mark: &MissingMark) {
+    STACK.with_borrow_mut(|stack| {
+        let record = stack.last_mut().zip(mark.id).and_then(|(trace, id)| trace.missing.get_mut(id));
+        if let Some(record) = record {
+            record.excused = true;
+        }
+    });
+}
+
+/// Stands for [`crate::value::Value::Unknown`] inside the engine.
+#[derive(Debug)]
+pub struct UnknownMark;
+
+impl Object for UnknownMark {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, _key: &Jinja) -> Option<Jinja> {
+        Some(unknown())
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        _state: &mut minijinja::State<'_, '_>,
+        _method: &str,
+        _args: &[Jinja],
+    ) -> Result<Jinja, minijinja::Error> {
+        Ok(unknown())
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(known after apply)")
+    }
+}
+
+/// Stands for the magic `omit` inside the engine.
+#[derive(Debug)]
+pub struct OmitMark;
+
+impl Object for OmitMark {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+}
+
+/// Stands for an undefined name inside the engine. Attributes of it are undefined too, as in Ansible.
+#[derive(Debug)]
+pub struct MissingMark {
+    path: String,
+    id: Option<usize>,
+}
+
+impl Object for MissingMark {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
+        let cause = STACK.with_borrow(|stack| {
+            let record = stack.last().zip(self.id).and_then(|(trace, id)| trace.missing.get(id));
+            record.and_then(|record| record.cause.clone())
+        });
+        excuse(self);
+        // The outermost missing name is the one to report: `a` of `a.b.c`.
+        let _ = key;
+        Some(missing(self.path.clone(), cause))
+    }
+
+    fn is_true(self: &Arc<Self>) -> bool {
+        false
+    }
+
+    fn render(self: &Arc<Self>, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}

@@ -1,0 +1,297 @@
+//! From parser events to [`Node`]s. The only file that knows the parser crate.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use granit_parser::{Event, Parser, ScalarStyle};
+
+use super::{Entry, Kind, Node, Scalar, Style, Tag};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::source::{FileId, SourceMap, Span};
+
+/// No playbook comes near this many values; an alias bomb does at once.
+const MAX_NODES: usize = 2_000_000;
+const MAX_DEPTH: usize = 200;
+
+/// Reads every document of a file that is already in the source map.
+///
+/// What can be read is returned; what cannot is reported, and reading stops there.
+pub fn load(sources: &SourceMap, file: FileId, diagnostics: &mut Diagnostics) -> Vec<Node> {
+    let source = sources.file(file);
+    let text = source.text.clone();
+    let mut loader = Loader { file, text: &text, diagnostics, frames: Vec::new(), anchors: HashMap::new(), nodes: 0 };
+    let mut documents = Vec::new();
+    for item in Parser::new_from_str(&text) {
+        match item {
+            Ok((event, span)) => {
+                let span = loader.span(&span);
+                if loader.event(event, span, &mut documents).is_err() {
+                    break;
+                }
+            }
+            Err(error) => {
+                let at = error.marker().byte_offset().unwrap_or(text.len());
+                loader.syntax_error(at, &error.info());
+                break;
+            }
+        }
+    }
+    documents
+}
+
+/// A collection that is being read.
+struct Frame {
+    span: Span,
+    anchor: usize,
+    size: usize,
+    contents: Contents,
+}
+
+enum Contents {
+    List(Vec<Node>),
+    Map { entries: Vec<Entry>, merges: Vec<Node>, key: Option<(Arc<str>, Span)> },
+}
+
+/// Reading cannot go on; the reason has been reported.
+struct Stop;
+
+struct Loader<'a> {
+    file: FileId,
+    text: &'a str,
+    diagnostics: &'a mut Diagnostics,
+    frames: Vec<Frame>,
+    anchors: HashMap<usize, (Node, usize)>,
+    nodes: usize,
+}
+
+impl Loader<'_> {
+    fn span(&self, span: &granit_parser::Span) -> Span {
+        let range = span.byte_range().unwrap_or(0..0);
+        Span { file: self.file, start: range.start as u32, end: range.end as u32 }
+    }
+
+    fn event(&mut self, event: Event<'_>, span: Span, documents: &mut Vec<Node>) -> Result<(), Stop> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let tag = self.tag(tag.as_deref(), span);
+                let empty = span.start == span.end && style == ScalarStyle::Plain;
+                let text = if empty { Arc::from("") } else { Arc::from(text.as_ref()) };
+                let style = match style {
+                    ScalarStyle::Plain => Style::Plain,
+                    ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
+                    ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
+                };
+                let node = Node { span, kind: Kind::Scalar(Scalar { text, style, tag }) };
+                self.finish(node, anchor, 1, documents)
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.tag(tag.as_deref(), span);
+                self.open(span, anchor, Contents::List(Vec::new()))
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.tag(tag.as_deref(), span);
+                self.open(span, anchor, Contents::Map { entries: Vec::new(), merges: Vec::new(), key: None })
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(span, documents),
+            Event::Alias(id) => match self.anchors.get(&id).cloned() {
+                Some((node, size)) => self.finish(node, 0, size, documents),
+                None => {
+                    self.error(Code::YamlSyntax, span, "an alias to a value that is not complete yet");
+                    Err(Stop)
+                }
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&mut self, span: Span, anchor: usize, contents: Contents) -> Result<(), Stop> {
+        if self.frames.len() >= MAX_DEPTH {
+            self.error(Code::YamlLimit, span, "nested too deeply");
+            return Err(Stop);
+        }
+        self.frames.push(Frame { span, anchor, size: 1, contents });
+        Ok(())
+    }
+
+    fn close(&mut self, end: Span, documents: &mut Vec<Node>) -> Result<(), Stop> {
+        let Some(frame) = self.frames.pop() else { return Ok(()) };
+        let span = self.trimmed(frame.span.start, end.end);
+        let kind = match frame.contents {
+            Contents::List(items) => Kind::List(Arc::new(items)),
+            Contents::Map { entries, merges, .. } => Kind::Map(Arc::new(self.merge(entries, merges))),
+        };
+        self.finish(Node { span, kind }, frame.anchor, frame.size, documents)
+    }
+
+    /// Block collections end where the next token starts; shown spans end with their last character.
+    fn trimmed(&self, start: u32, end: u32) -> Span {
+        let text = self.text.get(start as usize..end as usize).unwrap_or("");
+        Span { file: self.file, start, end: start + text.trim_end().len() as u32 }
+    }
+
+    fn finish(&mut self, node: Node, anchor: usize, size: usize, documents: &mut Vec<Node>) -> Result<(), Stop> {
+        self.nodes += size;
+        if self.nodes > MAX_NODES {
+            self.error(Code::YamlLimit, node.span, "too many values once aliases are expanded");
+            return Err(Stop);
+        }
+        if anchor != 0 {
+            self.anchors.insert(anchor, (node.clone(), size));
+        }
+        let Some(frame) = self.frames.last_mut() else {
+            documents.push(node);
+            return Ok(());
+        };
+        frame.size += size;
+        match &mut frame.contents {
+            Contents::List(items) => items.push(node),
+            Contents::Map { entries, merges, key } => match key.take() {
+                None => *key = Some(Self::key(&node, self.diagnostics)),
+                Some((name, _)) if name.as_ref() == "<<" => merges.push(node),
+                Some((name, key_span)) => {
+                    if let Some(first) = entries.iter().find(|e| e.key == name) {
+                        let report = Diagnostic::error(Code::DuplicateKey, format!("the key `{name}` is given twice"))
+                            .at(key_span, "given again here")
+                            .at(first.key_span, "first given here")
+                            .help("remove one of the two");
+                        self.diagnostics.push(report);
+                    }
+                    entries.push(Entry { key: name, key_span, value: node });
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn key(node: &Node, diagnostics: &mut Diagnostics) -> (Arc<str>, Span) {
+        match &node.kind {
+            Kind::Scalar(scalar) => (scalar.text.clone(), node.span),
+            _ => {
+                let report = Diagnostic::error(Code::YamlSyntax, format!("{} cannot be a key", node.type_name()))
+                    .at(node.span, "a key must be a scalar")
+                    .help("a value that starts with `{{` wants quotes: name: \"{{ variable }}\"");
+                diagnostics.push(report);
+                (Arc::from("?"), node.span)
+            }
+        }
+    }
+
+    /// Adds the keys of `<<` that are not given explicitly; of several merges the first wins.
+    fn merge(&mut self, mut entries: Vec<Entry>, merges: Vec<Node>) -> Vec<Entry> {
+        for merge in merges {
+            let sources = match &merge.kind {
+                Kind::Map(_) => vec![merge.clone()],
+                Kind::List(items) => items.as_ref().clone(),
+                Kind::Scalar(_) => Vec::new(),
+            };
+            if sources.is_empty() || sources.iter().any(|s| s.as_map().is_none()) {
+                self.error(Code::WrongShape, merge.span, "`<<` merges a mapping or a list of mappings");
+            }
+            for source in sources.iter().filter_map(Node::as_map) {
+                for entry in source {
+                    if !entries.iter().any(|e| e.key == entry.key) {
+                        entries.push(entry.clone());
+                    }
+                }
+            }
+        }
+        entries
+    }
+
+    fn tag(&mut self, tag: Option<&granit_parser::Tag>, span: Span) -> Tag {
+        let Some(tag) = tag else { return Tag::None };
+        let name = tag.original();
+        match (tag.core_suffix(), name.as_str()) {
+            (Some("str"), _) => Tag::Str,
+            (Some("int" | "float" | "bool" | "null"), _) => Tag::Core,
+            (Some("seq" | "map"), _) => Tag::None,
+            (_, "!vault" | "!vault-encrypted") => Tag::Vault,
+            (_, "!unsafe") => Tag::Unsafe,
+            (_, "!") => Tag::Str,
+            _ => {
+                let report = Diagnostic::error(Code::UnknownTag, format!("unknown tag `{name}`"))
+                    .at(span, "tagged here")
+                    .help("cfg understands `!vault` and `!unsafe`");
+                self.diagnostics.push(report);
+                Tag::None
+            }
+        }
+    }
+
+    fn error(&mut self, code: Code, span: Span, message: &str) {
+        self.diagnostics.push(Diagnostic::error(code, message).at(span, ""));
+    }
+
+    fn syntax_error(&mut self, at: usize, message: &str) {
+        let start = at.min(self.text.len());
+        let span = Span { file: self.file, start: start as u32, end: (start + 1).min(self.text.len()) as u32 };
+        let line = self.text.get(..start).map_or("", |before| before.rsplit('\n').next().unwrap_or(""));
+        let rest = self.text.get(start..).map_or("", |after| after.split('\n').next().unwrap_or(""));
+        let help = if line.contains('\t') || rest.starts_with('\t') {
+            Some("YAML is indented with spaces; there is a tab on this line".to_owned())
+        } else if line.contains("{{") || rest.contains("{{") {
+            Some("a value that starts with `{{` wants quotes: name: \"{{ variable }}\"".to_owned())
+        } else if line.matches(": ").count() > 1 {
+            Some("a value that contains `: ` wants quotes".to_owned())
+        } else {
+            None
+        };
+        let report = Diagnostic::error(Code::YamlSyntax, format!("not valid YAML: {message}"));
+        self.diagnostics.push(report.at(span, "the parser stopped here").help_opt(help));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::value::{Value, python_repr};
+
+    fn read(text: &str) -> (Vec<Node>, Vec<String>) {
+        let sources = SourceMap::default();
+        let file = sources.add(Path::new("t.yml"), text);
+        let mut diagnostics = Diagnostics::default();
+        let nodes = load(&sources, file, &mut diagnostics);
+        (nodes, diagnostics.iter().map(|d| d.message.clone()).collect())
+    }
+
+    fn value(text: &str) -> Value {
+        let (nodes, errors) = read(text);
+        assert_eq!(errors, Vec::<String>::new());
+        nodes.first().map(Node::to_value).unwrap_or_default()
+    }
+
+    #[test]
+    fn merge_keys_keep_explicit_values() {
+        let text = "a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nc:\n  <<: [*a, *b]\n  x: 9\n";
+        assert_eq!(python_repr(value(text).get("c").unwrap()), "{'x': 9, 'y': 2, 'z': 4}");
+    }
+
+    #[test]
+    fn duplicate_keys_and_bombs_are_errors() {
+        assert_eq!(read("a: 1\na: 2\n").1, ["the key `a` is given twice"]);
+        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for i in 1..10 {
+            let list = vec![format!("*a{}", i - 1); 10].join(", ");
+            bomb.push_str(&format!("a{i}: &a{i} [{list}]\n"));
+        }
+        assert_eq!(read(&bomb).1, ["too many values once aliases are expanded"]);
+    }
+
+    #[test]
+    fn spans_cover_what_was_written() {
+        let (nodes, _) = read("top:\n  - one\n  - {k: 'v'}\n");
+        let list = nodes[0].get("top").unwrap();
+        let text = "top:\n  - one\n  - {k: 'v'}\n";
+        let slice = |n: &Node| &text[n.span.start as usize..n.span.end as usize];
+        assert_eq!(slice(&list.as_list().unwrap()[0]), "one");
+        assert_eq!(slice(list.as_list().unwrap()[1].get("k").unwrap()), "'v'");
+    }
+
+    #[test]
+    fn an_unquoted_template_gets_a_hint() {
+        let (_, errors) = read("a: {{ b }}\n");
+        assert_eq!(errors, ["a mapping cannot be a key"]);
+    }
+}
