@@ -3,7 +3,7 @@
 use minijinja::value::{Rest, Value as Jinja, ValueKind};
 use minijinja::{Environment, Error, ErrorKind};
 
-use crate::template::convert::{from_jinja, to_jinja};
+use crate::template::convert::from_jinja;
 use crate::template::trace::{self, MissingMark};
 use crate::value::{Value, is_truthy_word};
 
@@ -61,6 +61,7 @@ fn ternary(value: &Jinja, args: Rest<Jinja>) -> Result<Jinja, Error> {
 #[cfg(test)]
 mod unit {
     use super::*;
+    use crate::template::convert::to_jinja;
 
     #[test]
     fn ternary_knows_none() {

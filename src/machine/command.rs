@@ -1,0 +1,103 @@
+//! Programs to run, and what came of them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::Value;
+
+/// A program with its arguments. There is no shell in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Working directory.
+    pub chdir: Option<PathBuf>,
+    /// Variables added to the environment.
+    pub env: Vec<(String, String)>,
+    /// Given on standard input.
+    pub stdin: Option<Vec<u8>>,
+    /// Ended after this time.
+    pub timeout: Option<Duration>,
+    /// The name the program sees in place of its own (`executable`).
+    pub program: Option<String>,
+}
+
+impl Command {
+    /// A command of words.
+    pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
+        Self { argv: argv.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    /// Adds an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The command as a person would write it, for messages only.
+    pub fn shown(&self) -> String {
+        self.argv.join(" ")
+    }
+}
+
+/// The standard streams of a finished program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stdio {
+    /// Exit status; a signal gives its negative number.
+    pub status: i32,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// What came of a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Output {
+    /// It ran.
+    Known(Stdio),
+    /// It was not run, because this is a dry run.
+    Unknown,
+}
+
+impl Stdio {
+    /// Says whether the status is 0.
+    pub fn ok(&self) -> bool {
+        self.status == 0
+    }
+
+    /// Standard output as text.
+    pub fn out(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Standard error as text.
+    pub fn err(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+
+    /// The last lines of what it wrote, for messages.
+    pub fn tail(&self) -> String {
+        let text = if self.stderr.is_empty() { self.out() } else { self.err() };
+        let lines: Vec<&str> = text.trim_end().lines().collect();
+        lines.iter().skip(lines.len().saturating_sub(8)).copied().collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Output {
+    /// The streams, where it ran.
+    pub fn known(&self) -> Option<&Stdio> {
+        match self {
+            Self::Known(stdio) => Some(stdio),
+            Self::Unknown => None,
+        }
+    }
+
+    /// Exit status as a result value.
+    pub fn rc(&self) -> Value {
+        self.known().map_or(Value::Unknown, |stdio| Value::Int(stdio.status.into()))
+    }
+}

@@ -1,0 +1,253 @@
+//! Files of the real system: atomic replacement, attributes, removal.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::fs::XattrFlags;
+
+use super::super::{Attrs, Content, Fault, FaultKind, FileKind, Result, Stat};
+use super::fault;
+
+/// What is at a path. A missing or non-directory ancestor means that nothing is there.
+pub fn lstat(path: &Path) -> Result<Option<Stat>> {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) => Ok(Some(stat_of(&meta))),
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(Fault::io(format!("look at {}", path.display()), &e)),
+    }
+}
+
+fn stat_of(meta: &std::fs::Metadata) -> Stat {
+    use std::os::unix::fs::FileTypeExt as _;
+    let kind = meta.file_type();
+    let kind = match () {
+        () if kind.is_symlink() => FileKind::Link,
+        () if kind.is_dir() => FileKind::Dir,
+        () if kind.is_block_device() => FileKind::Block,
+        () if kind.is_char_device() => FileKind::Char,
+        () if kind.is_fifo() => FileKind::Fifo,
+        () if kind.is_socket() => FileKind::Socket,
+        () => FileKind::File,
+    };
+    let seconds = |whole: i64, nanos: i64| whole as f64 + nanos as f64 / 1e9;
+    Stat {
+        kind,
+        mode: meta.mode() & 0o7777,
+        uid: meta.uid(),
+        gid: meta.gid(),
+        size: meta.size(),
+        atime: seconds(meta.atime(), meta.atime_nsec()),
+        mtime: seconds(meta.mtime(), meta.mtime_nsec()),
+        ctime: seconds(meta.ctime(), meta.ctime_nsec()),
+        inode: meta.ino(),
+        device: meta.dev(),
+        links: meta.nlink(),
+    }
+}
+
+/// Reads a file of at most `limit` bytes. Files of `/proc` say 0 bytes, so the limit holds while reading.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    use std::io::Read as _;
+    let file = File::open(path).map_err(fault("read", path))?;
+    if file.metadata().map_err(fault("read", path))?.is_dir() {
+        return Err(Fault::new(format!("read {}", path.display()), "it is a directory"));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(fault("read", path))?;
+    if bytes.len() as u64 > limit {
+        let reason = format!("larger than {limit} bytes");
+        return Err(Fault { operation: format!("read {}", path.display()), reason, kind: FaultKind::TooLarge });
+    }
+    Ok(bytes)
+}
+
+/// A file written beside its destination, removed again unless it takes the place.
+pub struct Staged {
+    path: PathBuf,
+    armed: bool,
+}
+
+impl Staged {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Renames it over `destination` and makes that durable.
+    pub fn take_place(mut self, destination: &Path) -> Result<()> {
+        std::fs::rename(&self.path, destination).map_err(fault("put in place", destination))?;
+        self.armed = false;
+        sync_parent(destination);
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if self.armed {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn sync_parent(path: &Path) {
+    // A directory that cannot be synced (some network file systems) does not make the rename wrong.
+    if let Some(dir) = path.parent().and_then(|dir| File::open(dir).ok()) {
+        let _ = dir.sync_all();
+    }
+}
+
+/// A name beside `path` that nobody else uses.
+fn temporary_name(path: &Path) -> PathBuf {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let n = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let short: String = name.chars().take(100).collect();
+    path.with_file_name(format!(".{short}.cfg-{}-{n}", std::process::id()))
+}
+
+/// Writes the content beside `path` with its final owner and mode. Nobody else can read it before that.
+pub fn stage(path: &Path, content: &Content, attrs: &Attrs, secret: bool) -> Result<Staged> {
+    let old = std::fs::metadata(path).ok();
+    let at = temporary_name(path);
+    let open = |at: &Path| {
+        OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(0o400_000).open(at)
+    };
+    let file = match open(&at) {
+        // Left over from a process that died and whose id we were given.
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            std::fs::remove_file(&at).and_then(|()| open(&at))
+        }
+        other => other,
+    };
+    let mut file = file.map_err(fault("write", path))?;
+    let staged = Staged { path: at, armed: true };
+    fill(&mut file, content).map_err(|e| Fault { operation: format!("write {}", path.display()), ..e })?;
+    let mode = attrs.mode.or_else(|| old.as_ref().map(|m| m.mode() & 0o7777)).unwrap_or_else(|| default_mode(secret));
+    let uid = attrs.uid.or_else(|| old.as_ref().map(|m| m.uid()));
+    let gid = attrs.gid.or_else(|| old.as_ref().map(|m| m.gid()));
+    finish(&file, path, old.is_some(), uid, gid, mode)?;
+    file.sync_all().map_err(fault("write", path))?;
+    Ok(staged)
+}
+
+fn fill(file: &mut File, content: &Content) -> Result<()> {
+    match content {
+        Content::Bytes(bytes) => file.write_all(bytes).map_err(|e| Fault::io("write", &e)),
+        Content::File(source) => {
+            let mut from = File::open(source).map_err(fault("read", source))?;
+            std::io::copy(&mut from, file).map(drop).map_err(|e| Fault::io("write", &e))
+        }
+    }
+}
+
+fn finish(file: &File, path: &Path, existed: bool, uid: Option<u32>, gid: Option<u32>, mode: u32) -> Result<()> {
+    let now = file.metadata().map_err(fault("write", path))?;
+    let uid = uid.filter(|uid| *uid != now.uid());
+    let gid = gid.filter(|gid| *gid != now.gid());
+    if uid.is_some() || gid.is_some() {
+        std::os::unix::fs::fchown(file, uid, gid).map_err(fault("change the owner of", path))?;
+    }
+    // After chown, which clears set-id bits.
+    file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(fault("set the mode of", path))?;
+    if existed {
+        keep_label(file, path);
+    }
+    Ok(())
+}
+
+/// Gives the new file the SELinux label of the one it replaces.
+fn keep_label(file: &File, path: &Path) {
+    let mut label = [0u8; 256];
+    if let Ok(length) = rustix::fs::getxattr(path, c"security.selinux", &mut label)
+        && let Some(label) = label.get(..length)
+    {
+        let _ = rustix::fs::fsetxattr(file, c"security.selinux", label, XattrFlags::empty());
+    }
+}
+
+fn umask() -> u32 {
+    static UMASK: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+    *UMASK.get_or_init(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|l| l.strip_prefix("Umask:"));
+        line.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).unwrap_or(0o022)
+    })
+}
+
+fn default_mode(secret: bool) -> u32 {
+    if secret { 0o600 } else { 0o666 & !umask() }
+}
+
+/// Makes one directory; it is closed to others until it has its owner.
+pub fn make_dir(path: &Path, attrs: &Attrs) -> Result<()> {
+    let mode = attrs.mode.unwrap_or(0o777 & !umask());
+    std::fs::DirBuilder::new().mode(mode & 0o700).create(path).map_err(fault("make the directory", path))?;
+    set_attrs(path, &Attrs { mode: Some(mode), ..*attrs })?;
+    sync_parent(path);
+    Ok(())
+}
+
+/// Sets owner and group, then the mode. Never follows a link in the last part.
+pub fn set_attrs(path: &Path, attrs: &Attrs) -> Result<()> {
+    if attrs.uid.is_some() || attrs.gid.is_some() {
+        std::os::unix::fs::lchown(path, attrs.uid, attrs.gid).map_err(fault("change the owner of", path))?;
+    }
+    let is_link = std::fs::symlink_metadata(path).map_err(fault("look at", path))?.is_symlink();
+    if let (Some(mode), false) = (attrs.mode, is_link) {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(path, permissions).map_err(fault("set the mode of", path))?;
+    }
+    Ok(())
+}
+
+/// Sets times.
+pub fn set_times(path: &Path, accessed: Option<f64>, modified: Option<f64>) -> Result<()> {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, utimensat};
+    let spec = |time: Option<f64>| match time {
+        Some(t) => Timespec { tv_sec: t.floor() as i64, tv_nsec: ((t - t.floor()) * 1e9) as _ },
+        None => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT as _ },
+    };
+    let times = Timestamps { last_access: spec(accessed), last_modification: spec(modified) };
+    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|e| Fault::io(format!("set the times of {}", path.display()), &e.into()))
+}
+
+/// Makes a link under a temporary name and renames it into place.
+pub fn replace_with_link(link: &Path, make: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
+    let at = temporary_name(link);
+    make(&at).map_err(fault("link", link))?;
+    std::fs::rename(&at, link).map_err(|e| {
+        let _ = std::fs::remove_file(&at);
+        Fault::io(format!("link {}", link.display()), &e)
+    })?;
+    sync_parent(link);
+    Ok(())
+}
+
+/// Removes whatever is there; nothing there is fine.
+pub fn remove(path: &Path) -> Result<()> {
+    let result = match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(e) => Err(e),
+    };
+    match result {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Fault::io(format!("remove {}", path.display()), &e)),
+        _ => {
+            sync_parent(path);
+            Ok(())
+        }
+    }
+}
+
+/// Copies a file with mode, owner and times, for a backup.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    let stat = lstat(from)?.ok_or_else(|| Fault::new(format!("back up {}", from.display()), "it is not there"))?;
+    let attrs = Attrs { mode: Some(stat.mode), uid: Some(stat.uid), gid: Some(stat.gid) };
+    stage(to, &Content::File(from.to_path_buf()), &attrs, false)?.take_place(to)?;
+    set_times(to, Some(stat.atime), Some(stat.mtime))
+}

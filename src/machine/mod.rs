@@ -1,0 +1,129 @@
+//! The one door to a target: two traits through which a resource sees the machine, and who implements them.
+//!
+//! Invariants:
+//! * [`Inspect`] cannot change anything; every change goes through [`Machine`].
+//! * A dry run is the ordinary apply against [`Preview`], whose writes land in memory and whose reads see them first.
+//! * [`Tracked`] records what changed, for the diff, in the same way for a real run and a dry one.
+//! * Programs are run by argv; nothing here builds a shell line.
+
+mod account;
+mod command;
+mod fault;
+mod file;
+mod journal;
+mod live;
+mod package;
+mod preview;
+mod remote;
+mod tracked;
+mod unit;
+
+use std::path::Path;
+
+pub use account::{Group, GroupChange, Key, User, UserChange};
+pub use command::{Command, Output, Stdio};
+pub use fault::{Fault, FaultKind, Result};
+pub use file::{hex, Algorithm, Attrs, Content, FileKind, Stat, Written};
+pub use journal::{Journal, state_dir};
+pub use live::{Cancel, Live};
+pub use package::{Foresight, ForeseenFile, Package, Request, Selection, Transaction, TransactionReport};
+pub use preview::{Blank, Preview};
+pub use remote::{Call, Remote, Reply, serve};
+pub use tracked::{Action, Change, Tracked};
+pub use unit::{Unit, UnitAction};
+
+/// Who cfg is on the machine.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Identity {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// User name, or the id where it has none.
+    pub user: String,
+    /// Home directory.
+    pub home: std::path::PathBuf,
+}
+
+/// Reading a machine. Nothing here changes it.
+pub trait Inspect: Send + Sync {
+    /// What is at a path, not following a link in its last part; `None` where nothing is.
+    fn lstat(&self, path: &Path) -> Result<Option<Stat>>;
+    /// Reads a file of at most `limit` bytes.
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>>;
+    /// Where a symbolic link points.
+    fn read_link(&self, path: &Path) -> Result<std::path::PathBuf>;
+    /// The names in a directory, sorted.
+    fn list(&self, path: &Path) -> Result<Vec<String>>;
+    /// The digest of a file of any size, in hexadecimal.
+    fn digest(&self, path: &Path, algorithm: Algorithm) -> Result<String>;
+    /// A user.
+    fn user(&self, key: &Key) -> Result<Option<User>>;
+    /// A group.
+    fn group(&self, key: &Key) -> Result<Option<Group>>;
+    /// An installed package.
+    fn package(&self, name: &str) -> Result<Option<Package>>;
+    /// The state of a service.
+    fn unit(&self, name: &str) -> Result<Unit>;
+    /// Runs a program that only reads.
+    fn probe(&self, command: &Command) -> Result<Output>;
+    /// Who we are.
+    fn identity(&self) -> Result<Identity>;
+    /// What a package transaction would bring.
+    fn foresee(&self, transaction: &Transaction) -> Result<Foresight>;
+
+    /// What is at a path, following links; `None` where nothing is or a link dangles.
+    fn stat(&self, path: &Path) -> Result<Option<Stat>> {
+        let Some(real) = self.resolve(path)? else { return Ok(None) };
+        self.lstat(&real)
+    }
+
+    /// The path with links in its last part followed; `None` where they go round in circles.
+    fn resolve(&self, path: &Path) -> Result<Option<std::path::PathBuf>> {
+        let mut path = path.to_path_buf();
+        for _ in 0..40 {
+            match self.lstat(&path)? {
+                Some(stat) if stat.kind == FileKind::Link => {
+                    let target = self.read_link(&path)?;
+                    path = path.parent().unwrap_or(Path::new("/")).join(target);
+                }
+                _ => return Ok(Some(path)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Changing a machine.
+pub trait Machine: Inspect {
+    /// Puts a file in place as a whole: temporary file, owner and mode, fsync, rename, fsync of the directory.
+    fn write(&self, path: &Path, content: &Content, attrs: &Attrs, how: &Written) -> Result<()>;
+    /// Writes into an existing file that cannot be replaced, as under `/proc/sys` and `/sys`.
+    fn poke(&self, path: &Path, text: &str) -> Result<()>;
+    /// Makes one directory.
+    fn make_dir(&self, path: &Path, attrs: &Attrs) -> Result<()>;
+    /// Makes a symbolic link, replacing a link or file of that name.
+    fn symlink(&self, target: &Path, link: &Path) -> Result<()>;
+    /// Makes a hard link, replacing a file of that name.
+    fn hard_link(&self, target: &Path, link: &Path) -> Result<()>;
+    /// Sets owner, group and mode.
+    fn set_attrs(&self, path: &Path, attrs: &Attrs) -> Result<()>;
+    /// Sets the times of access and modification, in seconds since the epoch.
+    fn set_times(&self, path: &Path, accessed: Option<f64>, modified: Option<f64>) -> Result<()>;
+    /// Removes a file, a link, or a directory with all it holds.
+    fn remove(&self, path: &Path) -> Result<()>;
+    /// Installs, upgrades and removes packages, and refreshes the package lists.
+    fn packages(&self, transaction: &Transaction) -> Result<TransactionReport>;
+    /// Starts, stops, enables, … a service.
+    fn unit_action(&self, name: &str, action: UnitAction) -> Result<()>;
+    /// Makes or changes a user.
+    fn put_user(&self, change: &UserChange) -> Result<()>;
+    /// Removes a user, and with `files` the home directory.
+    fn remove_user(&self, name: &str, files: bool, force: bool) -> Result<()>;
+    /// Makes or changes a group.
+    fn put_group(&self, change: &GroupChange) -> Result<()>;
+    /// Removes a group.
+    fn remove_group(&self, name: &str) -> Result<()>;
+    /// Runs a program that may change anything. A dry run does not run it: its output is unknown.
+    fn run(&self, command: &Command) -> Result<Output>;
+}

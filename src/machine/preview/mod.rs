@@ -1,0 +1,383 @@
+//! A machine as it would be: an overlay in memory over any [`Inspect`].
+//!
+//! Writes land in the overlay, reads see the overlay first. What a package would bring is put into the overlay too, so
+//! that the states after it see its directories, users and services. A program that may change anything is not run; its
+//! output is unknown.
+
+mod blank;
+mod overlay;
+mod packages;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::package::Foresight;
+use super::{
+    Algorithm, Attrs, Command, Content, Fault, FaultKind, FileKind, Group, GroupChange, Identity, Inspect, Key, Machine,
+    Output, Package, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
+};
+use overlay::{Data, Overlay};
+
+pub use blank::Blank;
+
+/// The overlay and what lies under it.
+pub struct Preview {
+    under: Arc<dyn Inspect>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    files: Overlay,
+    users: BTreeMap<String, Option<User>>,
+    groups: BTreeMap<String, Option<Group>>,
+    packages: BTreeMap<String, Option<Package>>,
+    units: BTreeMap<String, Unit>,
+    lists_updated: bool,
+}
+
+impl Preview {
+    /// A preview of `under`.
+    pub fn new(under: Arc<dyn Inspect>) -> Self {
+        Self { under, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The path with every link in its directories followed, through the overlay.
+    fn real(&self, path: &Path) -> Result<PathBuf> {
+        let mut real = PathBuf::from("/");
+        let name = path.file_name();
+        let mut rest: Vec<_> = path.parent().unwrap_or(Path::new("/")).components().map(|c| c.as_os_str().to_owned()).collect();
+        rest.reverse();
+        let mut hops = 0;
+        while let Some(part) = rest.pop() {
+            match part.to_str() {
+                Some("/" | ".") => continue,
+                Some("..") => {
+                    real.pop();
+                    continue;
+                }
+                _ => real.push(&part),
+            }
+            if let Some(Stat { kind: FileKind::Link, .. }) = self.lstat_real(&real)? {
+                hops += 1;
+                if hops > 40 {
+                    return Err(Fault::new(format!("look at {}", path.display()), "too many levels of symbolic links"));
+                }
+                let target = self.link_real(&real)?;
+                real = if target.is_absolute() { PathBuf::from("/") } else { real.parent().unwrap_or(Path::new("/")).to_path_buf() };
+                rest.extend(target.components().rev().map(|c| c.as_os_str().to_owned()));
+            }
+        }
+        if let Some(name) = name {
+            real.push(name);
+        }
+        Ok(real)
+    }
+
+    fn lstat_real(&self, path: &Path) -> Result<Option<Stat>> {
+        if let Some(entry) = self.state().files.find(path) {
+            return Ok(entry.map(|node| node.stat.clone()));
+        }
+        self.under.lstat(path)
+    }
+
+    fn link_real(&self, path: &Path) -> Result<PathBuf> {
+        if let Some(Some(node)) = self.state().files.find(path)
+            && let Data::Link(target) = &node.data
+        {
+            return Ok(target.clone());
+        }
+        self.under.read_link(path)
+    }
+
+    fn require_parent(&self, operation: &str, path: &Path) -> Result<()> {
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        let resolved = self.resolve(parent)?;
+        let stat = resolved.map_or(Ok(None), |p| self.lstat(&p))?;
+        let reason = match stat {
+            Some(stat) if stat.kind == FileKind::Dir => return Ok(()),
+            Some(_) => "Not a directory",
+            None => "No such file or directory",
+        };
+        let fault = Fault::new(format!("{operation} {}", path.display()), reason);
+        Err(Fault { kind: FaultKind::NotFound, ..fault })
+    }
+
+    fn new_stat(&self, kind: FileKind, attrs: &Attrs, old: Option<&Stat>, mode: u32, size: u64) -> Result<Stat> {
+        let me = self.under.identity()?;
+        Ok(Stat {
+            kind,
+            mode: attrs.mode.or(old.map(|o| o.mode)).unwrap_or(mode),
+            uid: attrs.uid.or(old.map(|o| o.uid)).unwrap_or(me.uid),
+            gid: attrs.gid.or(old.map(|o| o.gid)).unwrap_or(me.gid),
+            size,
+            atime: 0.0,
+            mtime: 0.0,
+            ctime: 0.0,
+            inode: 0,
+            device: 0,
+            links: 1,
+        })
+    }
+
+    fn content(&self, content: &Content) -> Result<(Data, u64)> {
+        match content {
+            Content::Bytes(bytes) => Ok((Data::Bytes(bytes.clone()), bytes.len() as u64)),
+            Content::File(source) => {
+                let real = self.real(source)?;
+                let stat = self.lstat_real(&real)?;
+                let stat = stat.ok_or_else(|| missing("read", source))?;
+                let data = match self.state().files.find(&real) {
+                    Some(Some(node)) => node.data.clone(),
+                    _ => Data::Under(real),
+                };
+                Ok((data, stat.size))
+            }
+        }
+    }
+}
+
+fn missing(operation: &str, path: &Path) -> Fault {
+    let fault = Fault::new(format!("{operation} {}", path.display()), "No such file or directory");
+    Fault { kind: FaultKind::NotFound, ..fault }
+}
+
+impl Inspect for Preview {
+    fn lstat(&self, path: &Path) -> Result<Option<Stat>> {
+        let real = self.real(path)?;
+        self.lstat_real(&real)
+    }
+
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>> {
+        let real = self.resolve(&self.real(path)?)?.ok_or_else(|| missing("read", path))?;
+        let found = self.state().files.find(&real).map(|entry| entry.map(|node| node.data.clone()));
+        match found {
+            None => self.under.read(&real, limit),
+            Some(None) => Err(missing("read", path)),
+            Some(Some(Data::Bytes(bytes))) if bytes.len() as u64 <= limit => Ok(bytes.to_vec()),
+            Some(Some(Data::Under(source))) => self.under.read(&source, limit),
+            Some(Some(Data::Bytes(_))) => {
+                let fault = Fault::new(format!("read {}", path.display()), format!("larger than {limit} bytes"));
+                Err(Fault { kind: FaultKind::TooLarge, ..fault })
+            }
+            Some(Some(_)) => Err(Fault::new(format!("read {}", path.display()), "its content is known after apply")),
+        }
+    }
+
+    fn read_link(&self, path: &Path) -> Result<PathBuf> {
+        let real = self.real(path)?;
+        self.link_real(&real)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<String>> {
+        let real = self.resolve(&self.real(path)?)?.ok_or_else(|| missing("list", path))?;
+        let stat = self.lstat_real(&real)?.ok_or_else(|| missing("list", path))?;
+        if stat.kind != FileKind::Dir {
+            return Err(Fault::new(format!("list {}", path.display()), "Not a directory"));
+        }
+        let hidden = matches!(self.state().files.find(&real), Some(Some(node)) if matches!(node.data, Data::Dir));
+        let under = if hidden { Vec::new() } else { self.under.list(&real)? };
+        Ok(self.state().files.names_in(&real, under))
+    }
+
+    fn digest(&self, path: &Path, algorithm: Algorithm) -> Result<String> {
+        let real = self.resolve(&self.real(path)?)?.ok_or_else(|| missing("read", path))?;
+        let found = self.state().files.find(&real).map(|entry| entry.map(|node| node.data.clone()));
+        match found {
+            None => self.under.digest(&real, algorithm),
+            Some(Some(Data::Bytes(bytes))) => Ok(algorithm.of(&bytes)),
+            Some(Some(Data::Under(source))) => self.under.digest(&source, algorithm),
+            Some(None) => Err(missing("read", path)),
+            Some(Some(_)) => Err(Fault::new(format!("read {}", path.display()), "its content is known after apply")),
+        }
+    }
+
+    fn user(&self, key: &Key) -> Result<Option<User>> {
+        let state = self.state();
+        if let Some(Some(user)) = state.users.values().find(|u| u.as_ref().is_some_and(|u| key.is_user(u))) {
+            return Ok(Some(user.clone()));
+        }
+        let found = self.under.user(key)?;
+        Ok(found.filter(|user| !state.users.contains_key(&user.name)))
+    }
+
+    fn group(&self, key: &Key) -> Result<Option<Group>> {
+        let state = self.state();
+        if let Some(Some(group)) = state.groups.values().find(|g| g.as_ref().is_some_and(|g| key.is_group(g))) {
+            return Ok(Some(group.clone()));
+        }
+        let found = self.under.group(key)?;
+        Ok(found.filter(|group| !state.groups.contains_key(&group.name)))
+    }
+
+    fn package(&self, name: &str) -> Result<Option<Package>> {
+        let known = self.state().packages.get(name).cloned();
+        known.map_or_else(|| self.under.package(name), Ok)
+    }
+
+    fn unit(&self, name: &str) -> Result<Unit> {
+        let known = self.state().units.get(unit_key(name)).cloned();
+        if let Some(unit) = known {
+            return Ok(unit);
+        }
+        let unit = self.under.unit(name)?;
+        Ok(if unit.exists { unit } else { self.unit_from_files(name).unwrap_or(unit) })
+    }
+
+    fn probe(&self, command: &Command) -> Result<Output> {
+        self.under.probe(command)
+    }
+
+    fn identity(&self) -> Result<Identity> {
+        self.under.identity()
+    }
+
+    fn foresee(&self, transaction: &Transaction) -> Result<Foresight> {
+        self.under.foresee(transaction)
+    }
+}
+
+/// `redis` and `redis.service` are one.
+fn unit_key(name: &str) -> &str {
+    name.strip_suffix(".service").unwrap_or(name)
+}
+
+impl Machine for Preview {
+    fn write(&self, path: &Path, content: &Content, attrs: &Attrs, how: &Written) -> Result<()> {
+        self.require_parent("write", path)?;
+        let real = self.real(path)?;
+        let old = self.lstat_real(&real)?;
+        let (data, size) = self.content(content)?;
+        let stat = self.new_stat(FileKind::File, attrs, old.as_ref(), if how.secret { 0o600 } else { 0o644 }, size)?;
+        self.state().files.put(real, stat, data);
+        Ok(())
+    }
+
+    fn poke(&self, path: &Path, text: &str) -> Result<()> {
+        let real = self.real(path)?;
+        let old = self.lstat_real(&real)?.ok_or_else(|| missing("write", path))?;
+        self.state().files.put(real, old, Data::Bytes(text.as_bytes().into()));
+        Ok(())
+    }
+
+    fn make_dir(&self, path: &Path, attrs: &Attrs) -> Result<()> {
+        self.require_parent("make the directory", path)?;
+        let real = self.real(path)?;
+        if self.lstat_real(&real)?.is_some() {
+            return Err(Fault::new(format!("make the directory {}", path.display()), "File exists"));
+        }
+        let stat = self.new_stat(FileKind::Dir, attrs, None, 0o755, 4096)?;
+        self.state().files.put(real, stat, Data::Dir);
+        Ok(())
+    }
+
+    fn symlink(&self, target: &Path, link: &Path) -> Result<()> {
+        self.require_parent("link", link)?;
+        let real = self.real(link)?;
+        let stat = self.new_stat(FileKind::Link, &Attrs::default(), None, 0o777, 0)?;
+        self.state().files.put(real, stat, Data::Link(target.to_path_buf()));
+        Ok(())
+    }
+
+    fn hard_link(&self, target: &Path, link: &Path) -> Result<()> {
+        self.require_parent("link", link)?;
+        let source = self.real(target)?;
+        let stat = self.lstat_real(&source)?.ok_or_else(|| missing("link to", target))?;
+        let (data, _) = self.content(&Content::File(source))?;
+        let real = self.real(link)?;
+        self.state().files.put(real, stat, data);
+        Ok(())
+    }
+
+    fn set_attrs(&self, path: &Path, attrs: &Attrs) -> Result<()> {
+        let real = self.real(path)?;
+        let mut stat = self.lstat_real(&real)?.ok_or_else(|| missing("change", path))?;
+        stat.mode = attrs.mode.unwrap_or(stat.mode);
+        stat.uid = attrs.uid.unwrap_or(stat.uid);
+        stat.gid = attrs.gid.unwrap_or(stat.gid);
+        let target = if stat.kind == FileKind::Link { Some(self.link_real(&real)?) } else { None };
+        let mut state = self.state();
+        let data = match (state.files.find(&real), stat.kind) {
+            (Some(Some(node)), _) => node.data.clone(),
+            (_, FileKind::Dir) => Data::DirUnder,
+            (_, FileKind::Link) => Data::Link(target.unwrap_or_default()),
+            _ => Data::Under(real.clone()),
+        };
+        state.files.put(real, stat, data);
+        Ok(())
+    }
+
+    fn set_times(&self, path: &Path, _accessed: Option<f64>, modified: Option<f64>) -> Result<()> {
+        let real = self.real(path)?;
+        self.set_attrs(path, &Attrs::default())?;
+        if let Some(modified) = modified {
+            self.state().files.touch(&real, modified);
+        }
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        let real = self.real(path)?;
+        self.state().files.remove(real);
+        Ok(())
+    }
+
+    fn packages(&self, transaction: &Transaction) -> Result<TransactionReport> {
+        self.foresee_packages(transaction)
+    }
+
+    fn unit_action(&self, name: &str, action: UnitAction) -> Result<()> {
+        if matches!(action, UnitAction::DaemonReload | UnitAction::DaemonReexec) {
+            self.state().units.values_mut().for_each(|unit| unit.needs_reload = false);
+            return Ok(());
+        }
+        let mut unit = self.unit(name)?;
+        match action {
+            UnitAction::Start | UnitAction::Restart | UnitAction::Reload => {
+                (unit.active, unit.active_state) = (true, "active".into());
+            }
+            UnitAction::Stop => (unit.active, unit.active_state) = (false, "inactive".into()),
+            UnitAction::Enable => (unit.enabled, unit.file_state) = (true, "enabled".into()),
+            UnitAction::Disable => (unit.enabled, unit.file_state) = (false, "disabled".into()),
+            UnitAction::Mask => (unit.masked, unit.file_state) = (true, "masked".into()),
+            UnitAction::Unmask => (unit.masked, unit.file_state) = (false, "disabled".into()),
+            UnitAction::DaemonReload | UnitAction::DaemonReexec => {}
+        }
+        self.state().units.insert(unit_key(name).to_owned(), unit);
+        Ok(())
+    }
+
+    fn put_user(&self, change: &UserChange) -> Result<()> {
+        self.overlay_user(change)
+    }
+
+    fn remove_user(&self, name: &str, files: bool, _force: bool) -> Result<()> {
+        if let Some(user) = self.user(&Key::Name(name.to_owned()))?.filter(|_| files) {
+            self.remove(Path::new(&user.home))?;
+        }
+        self.state().users.insert(name.to_owned(), None);
+        Ok(())
+    }
+
+    fn put_group(&self, change: &GroupChange) -> Result<()> {
+        let old = self.group(&Key::Name(change.name.clone()))?;
+        let gid = change.gid.or(old.as_ref().map(|g| g.gid)).map_or_else(|| self.free_id(change.system), Ok)?;
+        let members = old.map(|g| g.members).unwrap_or_default();
+        self.state().groups.insert(change.name.clone(), Some(Group { name: change.name.clone(), gid, members }));
+        Ok(())
+    }
+
+    fn remove_group(&self, name: &str) -> Result<()> {
+        self.state().groups.insert(name.to_owned(), None);
+        Ok(())
+    }
+
+    fn run(&self, _command: &Command) -> Result<Output> {
+        Ok(Output::Unknown)
+    }
+}

@@ -1,0 +1,118 @@
+//! Resource types: what a task can ask for. One file a type, one line in the registry.
+//!
+//! A resource is made from a task's arguments, says what it touches ([`Footprint`]), and brings a machine to the state
+//! it describes ([`Resource::converge`]). It sees the machine through [`Inspect`](crate::machine::Inspect) and
+//! [`Machine`] only, so a dry run is the same call against a preview; there is no check-mode branch. Whether something
+//! changed is what the machine recorded, unless the type has to say so itself (a program that was run).
+
+mod args;
+mod footprint;
+mod params;
+mod registry;
+mod types;
+
+pub mod attrs;
+
+mod copy;
+mod file;
+
+use std::sync::Arc;
+
+use crate::machine::{Fault, Machine};
+use crate::value::{Map, Value};
+
+pub use args::{Arg, Args, ParamError, ParamErrorKind};
+pub use footprint::{Claim, Footprint};
+pub use params::{FromValue, ParamSpec, finish as finish_params, optional as optional_param, read as read_param};
+pub(crate) use params::params;
+pub use registry::{KINDS, Kind, find, names};
+pub use types::{Choice, Days, Mode, Words};
+
+/// What a task wants of a machine.
+pub trait Resource: Send + Sync {
+    /// What it reads and writes.
+    fn footprint(&self) -> Footprint;
+
+    /// Brings the machine to the state described, changing only what differs.
+    ///
+    /// # Errors
+    /// Where that is not possible; nothing is left half-written.
+    fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure>;
+
+    /// What being notified by `watch` means beyond converging: a service restarts, a command runs. `None`: nothing.
+    fn refresh(&self, machine: &dyn Machine, context: &Context) -> Option<Result<Outcome, Failure>> {
+        let _ = (machine, context);
+        None
+    }
+}
+
+/// What a resource may need from the task around it.
+#[derive(Clone, Default)]
+pub struct Context {
+    /// The task's `environment`.
+    pub environment: Vec<(String, String)>,
+    /// Fetches content that did not travel with the graph, by its SHA-256.
+    pub blobs: Option<Arc<dyn Blobs>>,
+    /// Nothing of this task may be shown.
+    pub no_log: bool,
+}
+
+/// Content by digest.
+pub trait Blobs: Send + Sync {
+    /// The content with this SHA-256 (hexadecimal).
+    ///
+    /// # Errors
+    /// Where the controller cannot give it.
+    fn get(&self, sha256: &str) -> Result<Arc<[u8]>, String>;
+}
+
+/// What came of a resource.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Whether it changed something; `None` leaves that to what the machine recorded.
+    pub changed: Option<Value>,
+    /// Return values, under Ansible's names.
+    pub result: Map,
+    /// Facts to add to `ansible_facts`.
+    pub facts: Map,
+    /// Why nothing was done, as with `creates`.
+    pub skipped: Option<String>,
+}
+
+impl Outcome {
+    /// An outcome with return values.
+    pub fn of<K: AsRef<str>>(result: impl IntoIterator<Item = (K, Value)>) -> Self {
+        Self { result: result.into_iter().map(|(k, v)| (Arc::from(k.as_ref()), v)).collect(), ..Self::default() }
+    }
+
+    /// Says itself whether something changed.
+    #[must_use]
+    pub fn changed(mut self, changed: impl Into<Value>) -> Self {
+        self.changed = Some(changed.into());
+        self
+    }
+}
+
+/// Why a resource could not be brought about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// In words.
+    pub message: String,
+    /// Return values of a failed run, such as `rc` and `stderr`.
+    pub result: Map,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Failure {
+    /// A failure in words.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), result: Map::new(), help: None }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self { help: fault.help().map(str::to_owned), ..Self::new(fault.to_string()) }
+    }
+}

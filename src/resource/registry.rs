@@ -1,0 +1,67 @@
+//! Every resource type, in one visible list.
+
+use super::args::{Args, ParamError};
+use super::params::ParamSpec;
+use super::{Resource, copy, file};
+
+/// A resource type.
+#[derive(Clone, Copy)]
+pub struct Kind {
+    /// Its name, as in Ansible.
+    pub name: &'static str,
+    /// Other names of it.
+    pub aliases: &'static [&'static str],
+    /// The collection its fully qualified name belongs to.
+    pub collection: &'static str,
+    /// Its documentation.
+    pub doc: &'static str,
+    /// Its parameters.
+    pub params: &'static [ParamSpec],
+    /// The parameter that text without `k=v` is given to, as in `command: uptime`.
+    pub free_form: Option<&'static str>,
+    /// Makes one from arguments.
+    pub parse: fn(Args) -> Result<Box<dyn Resource>, ParamError>,
+}
+
+macro_rules! kind {
+    ($name:literal, $($path:ident)::+, [$($alias:literal),*], $collection:literal, $free:expr) => {
+        Kind {
+            name: $name,
+            aliases: &[$($alias),*],
+            collection: $collection,
+            doc: $($path)::+::DOC,
+            params: $($path)::+::PARAMS,
+            free_form: $free,
+            parse: |args| {
+                let resource = $($path)::+::from_args(args)?;
+                resource.check()?;
+                Ok(Box::new(resource))
+            },
+        }
+    };
+    ($name:literal, $($path:ident)::+) => { kind!($name, $($path)::+, [], "ansible.builtin", None) };
+}
+
+/// The types, by name.
+pub const KINDS: &[Kind] = &[
+    kind!("copy", copy::Copy),
+    kind!("file", file::File),
+];
+
+/// Finds a type by its short or fully qualified name.
+pub fn find(name: &str) -> Option<&'static Kind> {
+    let (collection, short) = name.rsplit_once('.').map_or((None, name), |(c, s)| (Some(c), s));
+    KINDS.iter().find(|kind| {
+        let named = kind.name == short || kind.aliases.contains(&short);
+        let fits = match collection {
+            None | Some("ansible.builtin" | "ansible.legacy") => true,
+            Some(collection) => collection == kind.collection,
+        };
+        named && fits
+    })
+}
+
+/// Every name a type goes by, for suggestions.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().flat_map(|kind| std::iter::once(kind.name).chain(kind.aliases.iter().copied()))
+}
