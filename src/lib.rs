@@ -1,5 +1,7 @@
 //! cfg, a declarative configuration management engine.
 
+pub mod agent;
+pub mod apply;
 pub mod diagnostic;
 pub mod machine;
 pub mod resource;
@@ -8,3 +10,6 @@ pub mod template;
 pub mod value;
 #[cfg(feature = "controller")]
 pub mod yaml;
+pub mod event;
+pub mod facts;
+pub mod graph;

@@ -28,7 +28,7 @@ pub use journal::{Journal, state_dir};
 pub use live::{Cancel, Live};
 pub use package::{Foresight, ForeseenFile, Package, Request, Selection, Transaction, TransactionReport};
 pub use preview::{Blank, Preview};
-pub use remote::{Call, Remote, Reply, serve};
+pub use remote::{Call, Exchange, Remote, Reply, serve};
 pub use tracked::{Action, Change, Tracked};
 pub use unit::{Unit, UnitAction};
 

@@ -50,12 +50,32 @@ pub struct Tracked {
     machine: Arc<dyn Machine>,
     changes: Mutex<Vec<Change>>,
     secret: bool,
+    first: Mutex<Option<FirstChange>>,
 }
+
+/// What is done before the first change.
+pub type FirstChange = Box<dyn FnOnce() -> Result<()> + Send>;
 
 impl Tracked {
     /// Records the changes of one state. With `secret`, no content is recorded.
     pub fn new(machine: Arc<dyn Machine>, secret: bool) -> Self {
-        Self { machine, changes: Mutex::default(), secret }
+        Self { machine, changes: Mutex::default(), secret, first: Mutex::default() }
+    }
+
+    /// Has something done before the first change is made; where that fails, the change is not made.
+    #[must_use]
+    pub fn before_first_change(self, work: FirstChange) -> Self {
+        Self { first: Mutex::new(Some(work)), ..self }
+    }
+
+    /// Says whether a change was made or begun.
+    pub fn touched(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
+    fn begin(&self) -> Result<()> {
+        let first = self.first.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        first.map_or(Ok(()), |work| work())
     }
 
     /// What was changed so far.
@@ -92,6 +112,7 @@ impl Tracked {
 
     /// Makes a change and records how the path differs after it.
     fn around(&self, path: &Path, secret: bool, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.begin()?;
         let before = Image::of(&*self.machine, path, self.secret || secret);
         work()?;
         let after = Image::of(&*self.machine, path, self.secret || secret);
@@ -253,6 +274,7 @@ impl Machine for Tracked {
     }
 
     fn hard_link(&self, target: &Path, link: &Path) -> Result<()> {
+        self.begin()?;
         self.machine.hard_link(target, link)?;
         let properties = vec![("target".to_owned(), String::new(), target.to_string_lossy().into_owned())];
         let subject = link.to_string_lossy().into_owned();
@@ -265,6 +287,7 @@ impl Machine for Tracked {
     }
 
     fn set_times(&self, path: &Path, accessed: Option<f64>, modified: Option<f64>) -> Result<()> {
+        self.begin()?;
         self.machine.set_times(path, accessed, modified)?;
         let subject = path.to_string_lossy().into_owned();
         let properties = vec![("times".to_owned(), String::new(), "set".to_owned())];
@@ -277,6 +300,7 @@ impl Machine for Tracked {
     }
 
     fn packages(&self, transaction: &Transaction) -> Result<TransactionReport> {
+        self.begin()?;
         let report = self.machine.packages(transaction)?;
         let asked = |name: &str| transaction.requests.iter().any(|r| r.name.split([':', '=']).next() == Some(name));
         let (wanted, needed): (Vec<_>, Vec<_>) = report.changes.iter().partition(|(name, ..)| asked(name));
@@ -298,6 +322,7 @@ impl Machine for Tracked {
     }
 
     fn unit_action(&self, name: &str, action: UnitAction) -> Result<()> {
+        self.begin()?;
         self.machine.unit_action(name, action)?;
         self.run_change("service", name, action.verb().trim_end_matches("-or-restart"));
         Ok(())
@@ -306,6 +331,7 @@ impl Machine for Tracked {
     fn put_user(&self, change: &UserChange) -> Result<()> {
         let key = Key::Name(change.name.clone());
         let before = self.machine.user(&key)?;
+        self.begin()?;
         self.machine.put_user(change)?;
         let after = self.machine.user(&key)?;
         let properties = user_properties(before.as_ref(), after.as_ref());
@@ -315,6 +341,7 @@ impl Machine for Tracked {
     }
 
     fn remove_user(&self, name: &str, files: bool, force: bool) -> Result<()> {
+        self.begin()?;
         self.machine.remove_user(name, files, force)?;
         self.push(removed("user", name));
         Ok(())
@@ -323,6 +350,7 @@ impl Machine for Tracked {
     fn put_group(&self, change: &GroupChange) -> Result<()> {
         let key = Key::Name(change.name.clone());
         let before = self.machine.group(&key)?;
+        self.begin()?;
         self.machine.put_group(change)?;
         let after = self.machine.group(&key)?;
         let gid = |group: &Option<Group>| group.as_ref().map(|g| g.gid.to_string()).unwrap_or_default();
@@ -333,6 +361,7 @@ impl Machine for Tracked {
     }
 
     fn remove_group(&self, name: &str) -> Result<()> {
+        self.begin()?;
         self.machine.remove_group(name)?;
         self.push(removed("group", name));
         Ok(())
@@ -340,6 +369,7 @@ impl Machine for Tracked {
 
     fn run(&self, command: &Command) -> Result<Output> {
         // Whether a program changed anything, only its task can say; so nothing is recorded here.
+        self.begin()?;
         self.machine.run(command)
     }
 }

@@ -24,7 +24,7 @@ pub use blank::Blank;
 /// The overlay and what lies under it.
 pub struct Preview {
     under: Arc<dyn Inspect>,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -40,7 +40,13 @@ struct State {
 impl Preview {
     /// A preview of `under`.
     pub fn new(under: Arc<dyn Inspect>) -> Self {
-        Self { under, state: Mutex::default() }
+        Self { under, state: Arc::default() }
+    }
+
+    /// The same overlay seen with other rights.
+    #[must_use]
+    pub fn seen_by(&self, under: Arc<dyn Inspect>) -> Self {
+        Self { under, state: self.state.clone() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

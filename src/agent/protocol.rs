@@ -1,0 +1,91 @@
+//! The messages between controller and agent.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::apply::SegmentReport;
+use crate::event::TaskOutcome;
+use crate::graph::{Prologue, Segment};
+use crate::machine::Identity;
+use crate::value::{Map, Value};
+
+/// The first words of an agent's first message.
+pub const MAGIC: &str = "cfg-agent";
+
+/// The version of these messages. Controller and agent are built together, so a difference is a stale file.
+pub const PROTOCOL: u32 = 1;
+
+/// What an agent says first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hello {
+    /// [`MAGIC`].
+    pub magic: String,
+    /// [`PROTOCOL`].
+    pub protocol: u32,
+    /// Who it is on the target.
+    pub identity: Identity,
+    /// The facts, under Ansible's names without `ansible_`.
+    pub facts: Map,
+}
+
+/// From the controller.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum ToAgent {
+    /// A play begins; the one before is over.
+    Begin(Box<Prologue>),
+    /// Run this part of it.
+    Run(Box<Segment>),
+    /// Content that was asked for; `None` where the controller does not have it.
+    Blob {
+        /// Its SHA-256.
+        sha256: String,
+        /// The bytes.
+        bytes: Option<Vec<u8>>,
+    },
+    /// Finish what is being written and start nothing new.
+    Cancel,
+}
+
+/// From the agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum FromAgent {
+    /// The first message.
+    Hello(Box<Hello>),
+    /// A task starts.
+    Started {
+        /// Which.
+        node: u32,
+        /// What a person calls it.
+        name: String,
+    },
+    /// A task is tried again.
+    Retried {
+        /// Which.
+        node: u32,
+        /// What a person calls it.
+        name: String,
+        /// How often it may still be tried.
+        left: u32,
+    },
+    /// A task ended.
+    Finished(Box<TaskOutcome>),
+    /// Content is needed.
+    NeedBlob {
+        /// Its SHA-256.
+        sha256: String,
+    },
+    /// A segment ended.
+    Report(Box<SegmentReport>),
+    /// The agent cannot go on.
+    Fatal {
+        /// Why.
+        message: String,
+    },
+}
+
+/// Variables by name.
+pub type Variables = BTreeMap<String, Value>;

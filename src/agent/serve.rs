@@ -1,0 +1,209 @@
+//! The target side: reads messages, runs segments, answers.
+
+use std::collections::HashMap;
+use std::io::{BufWriter, Write};
+use std::sync::{Arc, Condvar, Mutex};
+
+use super::frame::{FrameError, read_frame, write_frame};
+use super::machines::LocalMachines;
+use super::protocol::{FromAgent, Hello, MAGIC, PROTOCOL, ToAgent};
+use crate::apply::{Machines as _, Session, Sink};
+use crate::event::TaskOutcome;
+use crate::graph::NodeId;
+use crate::machine::{Algorithm, Cancel, Inspect as _, Live, Machine, serve};
+use crate::resource::Blobs;
+use crate::template::Engine;
+
+/// The channel to the controller.
+struct Out(Mutex<BufWriter<std::io::Stdout>>);
+
+impl Out {
+    /// Sends a message. A channel that is closed ends the agent through its reading side.
+    fn send(&self, message: &FromAgent) {
+        let mut out = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _ = write_frame(&mut *out, message);
+    }
+}
+
+impl Sink for Out {
+    fn started(&self, node: NodeId, name: &str) {
+        self.send(&FromAgent::Started { node, name: name.to_owned() });
+    }
+
+    fn retried(&self, node: NodeId, name: &str, left: u32) {
+        self.send(&FromAgent::Retried { node, name: name.to_owned(), left });
+    }
+
+    fn finished(&self, outcome: TaskOutcome) {
+        self.send(&FromAgent::Finished(Box::new(outcome)));
+    }
+}
+
+/// Content asked of the controller, kept until it is used.
+struct Fetcher {
+    out: Arc<Out>,
+    arrived: Mutex<HashMap<String, Option<Arc<[u8]>>>>,
+    wake: Condvar,
+}
+
+impl Fetcher {
+    fn put(&self, sha256: String, bytes: Option<Vec<u8>>) {
+        let mut arrived = self.arrived.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        arrived.insert(sha256, bytes.map(Arc::from));
+        self.wake.notify_all();
+    }
+}
+
+impl Blobs for Fetcher {
+    fn get(&self, sha256: &str) -> Result<Arc<[u8]>, String> {
+        self.out.send(&FromAgent::NeedBlob { sha256: sha256.to_owned() });
+        let mut arrived = self.arrived.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        loop {
+            if let Some(found) = arrived.remove(sha256) {
+                let bytes = found.ok_or_else(|| "the controller does not have the content any more".to_owned())?;
+                let fits = Algorithm::Sha256.of(&bytes) == sha256;
+                return if fits { Ok(bytes) } else { Err("the content arrived damaged".into()) };
+            }
+            arrived = self.wake.wait(arrived).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+    }
+}
+
+/// The agent's main: serves the controller on standard input and output. Gives the exit status.
+pub fn main(arguments: &[String]) -> i32 {
+    match arguments.first().map(String::as_str) {
+        Some("--version") => {
+            let _ = writeln!(std::io::stdout(), "cfg-agent {} protocol {PROTOCOL}", env!("CARGO_PKG_VERSION"));
+            0
+        }
+        Some("--machine") => match serve_machine(arguments.get(1).map_or("", String::as_str)) {
+            Ok(()) => 0,
+            Err(_) => 1,
+        },
+        _ => match serve_controller() {
+            Ok(()) => 0,
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "cfg-agent: {error}");
+                1
+            }
+        },
+    }
+}
+
+fn serve_controller() -> Result<(), FrameError> {
+    let out = Arc::new(Out(Mutex::new(BufWriter::new(std::io::stdout()))));
+    let cancel = Cancel::default();
+    let looking = Live::new(None, cancel.clone());
+    let identity = looking.identity().map_err(|e| FrameError::Malformed(e.to_string()))?;
+    let facts = crate::facts::gather(&looking);
+    let hello = Hello { magic: MAGIC.into(), protocol: PROTOCOL, identity, facts };
+    out.send(&FromAgent::Hello(Box::new(hello)));
+    let fetcher = Arc::new(Fetcher { out: out.clone(), arrived: Mutex::default(), wake: Condvar::new() });
+    let (work, queue) = std::sync::mpsc::channel();
+    let worker = {
+        let (out, cancel, fetcher) = (out.clone(), cancel.clone(), fetcher.clone());
+        std::thread::spawn(move || Worker::new(out, cancel, fetcher).run(&queue))
+    };
+    let mut input = std::io::stdin().lock();
+    let end = loop {
+        match read_frame::<ToAgent>(&mut input) {
+            Ok(ToAgent::Blob { sha256, bytes }) => fetcher.put(sha256, bytes),
+            Ok(ToAgent::Cancel) => cancel.cancel(),
+            Ok(message) => drop(work.send(message)),
+            Err(FrameError::Closed) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    // The controller is gone: end what runs, give a write that is under way half a second, and leave.
+    cancel.cancel();
+    drop(work);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_millis(700);
+    while !worker.is_finished() && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    end
+}
+
+struct Worker {
+    out: Arc<Out>,
+    cancel: Cancel,
+    fetcher: Arc<Fetcher>,
+    engine: Arc<Engine>,
+    machines: Option<(String, Arc<LocalMachines>)>,
+}
+
+impl Worker {
+    fn new(out: Arc<Out>, cancel: Cancel, fetcher: Arc<Fetcher>) -> Self {
+        Self { out, cancel, fetcher, engine: Arc::new(Engine::default()), machines: None }
+    }
+
+    fn run(mut self, queue: &std::sync::mpsc::Receiver<ToAgent>) {
+        let mut session: Option<Session> = None;
+        while let Ok(message) = queue.recv() {
+            match message {
+                ToAgent::Begin(prologue) => {
+                    let machines = self.machines(&prologue.run);
+                    session = Some(Session::new(
+                        *prologue,
+                        self.engine.clone(),
+                        machines,
+                        self.fetcher.clone(),
+                        self.out.clone(),
+                        self.cancel.clone(),
+                    ));
+                }
+                ToAgent::Run(segment) => match &session {
+                    Some(session) => {
+                        let report = session.run(&segment);
+                        self.out.send(&FromAgent::Report(Box::new(report)));
+                    }
+                    None => self.out.send(&FromAgent::Fatal { message: "a segment came before its play".into() }),
+                },
+                ToAgent::Blob { .. } | ToAgent::Cancel => {}
+            }
+        }
+    }
+
+    /// The machines of a run; agents of other users stay until the run ends.
+    fn machines(&mut self, run: &str) -> Arc<LocalMachines> {
+        match &self.machines {
+            Some((name, machines)) if name == run => machines.clone(),
+            _ => {
+                let machines = Arc::new(LocalMachines::new(run, self.cancel.clone()));
+                self.machines = Some((run.to_owned(), machines.clone()));
+                machines
+            }
+        }
+    }
+}
+
+/// Answers calls of the machine traits on standard input and output: the other end of `become`.
+///
+/// # Errors
+/// Where the channel fails.
+pub fn serve_machine(run: &str) -> Result<(), FrameError> {
+    let cancel = Cancel::default();
+    let machines = LocalMachines::new(run, cancel.clone());
+    let machine: Arc<dyn Machine> = machines.get(None).map_err(|failure| FrameError::Malformed(failure.message))?;
+    let out = Arc::new(Mutex::new(BufWriter::new(std::io::stdout())));
+    let send = |reply: &super::machines::Answer| {
+        let mut out = out.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _ = write_frame(&mut *out, reply);
+    };
+    send(&super::machines::Answer::Ready);
+    let mut input = std::io::stdin().lock();
+    std::thread::scope(|scope| {
+        let result = loop {
+            match read_frame::<super::machines::Question>(&mut input) {
+                Ok(question) => {
+                    let (machine, send) = (&machine, &send);
+                    scope.spawn(move || send(&super::machines::Answer::Reply(question.0, serve(&**machine, question.1))));
+                }
+                Err(FrameError::Closed) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        cancel.cancel();
+        result
+    })
+}

@@ -1,0 +1,167 @@
+//! Tasks that are about the run itself rather than the machine: messages, assertions, variables.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::outcome::Attempt;
+use super::run::{Runner, raw, truth};
+use crate::graph::{Action, Iteration};
+use crate::machine::Command;
+use crate::resource::{Failure, FromValue as _, Words};
+use crate::template::{Term, TermScope};
+use crate::value::{Map, Value};
+
+/// Runs one.
+pub fn run(runner: &Runner<'_>, action: &Action, args: &Map, scope: &Arc<TermScope>, iteration: &Iteration) -> Attempt {
+    match action {
+        Action::SetFact => set_fact(runner, args),
+        Action::Debug => debug(args, scope),
+        Action::Assert => assert(iteration, scope),
+        Action::Fail => fail(args),
+        Action::Setup => setup(runner),
+        Action::Pause => pause(runner, args),
+        Action::Gate(name) => {
+            runner.session.runtime.set(name, Value::Bool(true));
+            fine([])
+        }
+        Action::EndHost => {
+            runner.session.state().ended = true;
+            fine([("msg", Value::str("the play ends here for this host"))])
+        }
+        Action::ClearErrors => {
+            runner.session.state().failed = false;
+            fine([])
+        }
+        Action::Noop | Action::Resource(_) => fine([]),
+    }
+}
+
+fn fine<const N: usize>(result: [(&str, Value); N]) -> Attempt {
+    let result = result.into_iter().map(|(k, v)| (k.into(), v)).collect();
+    Attempt { result, changed: Value::Bool(false), failed: Value::Bool(false), ..Attempt::default() }
+}
+
+fn set_fact(runner: &Runner<'_>, args: &Map) -> Attempt {
+    let mut facts = args.clone();
+    facts.shift_remove("cacheable");
+    for (name, value) in &facts {
+        runner.session.runtime.set(name, value.clone());
+    }
+    fine([("ansible_facts", Value::from(facts))])
+}
+
+fn debug(args: &Map, scope: &Arc<TermScope>) -> Attempt {
+    let (key, value) = match (args.get("var"), args.get("msg")) {
+        (Some(Value::Str(name)), _) => {
+            let term = Term::expression(name, crate::source::Origin { file: "debug".into(), line: 1, col: 1 }, 0);
+            let value = scope.evaluate(&term).unwrap_or_else(|_| Value::str("VARIABLE IS NOT DEFINED!"));
+            (name.to_string(), value)
+        }
+        (Some(value), _) => ("var".to_owned(), value.clone()),
+        (None, Some(message)) => ("msg".to_owned(), message.clone()),
+        (None, None) => ("msg".to_owned(), Value::str("Hello world!")),
+    };
+    let shown = match &value {
+        Value::Str(text) => text.to_string(),
+        other => serde_json::to_string_pretty(&crate::value::to_json(other)).unwrap_or_default(),
+    };
+    let shown = if key == "msg" { shown } else { format!("{key}: {shown}") };
+    let mut attempt = fine([]);
+    attempt.result.insert(key.as_str().into(), value);
+    attempt.message = Some(shown);
+    attempt
+}
+
+/// The conditions of an `assert` are expressions; they are evaluated one by one, so that the one that fails is named.
+fn assert(iteration: &Iteration, scope: &Arc<TermScope>) -> Attempt {
+    let Term::Map(entries) = &iteration.args else { return fine([("msg", Value::str("All assertions passed"))]) };
+    let find = |name: &str| {
+        entries.iter().find(|(key, _)| key.as_value().and_then(Value::as_str) == Some(name)).map(|(_, value)| value)
+    };
+    let text = |names: &[&str]| names.iter().find_map(|name| find(name)).map(|term| scope.evaluate(term));
+    let conditions: Vec<Term> = match find("that") {
+        Some(Term::List(items)) => items.to_vec(),
+        Some(other) => vec![other.clone()],
+        None => Vec::new(),
+    };
+    let mut unknown = false;
+    for condition in &conditions {
+        match scope.evaluate(condition) {
+            Err(error) => return Attempt::eval(error),
+            Ok(value) if value.has_unknown() => unknown = true,
+            Ok(value) if truth(&value) => {}
+            Ok(_) => {
+                let shown = raw(condition);
+                let message = match text(&["fail_msg", "msg"]) {
+                    Some(Ok(message)) => message.to_string(),
+                    Some(Err(error)) => return Attempt::eval(error),
+                    None => format!("Assertion failed: {shown}"),
+                };
+                let mut attempt = Attempt::failed(message);
+                attempt.help = Some(format!("this does not hold: {shown}"));
+                attempt.result.insert("assertion".into(), Value::from(shown));
+                attempt.result.insert("evaluated_to".into(), Value::Bool(false));
+                return attempt;
+            }
+        }
+    }
+    if unknown {
+        return Attempt { changed: Value::Bool(false), ..Attempt::unknown("whether it holds is known after apply") };
+    }
+    let message = text(&["success_msg"]).and_then(Result::ok).unwrap_or_else(|| Value::str("All assertions passed"));
+    fine([("msg", message)])
+}
+
+fn fail(args: &Map) -> Attempt {
+    let message = args.get("msg").map_or_else(|| "Failed as requested from task".to_owned(), ToString::to_string);
+    Attempt::failed(message)
+}
+
+fn setup(runner: &Runner<'_>) -> Attempt {
+    let machine = match runner.session.machine(runner.node.r#become.as_ref(), true) {
+        Ok(machine) => machine,
+        Err(failure) => return Attempt::failed(failure.message),
+    };
+    let facts = runner.session.machines.facts(&*machine);
+    runner.session.runtime.add_facts(&facts);
+    fine([("ansible_facts", Value::from(facts))])
+}
+
+fn pause(runner: &Runner<'_>, args: &Map) -> Attempt {
+    let number = |name: &str| args.get(name).and_then(|v| v.to_string().parse::<f64>().ok()).unwrap_or(0.0);
+    let seconds = number("seconds") + 60.0 * number("minutes");
+    if !runner.session.is_plan() {
+        let step = Duration::from_millis(50);
+        let mut left = Duration::from_secs_f64(seconds.clamp(0.0, 1e9));
+        while !left.is_zero() && !runner.session.cancel.is_cancelled() {
+            std::thread::sleep(left.min(step));
+            left = left.saturating_sub(step);
+        }
+    }
+    fine([("delta", Value::Float(seconds))])
+}
+
+/// Judges `unless`, `onlyif` or `creates`: says whether the task has work to do.
+///
+/// # Errors
+/// Where the program cannot be run.
+pub fn guard(runner: &Runner<'_>, kind: &str, value: &Value) -> Result<bool, Failure> {
+    let machine = runner.session.machine(runner.node.r#become.as_ref(), false)?;
+    if kind == "creates" {
+        return Ok(machine.lstat(std::path::Path::new(&value.to_string()))?.is_none());
+    }
+    let commands = match value {
+        Value::List(items) => items.to_vec(),
+        other => vec![other.clone()],
+    };
+    let mut all_fine = true;
+    for command in commands {
+        let words = match &command {
+            Value::Str(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_string()],
+            other => Words::from_value(other).map_err(Failure::new)?.0,
+        };
+        let output = machine.probe(&Command::new(words))?;
+        all_fine &= output.known().is_some_and(crate::machine::Stdio::ok);
+    }
+    Ok(if kind == "onlyif" { all_fine } else { !all_fine })
+}

@@ -1,0 +1,147 @@
+//! Running a host's graph against its machine: in the agent, on the target.
+//!
+//! Invariants: the outcome is as if nodes ran in written order; a node starts when all it waits for has ended; after a
+//! failure no later node starts unless a rescue or always section takes it in; handlers run once a flush, and a
+//! notification is on disk before the change that causes it is made.
+
+mod actions;
+mod blocks;
+mod notify;
+mod outcome;
+mod run;
+mod schedule;
+mod variables;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::event::TaskOutcome;
+use crate::graph::{Become, Mode, NodeId, Prologue, Segment};
+use crate::machine::{Cancel, Machine, Preview};
+use crate::resource::{Blobs, Failure};
+use crate::template::Engine;
+use crate::value::{Map, Value};
+
+use blocks::Blocks;
+use notify::Notifications;
+use variables::Runtime;
+
+/// Gives the machine as seen with the rights of a user; `None` is the user who logged in.
+pub trait Machines: Send + Sync {
+    /// The machine.
+    ///
+    /// # Errors
+    /// Where the rights cannot be had.
+    fn get(&self, r#become: Option<&Become>) -> Result<Arc<dyn Machine>, Failure>;
+
+    /// Reads the facts of the machine.
+    fn facts(&self, machine: &dyn Machine) -> Map;
+}
+
+/// Takes what happens.
+pub trait Sink: Send + Sync {
+    /// A task starts.
+    fn started(&self, node: NodeId, name: &str);
+    /// A task is tried again.
+    fn retried(&self, node: NodeId, name: &str, left: u32);
+    /// A task ended.
+    fn finished(&self, outcome: TaskOutcome);
+}
+
+/// How a host came out of a segment.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct SegmentReport {
+    /// A failure that nothing caught.
+    pub failed: bool,
+    /// The play is over for this host (`meta: end_host`, or it failed).
+    pub ended: bool,
+    /// Blocks whose body failed: what is to come in them is not run.
+    pub failed_blocks: Vec<u32>,
+    /// The variables tasks have set, where the segment asked for them.
+    pub variables: BTreeMap<String, Value>,
+}
+
+/// A host during a play.
+pub struct Session {
+    prologue: Prologue,
+    engine: Arc<Engine>,
+    machines: Arc<dyn Machines>,
+    blobs: Arc<dyn Blobs>,
+    sink: Arc<dyn Sink>,
+    cancel: Cancel,
+    preview: Mutex<Option<Preview>>,
+    runtime: Runtime,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    blocks: Blocks,
+    notifications: Notifications,
+    outcomes: BTreeMap<NodeId, outcome::Ended>,
+    failed: bool,
+    ended: bool,
+}
+
+impl Session {
+    /// Starts a play on this host. Notifications that a run before left behind count as made.
+    pub fn new(
+        prologue: Prologue,
+        engine: Arc<Engine>,
+        machines: Arc<dyn Machines>,
+        blobs: Arc<dyn Blobs>,
+        sink: Arc<dyn Sink>,
+        cancel: Cancel,
+    ) -> Self {
+        let runtime = Runtime::new(prologue.variables.clone());
+        let session =
+            Self { prologue, engine, machines, blobs, sink, cancel, preview: Mutex::default(), runtime, state: Arc::default() };
+        let left = session.notifications_file().load();
+        session.state().notifications.restore(left);
+        session
+    }
+
+    /// Runs a segment to its end.
+    pub fn run(&self, segment: &Segment) -> SegmentReport {
+        schedule::run(self, segment);
+        let mut state = self.state();
+        if segment.last {
+            let waiting = state.notifications.waiting();
+            drop(state);
+            self.notifications_file().store(&waiting);
+            state = self.state();
+        }
+        SegmentReport {
+            failed: state.failed,
+            ended: state.ended || state.failed,
+            failed_blocks: state.blocks.failed(),
+            variables: if segment.return_variables { self.runtime.set_by_tasks() } else { BTreeMap::new() },
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn is_plan(&self) -> bool {
+        self.prologue.mode == Mode::Plan
+    }
+
+    /// The machine a node works on: the real one, or in a plan a preview of it, one overlay for all users.
+    fn machine(&self, r#become: Option<&Become>, really: bool) -> Result<Arc<dyn Machine>, Failure> {
+        let real = self.machines.get(r#become)?;
+        if really || !self.is_plan() {
+            return Ok(real);
+        }
+        let under = Arc::new(variables::ReadOnly(real));
+        let mut preview = self.preview.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let shared = match &*preview {
+            Some(preview) => preview.seen_by(under),
+            None => Preview::new(under),
+        };
+        if preview.is_none() {
+            *preview = Some(shared.seen_by(Arc::new(crate::machine::Blank)));
+        }
+        Ok(Arc::new(shared))
+    }
+}

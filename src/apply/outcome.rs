@@ -1,0 +1,152 @@
+//! From what a resource said to what the task came to.
+
+use crate::event::{ItemOutcome, Status};
+use crate::graph::TargetOutcome;
+use crate::machine::Change;
+use crate::source::Origin;
+use crate::template::EvalError;
+use crate::value::{Map, Value};
+
+/// How a node ended, for requisites.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How.
+    pub status: Status,
+    /// A failure that does not count.
+    pub ignored: bool,
+}
+
+impl Ended {
+    /// What requisites see.
+    pub fn for_requisites(self) -> TargetOutcome {
+        TargetOutcome {
+            failed: self.status == Status::Failed,
+            changed: matches!(self.status, Status::Changed | Status::Unknown),
+        }
+    }
+}
+
+/// One time of a task's work, as it goes.
+#[derive(Clone, Debug, Default)]
+pub struct Attempt {
+    /// Return values, without `changed`, `failed` and the like.
+    pub result: Map,
+    /// Whether something changed: a boolean, or unknown.
+    pub changed: Value,
+    /// Whether it failed: a boolean, or unknown.
+    pub failed: Value,
+    /// It was skipped, and why.
+    pub skipped: Option<String>,
+    /// What changed.
+    pub changes: Vec<Change>,
+    /// A message.
+    pub message: Option<String>,
+    /// What to do about a failure.
+    pub help: Option<String>,
+    /// Where a failed expression stands.
+    pub place: Option<(Origin, u32)>,
+}
+
+impl Attempt {
+    /// It was skipped.
+    pub fn skipped(why: impl Into<String>) -> Self {
+        Self { changed: Value::Bool(false), failed: Value::Bool(false), skipped: Some(why.into()), ..Self::default() }
+    }
+
+    /// It failed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self { changed: Value::Bool(false), failed: Value::Bool(true), message: Some(message.into()), ..Self::default() }
+    }
+
+    /// An expression failed.
+    pub fn eval(error: EvalError) -> Self {
+        let via = error.via.iter().map(|via| match &via.origin {
+            Some(origin) => format!("in the variable `{}`, {origin}", via.name),
+            None => format!("in the variable `{}`", via.name),
+        });
+        let help = via.collect::<Vec<_>>().join("; ");
+        Self { place: error.place, help: (!help.is_empty()).then_some(help), ..Self::failed(error.message) }
+    }
+
+    /// It depends on something that is known after apply.
+    pub fn unknown(message: impl Into<String>) -> Self {
+        Self { changed: Value::Unknown, failed: Value::Bool(false), message: Some(message.into()), ..Self::default() }
+    }
+
+    /// How it came out.
+    pub fn status(&self) -> Status {
+        match (&self.failed, &self.skipped, &self.changed) {
+            (Value::Bool(true), ..) => Status::Failed,
+            (_, Some(_), _) => Status::Skipped,
+            (_, _, Value::Unknown) => Status::Unknown,
+            (_, _, changed) if changed.is_true() => Status::Changed,
+            _ => Status::Ok,
+        }
+    }
+
+    /// The registered value.
+    pub fn registered(&self) -> Value {
+        let mut map = self.result.clone();
+        map.insert("changed".into(), self.changed.clone());
+        map.insert("failed".into(), self.failed.clone());
+        if let Some(message) = &self.message {
+            map.entry("msg".into()).or_insert_with(|| Value::str(message));
+        }
+        if let Some(reason) = &self.skipped {
+            map.insert("skipped".into(), Value::Bool(true));
+            map.insert("skip_reason".into(), Value::str(reason));
+        }
+        if let Some(out) = map.get("stdout").cloned() {
+            lines(&mut map, "stdout_lines", &out);
+        }
+        if let Some(err) = map.get("stderr").cloned() {
+            lines(&mut map, "stderr_lines", &err);
+        }
+        Value::from(map)
+    }
+
+    /// The event of this item.
+    pub fn into_item(self, label: Option<String>, hidden: bool) -> ItemOutcome {
+        let status = self.status();
+        let result = if hidden { Value::Null } else { self.registered() };
+        let shown = |text: Option<String>| if hidden { text.map(|_| "(hidden: no_log)".to_owned()) } else { text };
+        ItemOutcome {
+            label: if hidden { label.map(|_| "(hidden)".to_owned()) } else { label },
+            status,
+            changes: if hidden { hide(self.changes) } else { self.changes },
+            message: shown(self.message.or(self.skipped)),
+            help: shown(self.help),
+            place: self.place,
+            result,
+        }
+    }
+}
+
+fn lines(map: &mut Map, name: &str, text: &Value) {
+    let value = match text {
+        Value::Str(text) => Value::list(text.lines().map(Value::str)),
+        other => other.clone(),
+    };
+    map.insert(name.into(), value);
+}
+
+/// Keeps what changed and drops how.
+fn hide(changes: Vec<Change>) -> Vec<Change> {
+    changes.into_iter().map(|change| Change { properties: Vec::new(), diff: None, ..change }).collect()
+}
+
+/// The status of a task from those of its items: the worst counts.
+pub fn combined(items: &[ItemOutcome]) -> Status {
+    let has = |status: Status| items.iter().any(|item| item.status == status);
+    if has(Status::Failed) {
+        Status::Failed
+    } else if has(Status::Changed) {
+        Status::Changed
+    } else if has(Status::Unknown) {
+        Status::Unknown
+    } else if has(Status::Ok) || items.is_empty() {
+        Status::Ok
+    } else {
+        Status::Skipped
+    }
+}

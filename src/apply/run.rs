@@ -1,0 +1,534 @@
+//! One node: conditions, items, tries, and what its result means.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::notify::Due;
+use super::outcome::{Attempt, combined};
+use super::{Session, actions};
+use crate::event::{ItemOutcome, Status, TaskOutcome};
+use crate::graph::{Action, Iteration, Loop, Node, Segment, Verdict, Work};
+use crate::machine::Tracked;
+use crate::resource::{self, Args, Context, Resource};
+use crate::template::{Term, TermScope};
+use crate::value::{Map, Value, parse_bool};
+
+/// A node while it runs.
+pub struct Runner<'a> {
+    pub session: &'a Session,
+    pub segment: &'a Segment,
+    pub node: &'a Node,
+    pub name: String,
+    pub no_log: bool,
+}
+
+impl<'a> Runner<'a> {
+    /// Prepares a node.
+    pub fn new(session: &'a Session, segment: &'a Segment, node: &'a Node) -> Self {
+        let mut runner = Self { session, segment, node, name: String::new(), no_log: false };
+        let scope = runner.scope(Vec::new());
+        // A failing name is shown as it was written; the task itself will report the failure where it matters.
+        runner.name = scope.evaluate(&node.name).map_or_else(|_| raw(&node.name), |value| value.to_string());
+        runner.no_log = truth(&scope.evaluate(&node.no_log).unwrap_or(Value::Bool(true)));
+        runner
+    }
+
+    fn scope(&self, locals: Vec<(String, Value)>) -> Arc<TermScope> {
+        self.session.runtime.scope(&self.session.engine, self.segment, self.node, locals)
+    }
+
+    /// Runs the node and reports it. Silent nodes (gates, handlers that were not notified) report nothing.
+    pub fn run(&self, verdict: Verdict) -> Option<TaskOutcome> {
+        let started = Instant::now();
+        let mut because = Vec::new();
+        if let Some(handler) = &self.node.handler {
+            match self.session.state().notifications.due(handler) {
+                Due::No => return None,
+                Due::Maybe => {
+                    let item = Attempt::unknown("whether it is notified is known after apply").into_item(None, self.no_log);
+                    return Some(self.outcome(vec![item], Vec::new(), started));
+                }
+                Due::Yes(tasks) => because = tasks,
+            }
+            self.session.state().notifications.start(handler);
+        }
+        self.session.sink.started(self.node.id, &self.name);
+        let items = match verdict {
+            Verdict::Nothing => vec![Attempt::skipped("no requisite asks for it").into_item(None, self.no_log)],
+            Verdict::Fail => vec![Attempt::failed("a state it requires failed").into_item(None, self.no_log)],
+            Verdict::Run | Verdict::Refresh => self.work(verdict == Verdict::Refresh),
+        };
+        if matches!(self.node.action, Action::Gate(_)) && !items.iter().any(|i| i.status == Status::Failed) {
+            return None;
+        }
+        let outcome = self.outcome(items, because, started);
+        if let (Some(handler), false) = (&self.node.handler, outcome.status == Status::Failed) {
+            self.session.state().notifications.finish(handler);
+        }
+        Some(outcome)
+    }
+
+    fn outcome(&self, items: Vec<ItemOutcome>, because: Vec<String>, started: Instant) -> TaskOutcome {
+        let status = combined(&items);
+        let ignore = self.scope(Vec::new()).evaluate(&self.node.ignore_errors).is_ok_and(|value| truth(&value));
+        TaskOutcome {
+            node: self.node.id,
+            name: self.name.clone(),
+            role: self.node.role.clone(),
+            module: self.node.module.clone(),
+            origin: self.node.origin.clone(),
+            status,
+            items,
+            handler: self.node.handler.is_some(),
+            ignored: status == Status::Failed && ignore,
+            rescued: false,
+            notified: Vec::new(),
+            because,
+            millis: started.elapsed().as_millis() as u64,
+        }
+    }
+
+    fn work(&self, refresh: bool) -> Vec<ItemOutcome> {
+        match self.entered() {
+            Err(attempt) => return self.single(attempt),
+            Ok(()) => {}
+        }
+        match &self.node.work {
+            Work::Once(iteration) => {
+                let attempt = self.item(iteration, Vec::new(), refresh);
+                self.single(attempt)
+            }
+            Work::Items(looped, iterations) => self.items(looped, iterations.iter().cloned(), iterations.len()),
+            Work::Late(looped, term, template) => match self.scope(Vec::new()).evaluate(term) {
+                Err(error) => self.single(Attempt::eval(error)),
+                Ok(Value::List(items)) => {
+                    let count = items.len();
+                    let iterations = items.iter().map(|item| Iteration { item: Some(item.clone()), ..template.clone() });
+                    self.items(looped, iterations.collect::<Vec<_>>().into_iter(), count)
+                }
+                Ok(value) if value.has_unknown() => self.single(Attempt::unknown("its items are known after apply")),
+                Ok(value) => {
+                    let message = format!("`loop` needs a list, found {}", value.type_name());
+                    self.single(Attempt::failed(message))
+                }
+            },
+        }
+    }
+
+    fn single(&self, attempt: Attempt) -> Vec<ItemOutcome> {
+        if let Some(name) = &self.node.register {
+            self.session.runtime.set(name, attempt.registered());
+        }
+        vec![attempt.into_item(None, self.no_log)]
+    }
+
+    /// Looks at the conditions around the node.
+    fn entered(&self) -> Result<(), Attempt> {
+        let scope = self.scope(Vec::new());
+        for gate in &self.node.gates {
+            match scope.evaluate(gate) {
+                Err(error) => return Err(Attempt::eval(error)),
+                Ok(value) if value.has_unknown() => return Err(Attempt::unknown("whether it runs is known after apply")),
+                Ok(value) if !truth(&value) => return Err(Attempt::skipped("Conditional result was False")),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn items(&self, looped: &Loop, iterations: impl Iterator<Item = Iteration>, count: usize) -> Vec<ItemOutcome> {
+        if count == 0 {
+            let attempt = Attempt::skipped("No items in the list");
+            if let Some(name) = &self.node.register {
+                let mut result = attempt.registered().as_map().cloned().unwrap_or_default();
+                result.insert("results".into(), Value::list([]));
+                self.session.runtime.set(name, Value::from(result));
+            }
+            return vec![attempt.into_item(None, self.no_log)];
+        }
+        let mut outcomes = Vec::new();
+        let mut registered = Vec::new();
+        for (i, iteration) in iterations.enumerate() {
+            if i > 0 && looped.pause > 0.0 && !self.session.is_plan() {
+                std::thread::sleep(Duration::from_secs_f64(looped.pause));
+            }
+            let item = iteration.item.clone().unwrap_or_default();
+            let locals = self.loop_variables(looped, &item, i, count);
+            let label = self.label(looped, &item, &locals);
+            let attempt = self.item(&iteration, locals, false);
+            registered.push(self.registered_item(looped, &item, i, &attempt));
+            outcomes.push(attempt.into_item(Some(label), self.no_log));
+        }
+        if let Some(name) = &self.node.register {
+            self.session.runtime.set(name, all_items(registered));
+        }
+        outcomes
+    }
+
+    fn loop_variables(&self, looped: &Loop, item: &Value, index: usize, count: usize) -> Vec<(String, Value)> {
+        let mut locals = vec![(looped.var.clone(), item.clone())];
+        locals.extend(looped.index_var.clone().map(|name| (name, Value::from(index))));
+        locals.push(("ansible_loop_var".into(), Value::str(&looped.var)));
+        if looped.extended {
+            let info = Value::map([
+                ("index", Value::from(index + 1)),
+                ("index0", Value::from(index)),
+                ("first", Value::Bool(index == 0)),
+                ("last", Value::Bool(index + 1 == count)),
+                ("length", Value::from(count)),
+                ("revindex", Value::from(count - index)),
+                ("revindex0", Value::from(count - index - 1)),
+            ]);
+            locals.push(("ansible_loop".into(), info));
+        }
+        locals
+    }
+
+    fn label(&self, looped: &Loop, item: &Value, locals: &[(String, Value)]) -> String {
+        let shown = looped.label.as_ref().and_then(|label| self.scope(locals.to_vec()).evaluate(label).ok());
+        shown.unwrap_or_else(|| item.clone()).to_string()
+    }
+
+    fn registered_item(&self, looped: &Loop, item: &Value, index: usize, attempt: &Attempt) -> Value {
+        let mut map = attempt.registered().as_map().cloned().unwrap_or_default();
+        map.insert(looped.var.as_str().into(), item.clone());
+        map.insert("ansible_loop_var".into(), Value::str(&looped.var));
+        if let Some(name) = &looped.index_var {
+            map.insert(name.as_str().into(), Value::from(index));
+        }
+        Value::from(map)
+    }
+
+    /// One item: its condition, its tries.
+    fn item(&self, iteration: &Iteration, locals: Vec<(String, Value)>, refresh: bool) -> Attempt {
+        let scope = self.scope(locals.clone());
+        if let Some(no) = self.condition(&scope, &iteration.when) {
+            return no;
+        }
+        if let Some(no) = self.guarded(&scope) {
+            return no;
+        }
+        let Some(until) = &self.node.until else { return self.try_once(iteration, &locals, refresh) };
+        let number = |term: &Term, default: f64| match scope.evaluate(term) {
+            Ok(value) => value.to_string().parse().unwrap_or(default),
+            Err(_) => default,
+        };
+        let retries = number(&until.retries, 3.0) as u32;
+        let delay = number(&until.delay, 5.0).max(0.0);
+        for tried in 0..=retries {
+            let mut attempt = self.try_once(iteration, &locals, refresh);
+            attempt.result.insert("attempts".into(), Value::from(tried + 1));
+            match self.holds(&until.condition, &attempt, &locals) {
+                _ if attempt.changed.has_unknown() || attempt.result.values().any(Value::has_unknown) => return attempt,
+                Err(failed) => return failed,
+                Ok(true) => return attempt,
+                Ok(false) if self.session.cancel.is_cancelled() => return attempt,
+                Ok(false) if tried == retries => return give_up(attempt, tried + 1),
+                Ok(false) => {}
+            }
+            self.session.sink.retried(self.node.id, &self.name, retries - tried);
+            std::thread::sleep(Duration::from_secs_f64(delay));
+        }
+        self.try_once(iteration, &locals, refresh)
+    }
+
+    /// Whether what is waited for holds. Without a condition: that it did not fail.
+    fn holds(&self, condition: &[Term], attempt: &Attempt, locals: &[(String, Value)]) -> Result<bool, Attempt> {
+        if condition.is_empty() {
+            return Ok(attempt.failed != Value::Bool(true));
+        }
+        let scope = self.result_scope(attempt, locals);
+        for term in condition {
+            match scope.evaluate(term) {
+                Ok(value) if truth(&value) => {}
+                Ok(_) => return Ok(false),
+                Err(error) => return Err(Attempt::eval(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    fn result_scope(&self, attempt: &Attempt, locals: &[(String, Value)]) -> Arc<TermScope> {
+        let mut locals = locals.to_vec();
+        if let Some(name) = &self.node.register {
+            locals.push((name.clone(), attempt.registered()));
+        }
+        self.scope(locals)
+    }
+
+    /// Judges `when`. Gives the reason where the work is not to be done.
+    fn condition(&self, scope: &Arc<TermScope>, when: &[Term]) -> Option<Attempt> {
+        let mut unknown = false;
+        for term in when {
+            match scope.evaluate(term) {
+                Err(error) => return Some(Attempt::eval(error)),
+                Ok(value) if value.has_unknown() => unknown = true,
+                Ok(value) if !truth(&value) => {
+                    let mut attempt = Attempt::skipped("Conditional result was False");
+                    attempt.result.insert("false_condition".into(), Value::from(raw(term)));
+                    return Some(attempt);
+                }
+                Ok(_) => {}
+            }
+        }
+        unknown.then(|| Attempt::unknown("whether it runs is known after apply"))
+    }
+
+    /// `unless`, `onlyif` and `creates` of any task.
+    fn guarded(&self, scope: &Arc<TermScope>) -> Option<Attempt> {
+        for (kind, term) in &self.node.guards {
+            let value = match scope.evaluate(term) {
+                Ok(value) => value,
+                Err(error) => return Some(Attempt::eval(error)),
+            };
+            if value.has_unknown() {
+                return Some(Attempt::unknown("whether it runs is known after apply"));
+            }
+            match actions::guard(self, kind, &value) {
+                Ok(true) => {}
+                Ok(false) => return Some(Attempt::skipped(format!("`{kind}` says there is nothing to do"))),
+                Err(failure) => return Some(Attempt::failed(failure.message)),
+            }
+        }
+        None
+    }
+
+    fn try_once(&self, iteration: &Iteration, locals: &[(String, Value)], refresh: bool) -> Attempt {
+        let scope = self.scope(locals.to_vec());
+        let args = match self.arguments(iteration, &scope) {
+            Ok(args) => args,
+            Err(error) => return error,
+        };
+        let mut attempt = match &self.node.action {
+            Action::Resource(kind) => self.resource(kind, args, &scope, refresh),
+            action => actions::run(self, action, &args, &scope, iteration),
+        };
+        if attempt.skipped.is_none() {
+            self.judge(&mut attempt, locals);
+        }
+        attempt
+    }
+
+    /// Evaluates the arguments; a template file becomes the argument `content`.
+    fn arguments(&self, iteration: &Iteration, scope: &Arc<TermScope>) -> Result<Map, Attempt> {
+        if matches!(self.node.action, Action::Assert) {
+            return Ok(Map::new());
+        }
+        let value = scope.evaluate(&iteration.args).map_err(Attempt::eval)?;
+        let mut args = value.as_map().cloned().unwrap_or_default();
+        if let Some(file) = &iteration.template
+            && let Term::Template(template) = &file.term
+        {
+            let options = crate::template::FileOptions {
+                trim_blocks: file.trim_blocks,
+                lstrip_blocks: file.lstrip_blocks,
+                ..Default::default()
+            };
+            let none: crate::template::Loader = Arc::new(|_| None);
+            let scope = scope.clone() as Arc<dyn crate::template::Scope>;
+            let text = self.session.engine.render_file(template, &options, none, &scope).map_err(Attempt::eval)?;
+            args.insert("content".into(), text);
+        }
+        Ok(args)
+    }
+
+    fn resource(&self, kind: &str, args: Map, scope: &Arc<TermScope>, refresh: bool) -> Attempt {
+        let unknown: Vec<&str> = args.iter().filter(|(_, v)| v.has_unknown()).map(|(k, _)| k.as_ref()).collect();
+        if !unknown.is_empty() {
+            return Attempt::unknown(format!("`{}` is known after apply", unknown.join("`, `")));
+        }
+        let Some(kind) = resource::find(kind) else { return Attempt::failed(format!("cfg has no module `{kind}`")) };
+        let resource = match (kind.parse)(Args::new(args)) {
+            Ok(resource) => resource,
+            Err(error) => return Attempt::failed(error.message),
+        };
+        self.converge(&*resource, scope, refresh)
+    }
+
+    fn converge(&self, resource: &dyn Resource, scope: &Arc<TermScope>, refresh: bool) -> Attempt {
+        // `check_mode: false` works for real in a plan; `check_mode: true` only ever looks.
+        let really = self.node.check_mode == Some(false);
+        let machine = match self.session.machine(self.node.r#become.as_ref(), really) {
+            Ok(machine) => machine,
+            Err(failure) => return Attempt { help: failure.help, ..Attempt::failed(failure.message) },
+        };
+        let machine = match self.node.check_mode {
+            Some(true) if !self.session.is_plan() => Arc::new(crate::machine::Preview::new(Arc::new(super::variables::ReadOnly(machine)))),
+            _ => machine,
+        };
+        let context = match self.context(scope) {
+            Ok(context) => context,
+            Err(attempt) => return attempt,
+        };
+        let tracked = self.intending(Tracked::new(machine, self.no_log), scope);
+        let mut result = resource.converge(&tracked, &context);
+        if refresh && result.is_ok() && tracked.changes().is_empty() {
+            result = resource.refresh(&tracked, &context).unwrap_or(result);
+        }
+        let changes = tracked.changes();
+        match result {
+            Ok(outcome) => {
+                if !outcome.facts.is_empty() {
+                    self.session.runtime.add_facts(&outcome.facts);
+                }
+                let changed = outcome.changed.unwrap_or(Value::Bool(!changes.is_empty()));
+                let mut result = outcome.result;
+                if !outcome.facts.is_empty() {
+                    result.insert("ansible_facts".into(), Value::from(outcome.facts));
+                }
+                let message = result.get("msg").and_then(|m| m.as_str().map(str::to_owned));
+                Attempt { result, changed, failed: Value::Bool(false), skipped: outcome.skipped, changes, message, ..Attempt::default() }
+            }
+            Err(failure) => Attempt {
+                result: failure.result,
+                changed: Value::Bool(!changes.is_empty()),
+                help: failure.help,
+                changes,
+                ..Attempt::failed(failure.message)
+            },
+        }
+    }
+
+    fn context(&self, scope: &Arc<TermScope>) -> Result<Context, Attempt> {
+        let value = scope.evaluate(&self.node.environment).map_err(Attempt::eval)?;
+        let environment = value.as_map().into_iter().flatten().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        Ok(Context { environment, blobs: Some(self.session.blobs.clone()), no_log: self.no_log })
+    }
+
+    /// Has the notifications of this node written down before its first change.
+    fn intending(&self, tracked: Tracked, scope: &Arc<TermScope>) -> Tracked {
+        if self.node.notify.is_empty() || self.session.is_plan() {
+            return tracked;
+        }
+        let names = self.notified_names(scope);
+        self.session.state().notifications.intend(self.node.id, names);
+        tracked.before_first_change(Box::new(self.session.keeper()))
+    }
+
+    /// The names this node notifies.
+    pub fn notified_names(&self, scope: &Arc<TermScope>) -> Vec<String> {
+        let values = self.node.notify.iter().filter_map(|term| scope.evaluate(term).ok());
+        values
+            .flat_map(|value| match value {
+                Value::List(items) => items.iter().map(ToString::to_string).collect(),
+                other => vec![other.to_string()],
+            })
+            .collect()
+    }
+
+    /// Notifies what a finished node notifies.
+    pub fn notify(&self, outcome: &mut TaskOutcome) {
+        let settled = self.session.state().notifications.settle(self.node.id);
+        let changed = outcome.items.iter().any(|item| item.status == Status::Changed);
+        let maybe = outcome.items.iter().any(|item| item.status == Status::Unknown);
+        if !self.node.notify.is_empty() && (changed || maybe) && outcome.status != Status::Failed {
+            let names = self.notified_names(&self.scope(Vec::new()));
+            let mut state = self.session.state();
+            for name in &names {
+                if changed {
+                    state.notifications.notify(name, &self.name);
+                } else {
+                    state.notifications.maybe(name);
+                }
+            }
+            drop(state);
+            if changed {
+                outcome.notified = names;
+            }
+        }
+        // What was written down before a change that was not made in the end must not restart anything later.
+        let touched = outcome.items.iter().any(|item| !item.changes.is_empty());
+        if settled && touched && !changed && !self.session.is_plan() {
+            let _ = (self.session.keeper())();
+        }
+    }
+
+    /// Applies `changed_when` and `failed_when`.
+    fn judge(&self, attempt: &mut Attempt, locals: &[(String, Value)]) {
+        if attempt.failed == Value::Bool(true) && self.node.failed_when.is_empty() && self.node.changed_when.is_empty() {
+            return;
+        }
+        let all = |terms: &[Term], attempt: &Attempt| -> Result<Value, Attempt> {
+            let scope = self.result_scope(attempt, locals);
+            let mut unknown = false;
+            for term in terms {
+                match scope.evaluate(term) {
+                    Err(error) => return Err(Attempt { result: attempt.result.clone(), ..Attempt::eval(error) }),
+                    Ok(value) if value.has_unknown() => unknown = true,
+                    Ok(value) if !truth(&value) => return Ok(Value::Bool(false)),
+                    Ok(_) => {}
+                }
+            }
+            Ok(if unknown { Value::Unknown } else { Value::Bool(true) })
+        };
+        if !self.node.changed_when.is_empty() {
+            match all(&self.node.changed_when, attempt) {
+                Ok(value) => attempt.changed = value,
+                Err(failed) => *attempt = failed,
+            }
+        }
+        if !self.node.failed_when.is_empty() && attempt.place.is_none() {
+            match all(&self.node.failed_when, attempt) {
+                Ok(Value::Unknown) => attempt.failed = Value::Bool(false),
+                Ok(value) => {
+                    let failed = value.is_true();
+                    if failed && attempt.failed != Value::Bool(true) {
+                        let own = attempt.message.take().map(|m| format!(": {m}")).unwrap_or_default();
+                        attempt.message = Some(format!("`failed_when` holds{own}"));
+                        attempt.result.insert("failed_when_result".into(), Value::Bool(true));
+                    }
+                    attempt.failed = Value::Bool(failed);
+                }
+                Err(failed) => *attempt = failed,
+            }
+        }
+    }
+}
+
+fn give_up(mut attempt: Attempt, tries: u32) -> Attempt {
+    let own = attempt.message.take().filter(|m| !m.is_empty());
+    let own = own.map(|m| format!("; the last time: {m}")).unwrap_or_default();
+    attempt.message = Some(format!("tried {tries} times and `until` did not hold{own}"));
+    attempt.failed = Value::Bool(true);
+    attempt
+}
+
+fn all_items(items: Vec<Value>) -> Value {
+    let any = |key: &str| {
+        let has = |wanted: &Value| items.iter().any(|item| item.get(key) == Some(wanted));
+        match () {
+            () if has(&Value::Bool(true)) => Value::Bool(true),
+            () if has(&Value::Unknown) => Value::Unknown,
+            () => Value::Bool(false),
+        }
+    };
+    let skipped = items.iter().all(|item| item.get("skipped") == Some(&Value::Bool(true)));
+    let message = if any("failed") == Value::Bool(true) { "One or more items failed" } else { "All items completed" };
+    let mut map = Map::new();
+    map.insert("changed".into(), any("changed"));
+    map.insert("failed".into(), any("failed"));
+    map.insert("msg".into(), Value::str(message));
+    if skipped {
+        map.insert("skipped".into(), Value::Bool(true));
+    }
+    map.insert("results".into(), Value::from(items));
+    Value::from(map)
+}
+
+/// The truth of a condition's value; text counts by what it says.
+pub fn truth(value: &Value) -> bool {
+    match value {
+        Value::Str(text) => parse_bool(text).unwrap_or(!text.is_empty()),
+        other => other.is_true(),
+    }
+}
+
+/// A term as it was written.
+pub fn raw(term: &Term) -> String {
+    match term {
+        Term::Value(value) => value.to_string(),
+        Term::Template(template) => template.text.trim().to_owned(),
+        Term::List(items) => items.iter().map(raw).collect::<Vec<_>>().join(", "),
+        Term::Map(_) => "{…}".to_owned(),
+    }
+}

@@ -1,0 +1,130 @@
+//! Variables on the target: those the graph brings, and those tasks have set since.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+
+use crate::graph::{Node, Segment};
+use crate::machine::{
+    Algorithm, Command, Foresight, Group, Identity, Inspect, Key, Machine, Output, Package, Result, Stat, Transaction, Unit,
+    User,
+};
+use crate::template::{Bindings, Engine, Term, TermScope};
+use crate::value::{Map, Value};
+
+/// What tasks have set, over the host's facts.
+pub struct Runtime {
+    given: BTreeMap<String, Value>,
+    set: RwLock<Arc<BTreeMap<String, Value>>>,
+}
+
+impl Runtime {
+    /// Starts with the facts and other variables of the host.
+    pub fn new(given: Vec<(String, Value)>) -> Self {
+        Self { given: given.into_iter().collect(), set: RwLock::default() }
+    }
+
+    /// Sets a variable.
+    pub fn set(&self, name: &str, value: Value) {
+        let mut set = self.set.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        Arc::make_mut(&mut set).insert(name.to_owned(), value);
+    }
+
+    /// Adds facts: to `ansible_facts` and, under `ansible_`, as variables.
+    pub fn add_facts(&self, facts: &Map) {
+        let mut all = self.get("ansible_facts").and_then(|v| v.as_map().cloned()).unwrap_or_default();
+        for (name, value) in facts {
+            all.insert(name.clone(), value.clone());
+            if !name.starts_with("ansible_") {
+                self.set(&format!("ansible_{name}"), value.clone());
+            }
+        }
+        self.set("ansible_facts", Value::from(all));
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, name: &str) -> Option<Value> {
+        self.snapshot().get(name).or_else(|| self.given.get(name)).cloned()
+    }
+
+    /// What tasks have set.
+    pub fn set_by_tasks(&self) -> BTreeMap<String, Value> {
+        self.snapshot().as_ref().clone()
+    }
+
+    fn snapshot(&self) -> Arc<BTreeMap<String, Value>> {
+        self.set.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// The scope of a node: its bindings, with `locals` (loop variables, a result) above all.
+    pub fn scope(
+        &self,
+        engine: &Arc<Engine>,
+        segment: &Segment,
+        node: &Node,
+        locals: Vec<(String, Value)>,
+    ) -> Arc<TermScope> {
+        let mut strong = BTreeMap::new();
+        let mut weak = BTreeMap::new();
+        for binding in node.scope.iter().filter_map(|i| segment.bindings.get(*i as usize)) {
+            let layer = if binding.strong { &mut strong } else { &mut weak };
+            layer.insert(binding.name.clone(), binding.term.clone());
+        }
+        let layers = Layers { locals: locals.into_iter().collect(), strong, set: self.snapshot(), weak, given: self.given.clone() };
+        TermScope::new(engine.clone(), Arc::new(layers))
+    }
+}
+
+/// From the strongest to the weakest.
+struct Layers {
+    locals: BTreeMap<String, Value>,
+    strong: BTreeMap<String, Term>,
+    set: Arc<BTreeMap<String, Value>>,
+    weak: BTreeMap<String, Term>,
+    given: BTreeMap<String, Value>,
+}
+
+impl Bindings for Layers {
+    fn binding(&self, name: &str) -> Option<Term> {
+        let value = |value: &Value| Term::Value(value.clone());
+        self.locals
+            .get(name)
+            .map(value)
+            .or_else(|| self.strong.get(name).cloned())
+            .or_else(|| self.set.get(name).map(value))
+            .or_else(|| self.weak.get(name).cloned())
+            .or_else(|| self.given.get(name).map(value))
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        let terms = self.strong.keys().chain(self.weak.keys());
+        let values = self.locals.keys().chain(self.set.keys()).chain(self.given.keys());
+        terms.chain(values).cloned().collect()
+    }
+}
+
+/// A machine of which only the reading half can be reached.
+pub struct ReadOnly(pub Arc<dyn Machine>);
+
+macro_rules! pass {
+    ($($name:ident($($arg:ident: $ty:ty),*) -> $result:ty;)*) => {
+        $(fn $name(&self, $($arg: $ty),*) -> Result<$result> { self.0.$name($($arg),*) })*
+    };
+}
+
+impl Inspect for ReadOnly {
+    pass! {
+        lstat(path: &Path) -> Option<Stat>;
+        read(path: &Path, limit: u64) -> Vec<u8>;
+        read_link(path: &Path) -> PathBuf;
+        list(path: &Path) -> Vec<String>;
+        digest(path: &Path, algorithm: Algorithm) -> String;
+        user(key: &Key) -> Option<User>;
+        group(key: &Key) -> Option<Group>;
+        package(name: &str) -> Option<Package>;
+        unit(name: &str) -> Unit;
+        probe(command: &Command) -> Output;
+        identity() -> Identity;
+        foresee(transaction: &Transaction) -> Foresight;
+    }
+}

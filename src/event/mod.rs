@@ -1,0 +1,230 @@
+//! What a run says while it happens. Agents, the fleet, reports and the history share these types.
+//!
+//! Grammar: `RunStarted (PlayStarted (HostReady | Unreachable)* (TaskStarted TaskFinished)* PlayFinished)* RunFinished`.
+//! Task events of different hosts interleave; those of one task come in order. Events are the only output of a run.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::machine::Change;
+use crate::source::Origin;
+use crate::value::Value;
+
+/// How a task or one of its items came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// All is as it should be.
+    Ok,
+    /// It was changed, or would be.
+    Changed,
+    /// A condition said no.
+    Skipped,
+    /// It went wrong.
+    Failed,
+    /// Whether it changes something is known only after apply.
+    Unknown,
+}
+
+/// One item of a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ItemOutcome {
+    /// What to show for the item.
+    pub label: Option<String>,
+    /// How it came out.
+    pub status: Status,
+    /// What changed.
+    pub changes: Vec<Change>,
+    /// Why it was skipped or failed; what a message says.
+    pub message: Option<String>,
+    /// What to do about a failure.
+    pub help: Option<String>,
+    /// Where a failed expression stands, and how long it is.
+    pub place: Option<(Origin, u32)>,
+    /// Return values.
+    pub result: Value,
+}
+
+/// A finished task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskOutcome {
+    /// Which node.
+    pub node: u32,
+    /// What a person calls it.
+    pub name: String,
+    /// The role it belongs to.
+    pub role: Option<Arc<str>>,
+    /// The module.
+    pub module: Arc<str>,
+    /// Where it was written.
+    pub origin: Origin,
+    /// How it came out, over all items.
+    pub status: Status,
+    /// Its items; one without a label where it has no loop.
+    pub items: Vec<ItemOutcome>,
+    /// It is a handler.
+    pub handler: bool,
+    /// It failed, and that does not count.
+    pub ignored: bool,
+    /// It failed, and a rescue section takes over.
+    pub rescued: bool,
+    /// Handlers it notified.
+    pub notified: Vec<String>,
+    /// The handler or refresh ran because of these tasks.
+    pub because: Vec<String>,
+    /// Milliseconds it took.
+    pub millis: u64,
+}
+
+/// Counts of a host, as the recap line shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Tasks that went well, changed ones included.
+    pub ok: u32,
+    /// Tasks that changed something.
+    pub changed: u32,
+    /// 1 where the host could not be reached.
+    pub unreachable: u32,
+    /// Tasks that failed.
+    pub failed: u32,
+    /// Tasks that were skipped.
+    pub skipped: u32,
+    /// Blocks that were rescued.
+    pub rescued: u32,
+    /// Failures that did not count.
+    pub ignored: u32,
+    /// Tasks of a plan whose result is known after apply.
+    #[serde(default)]
+    pub unknown: u32,
+}
+
+/// Why a host could not be reached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unreachable {
+    /// In words.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// Something that happened in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The run starts.
+    RunStarted {
+        /// Its id.
+        run: String,
+        /// `apply` or `plan`.
+        mode: String,
+        /// The playbooks.
+        playbooks: Vec<String>,
+        /// Seconds since the epoch.
+        time: f64,
+    },
+    /// A play starts.
+    PlayStarted {
+        /// Its name.
+        play: String,
+        /// Its hosts.
+        hosts: Vec<String>,
+        /// Which of how many batches.
+        batch: (u32, u32),
+    },
+    /// A host is connected, its facts are known.
+    HostReady {
+        /// The host.
+        host: String,
+    },
+    /// A host's program was compiled.
+    Compiled {
+        /// The host.
+        host: String,
+        /// Number of nodes.
+        nodes: u32,
+        /// Microseconds it took.
+        micros: u64,
+    },
+    /// A host could not be reached, or was lost.
+    Unreachable {
+        /// The host.
+        host: String,
+        /// Why.
+        why: Unreachable,
+    },
+    /// A task starts.
+    TaskStarted {
+        /// The host.
+        host: String,
+        /// What a person calls it.
+        name: String,
+        /// Which node.
+        node: u32,
+    },
+    /// A task is tried again.
+    TaskRetried {
+        /// The host.
+        host: String,
+        /// What a person calls it.
+        name: String,
+        /// How often it may still be tried.
+        left: u32,
+    },
+    /// A task ended.
+    TaskFinished {
+        /// The host.
+        host: String,
+        /// How.
+        outcome: Box<TaskOutcome>,
+    },
+    /// Something about a host that is no task: a compile error, a note.
+    HostMessage {
+        /// The host.
+        host: String,
+        /// `error`, `warning` or `note`.
+        level: String,
+        /// The text.
+        text: String,
+    },
+    /// A play ended for its batch.
+    PlayFinished {
+        /// Its name.
+        play: String,
+    },
+    /// The run ended.
+    RunFinished {
+        /// Its id.
+        run: String,
+        /// Counts by host.
+        hosts: Vec<(String, Counts)>,
+        /// Seconds it took.
+        seconds: f64,
+        /// It was cancelled.
+        cancelled: bool,
+    },
+}
+
+impl Counts {
+    /// Counts a finished task.
+    pub fn add(&mut self, outcome: &TaskOutcome) {
+        match outcome.status {
+            Status::Ok => self.ok += 1,
+            Status::Changed => {
+                self.ok += 1;
+                self.changed += 1;
+            }
+            Status::Unknown => {
+                self.ok += 1;
+                self.unknown += 1;
+            }
+            Status::Skipped => self.skipped += 1,
+            Status::Failed if outcome.ignored => {
+                self.ok += 1;
+                self.ignored += 1;
+            }
+            Status::Failed if outcome.rescued => self.rescued += 1,
+            Status::Failed => self.failed += 1,
+        }
+    }
+}

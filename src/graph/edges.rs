@@ -1,0 +1,105 @@
+//! Building the edges: from what states touch, from the variables they use, from blocks, handlers and requisites.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::node::{BlockRef, Edge, Node, NodeId, Section, Why};
+use crate::resource::{Claim, Footprint};
+
+/// Adds edges to nodes as they come, in written order.
+#[derive(Default)]
+pub struct Builder {
+    /// Nodes since the last one that every later node waits for.
+    open: Vec<(NodeId, Footprint)>,
+    /// The last node that touches everything.
+    barrier: Option<NodeId>,
+    /// Who set a variable last.
+    writers: HashMap<String, Vec<NodeId>>,
+    /// The nodes of each section of a block.
+    sections: HashMap<BlockRef, Vec<NodeId>>,
+    /// Only explicit edges and data flow: `order: explicit`.
+    explicit: bool,
+}
+
+/// Requisites that go in a circle: the nodes, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Circle(pub Vec<NodeId>);
+
+impl Builder {
+    /// A builder for a play.
+    pub fn new(explicit: bool) -> Self {
+        Self { explicit, ..Self::default() }
+    }
+
+    /// Gives a node its edges and takes note of it for those that follow.
+    pub fn add(&mut self, node: &mut Node, footprint: Footprint, uses: &BTreeSet<String>, sets: &[String]) {
+        let mut after: Vec<Edge> = Vec::new();
+        let mut wait = |on: NodeId, why: Why| {
+            if on != node.id && !after.iter().any(|edge| edge.on == on) {
+                after.push(Edge { on, why });
+            }
+        };
+        for name in uses {
+            for writer in self.writers.get(name).into_iter().flatten() {
+                wait(*writer, Why::Uses(name.clone()));
+            }
+        }
+        self.wait_for_sections(node, &mut wait);
+        if !self.explicit {
+            self.wait_for_touches(&footprint, &mut wait);
+        }
+        node.after.extend(after);
+        for block in &node.blocks {
+            self.sections.entry(*block).or_default().push(node.id);
+        }
+        for name in sets {
+            self.writers.entry(name.clone()).or_default().push(node.id);
+        }
+        if footprint.writes.contains(&Claim::World) {
+            self.barrier = Some(node.id);
+            self.open.clear();
+        }
+        self.open.push((node.id, footprint));
+    }
+
+    fn wait_for_touches(&self, footprint: &Footprint, wait: &mut impl FnMut(NodeId, Why)) {
+        for (id, other) in self.open.iter().rev() {
+            if Some(*id) == self.barrier {
+                continue;
+            }
+            if let Some(reason) = footprint.conflict(other) {
+                wait(*id, Why::Touches(reason));
+            }
+        }
+        // What touches everything keeps its place: all later nodes wait for it, whatever they touch.
+        if let Some(barrier) = self.barrier {
+            wait(barrier, Why::Touches("it may touch anything".into()));
+        }
+        if footprint.writes.contains(&Claim::World) {
+            for (id, _) in &self.open {
+                wait(*id, Why::Touches("it may touch anything".into()));
+            }
+        }
+    }
+
+    /// `rescue` waits for the body, `always` for both.
+    fn wait_for_sections(&self, node: &Node, wait: &mut impl FnMut(NodeId, Why)) {
+        for block in &node.blocks {
+            let earlier: &[Section] = match block.section {
+                Section::Body => &[],
+                Section::Rescue => &[Section::Body],
+                Section::Always => &[Section::Body, Section::Rescue],
+            };
+            for section in earlier {
+                let key = BlockRef { id: block.id, section: *section };
+                for id in self.sections.get(&key).into_iter().flatten() {
+                    wait(*id, Why::Block);
+                }
+            }
+        }
+    }
+
+    /// All nodes that no other node waits for yet: what a flush of handlers comes after.
+    pub fn everything_open(&self) -> Vec<NodeId> {
+        self.open.iter().map(|(id, _)| *id).collect()
+    }
+}

@@ -1,0 +1,78 @@
+//! The compiled program of one host: nodes in written order, the edges between them, and the variables they name.
+//!
+//! Invariants: the graph leaves no choice to the target but what depends on results, and those are the [`Term`]s that
+//! are still templates. It holds only what its own host needs. It is what travels and what `cfg graph` shows.
+//! A node's index is its place in written order; every edge points to a smaller index, so the graph has no circle
+//! (circles of requisites are refused when it is built).
+
+mod edges;
+mod node;
+mod requisite;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::template::Term;
+use crate::value::Value;
+
+pub use edges::{Builder, Circle};
+pub use node::{
+    Action, Become, BlockId, BlockRef, Edge, Handler, Iteration, Loop, Node, NodeId, Section, TemplateFile, Until, Why, Work,
+};
+pub use requisite::{Requisite, RequisiteKind, TargetOutcome, Verdict};
+
+/// How a graph is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    /// Changes are made.
+    Apply,
+    /// Changes are found out and shown.
+    Plan,
+}
+
+/// A part of a host's program: all of it, unless the controller is needed in between.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Segment {
+    /// The nodes, in written order. Their ids go on from those of the segment before.
+    pub nodes: Vec<Node>,
+    /// Variables the nodes name, each once: name, term, and whether it stands above `set_fact` and `register`.
+    pub bindings: Vec<Binding>,
+    /// Blocks that have a rescue section.
+    pub rescues: Vec<BlockId>,
+    /// Send the variables that tasks have set back at the end: the controller goes on compiling with them.
+    pub return_variables: bool,
+    /// No segment follows.
+    pub last: bool,
+}
+
+/// A variable of the graph.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Binding {
+    /// Its name.
+    pub name: String,
+    /// Its value, or the expression that gives it.
+    pub term: Term,
+    /// It stands above `set_fact` and `register` (extra variables, role and include parameters).
+    pub strong: bool,
+}
+
+/// What holds for all segments of a play on a host.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Prologue {
+    /// The run.
+    pub run: String,
+    /// How it is run.
+    pub mode: Mode,
+    /// Names the play, for notifications that survive a crash.
+    pub play: String,
+    /// Facts and other variables tasks may read on the target by name (`ansible_facts`, `ansible_*`, …) come from the
+    /// agent's own facts under this prefix rule; magic variables are bindings.
+    pub variables: Vec<(String, Value)>,
+    /// Run handlers that were notified even where the host failed.
+    pub force_handlers: bool,
+    /// As whom notifications are kept.
+    pub state_as: Option<Become>,
+    /// Texts that must never be shown.
+    pub secrets: Vec<Arc<str>>,
+}

@@ -1,0 +1,242 @@
+//! Nodes and edges.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::requisite::Requisite;
+use crate::source::Origin;
+use crate::template::Term;
+use crate::value::Value;
+
+/// Names a node of a host's program: its place in written order.
+pub type NodeId = u32;
+
+/// Names a block of a host's program.
+pub type BlockId = u32;
+
+/// One task on one host.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Node {
+    /// Its place in written order.
+    pub id: NodeId,
+    /// What a person calls it.
+    pub name: Term,
+    /// The role it belongs to.
+    pub role: Option<Arc<str>>,
+    /// The module, as it was written.
+    pub module: Arc<str>,
+    /// Where it was written.
+    pub origin: Origin,
+    /// What it does.
+    pub action: Action,
+    /// How often, and with what.
+    pub work: Work,
+    /// Conditions the task starts with that do not depend on the loop's item: how the blocks around it were entered.
+    pub gates: Vec<Term>,
+    /// Indices into the segment's bindings: the variables it names.
+    pub scope: Vec<u32>,
+    /// The variable its result is kept in.
+    pub register: Option<String>,
+    /// Handlers to notify when it changed something.
+    pub notify: Vec<Term>,
+    /// What counts as changed.
+    pub changed_when: Vec<Term>,
+    /// What counts as failed.
+    pub failed_when: Vec<Term>,
+    /// Repeat until this holds.
+    pub until: Option<Until>,
+    /// A failure does not count.
+    pub ignore_errors: Term,
+    /// Nothing of it may be shown.
+    pub no_log: Term,
+    /// Runs in a plan as in an apply (`check_mode: false`), or only ever looks (`check_mode: true`).
+    pub check_mode: Option<bool>,
+    /// Environment of the programs it runs.
+    pub environment: Term,
+    /// Seconds it may take.
+    pub timeout: Option<Term>,
+    /// As whom.
+    pub r#become: Option<Become>,
+    /// The blocks around it, outermost first.
+    pub blocks: Vec<BlockRef>,
+    /// The nodes it waits for.
+    pub after: Vec<Edge>,
+    /// Its requisites.
+    pub requisites: Vec<Requisite>,
+    /// It is a handler, run when notified.
+    pub handler: Option<Handler>,
+    /// `unless`, `onlyif`, `creates` on any task.
+    pub guards: Vec<(String, Term)>,
+}
+
+/// What a node does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Action {
+    /// Converges a resource of this type.
+    Resource(String),
+    /// Sets variables.
+    SetFact,
+    /// Shows a message or a variable.
+    Debug,
+    /// Checks conditions.
+    Assert,
+    /// Fails.
+    Fail,
+    /// Gathers facts again.
+    Setup,
+    /// Waits for a time.
+    Pause,
+    /// Does nothing, as `meta: noop`; its conditions are shown.
+    Noop,
+    /// Remembers once whether conditions hold, for the tasks of an include; under this hidden name.
+    Gate(String),
+    /// Ends the play for this host.
+    EndHost,
+    /// Forgets that the host failed.
+    ClearErrors,
+}
+
+/// How often a node works, and with what.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Work {
+    /// Once.
+    Once(Iteration),
+    /// For each of these items.
+    Items(Loop, Vec<Iteration>),
+    /// For items that are known only on the target: the expression, and what is done for each.
+    Late(Loop, Term, Iteration),
+}
+
+/// One time of a node's work.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Iteration {
+    /// The item.
+    pub item: Option<Value>,
+    /// Conditions.
+    pub when: Vec<Term>,
+    /// Arguments: a mapping.
+    pub args: Term,
+    /// A template file to render into the argument `content`.
+    pub template: Option<TemplateFile>,
+}
+
+/// A template file that has to be rendered on the target, because it depends on results.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TemplateFile {
+    /// The text.
+    pub term: Term,
+    /// The settings of the `template` module and the `#jinja2:` header that differ from the default.
+    pub lstrip_blocks: bool,
+    /// Remove the newline after a block tag.
+    pub trim_blocks: bool,
+}
+
+/// How a loop names things.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Loop {
+    /// The variable of the item.
+    pub var: String,
+    /// The variable of the index.
+    pub index_var: Option<String>,
+    /// What to show for an item.
+    pub label: Option<Term>,
+    /// Seconds between items.
+    pub pause: f64,
+    /// Give `ansible_loop`.
+    pub extended: bool,
+}
+
+/// Repetition until a condition holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Until {
+    /// The condition; empty: until it does not fail.
+    pub condition: Vec<Term>,
+    /// How often it is tried again.
+    pub retries: Term,
+    /// Seconds between tries.
+    pub delay: Term,
+}
+
+/// As whom a node works.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Become {
+    /// The user.
+    pub user: String,
+    /// `sudo`, `su` or `doas`.
+    pub method: String,
+    /// The password that is asked for.
+    pub password: Option<String>,
+    /// Options for the program.
+    pub flags: Option<String>,
+    /// The program, where it is not called as the method.
+    pub exe: Option<String>,
+}
+
+/// A section of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Section {
+    /// `block`
+    Body,
+    /// `rescue`
+    Rescue,
+    /// `always`
+    Always,
+}
+
+/// A block around a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BlockRef {
+    /// Which block.
+    pub id: BlockId,
+    /// Which section of it.
+    pub section: Section,
+}
+
+/// A handler.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handler {
+    /// The same in every flush: its place among the play's handlers.
+    pub id: u32,
+    /// The names it can be notified by: its name, `role : name`, and its topics.
+    pub names: Vec<String>,
+}
+
+/// A node to wait for, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// The node.
+    pub on: NodeId,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a node waits for another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Why {
+    /// They touch the same thing.
+    Touches(String),
+    /// It uses a variable the other sets.
+    Uses(String),
+    /// A requisite says so.
+    Requisite(RequisiteName),
+    /// It is a handler the other may notify, or comes after a flush of handlers.
+    Notifies,
+    /// The sections of a block run one after the other.
+    Block,
+}
+
+/// The name of a requisite, for the reason of an edge.
+pub type RequisiteName = String;
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Touches(what) => write!(f, "{what} (automatic)"),
+            Self::Uses(name) => write!(f, "uses the variable `{name}`"),
+            Self::Requisite(name) => write!(f, "{name}"),
+            Self::Notifies => f.write_str("handlers run after the tasks that may notify them"),
+            Self::Block => f.write_str("sections of a block run in order"),
+        }
+    }
+}
