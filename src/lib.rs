@@ -13,3 +13,13 @@ pub mod yaml;
 pub mod event;
 pub mod facts;
 pub mod graph;
+#[cfg(feature = "controller")]
+pub mod compile;
+#[cfg(feature = "controller")]
+pub mod inventory;
+#[cfg(feature = "controller")]
+pub mod parse;
+#[cfg(feature = "controller")]
+pub mod secret;
+#[cfg(feature = "controller")]
+pub mod variables;

@@ -1,0 +1,140 @@
+//! The arguments of a task: a mapping, or text with `k=v` pairs.
+
+use std::sync::Arc;
+
+use crate::source::Span;
+use crate::yaml::{Entry, Kind, Node, Scalar, Style, Tag};
+
+/// Arguments as they were written.
+#[derive(Clone, Debug, Default)]
+pub struct TaskArgs {
+    /// Named arguments.
+    pub named: Vec<Entry>,
+    /// Text without a name, as in `command: uptime`.
+    pub free: Option<Node>,
+}
+
+impl TaskArgs {
+    /// The argument of this name.
+    pub fn get(&self, name: &str) -> Option<&Node> {
+        self.named.iter().find(|entry| entry.key.as_ref() == name).map(|entry| &entry.value)
+    }
+
+    /// Reads what stands behind a module's name. For modules that run a command line, only the options they share are
+    /// taken out of text; for others every `k=v`.
+    pub fn parse(value: &Node, free_form: bool) -> Self {
+        match &value.kind {
+            Kind::Map(entries) => Self { named: entries.to_vec(), free: None },
+            Kind::Scalar(scalar) if !value.is_null() => Self::from_text(value, scalar, free_form),
+            Kind::List(_) if free_form => Self { named: Vec::new(), free: Some(value.clone()) },
+            _ => Self::default(),
+        }
+    }
+
+    fn from_text(node: &Node, scalar: &Scalar, free_form: bool) -> Self {
+        const COMMAND_OPTIONS: &[&str] =
+            &["creates", "removes", "chdir", "executable", "warn", "stdin", "stdin_add_newline", "strip_empty_ends", "argv"];
+        let offset = node.span.start + u32::from(scalar.style == Style::Quoted);
+        let mut named = Vec::new();
+        let mut free: Vec<(usize, &str)> = Vec::new();
+        for (at, word) in split_pairs(&scalar.text) {
+            let pair = word.split_once('=').filter(|(key, _)| is_name(key));
+            match pair {
+                Some((key, value)) if !free_form || COMMAND_OPTIONS.contains(&key) => {
+                    let at = |offset_in: usize, length: usize| {
+                        let start = offset + (at + offset_in) as u32;
+                        Span { file: node.span.file, start, end: start + length as u32 }
+                    };
+                    let text = unquoted(value);
+                    named.push(Entry {
+                        key: Arc::from(key),
+                        key_span: at(0, key.len()),
+                        value: text_node(&text, at(key.len() + 1, value.len())),
+                    });
+                }
+                _ => free.push((at, word)),
+            }
+        }
+        let free = match (free.first(), free.last()) {
+            (Some((start, _)), Some((last, word))) => {
+                // Without options between the words the text is kept as it was written.
+                let whole = scalar.text.get(*start..last + word.len()).unwrap_or("");
+                let joined = if named.is_empty() || !free_form { whole.to_owned() } else { without_pairs(&free) };
+                Some(Node { span: node.span, kind: Kind::Scalar(Scalar { text: Arc::from(joined), style: scalar.style, tag: scalar.tag }) })
+            }
+            _ => None,
+        };
+        Self { named, free }
+    }
+}
+
+fn without_pairs(words: &[(usize, &str)]) -> String {
+    words.iter().map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Values of pairs are text, whatever they look like.
+fn text_node(text: &str, span: Span) -> Node {
+    Node { span, kind: Kind::Scalar(Scalar { text: Arc::from(text), style: Style::Quoted, tag: Tag::None }) }
+}
+
+fn unquoted(text: &str) -> String {
+    let bytes = text.as_bytes();
+    match (bytes.first(), bytes.last()) {
+        (Some(b'\'' | b'"'), last) if bytes.len() >= 2 && bytes.first() == last => {
+            text.get(1..text.len() - 1).unwrap_or("").replace("\\\"", "\"")
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// Splits at white space outside of quotes and template markers; gives each word with its byte offset.
+pub fn split_pairs(text: &str) -> Vec<(usize, &str)> {
+    let mut words = Vec::new();
+    let mut start: Option<usize> = None;
+    let mut quote: Option<char> = None;
+    let mut depth = 0usize;
+    let mut previous = ' ';
+    for (i, c) in text.char_indices() {
+        let rest = text.get(i..).unwrap_or("");
+        if quote.is_none() && (rest.starts_with("{{") || rest.starts_with("{%")) {
+            depth += 1;
+        }
+        if quote.is_none() && depth > 0 && (rest.starts_with("}}") || rest.starts_with("%}")) {
+            depth -= 1;
+        }
+        match quote {
+            Some(open) if c == open && previous != '\\' => quote = None,
+            Some(_) => {}
+            None if depth == 0 && (c == '\'' || c == '"') => {
+                quote = Some(c);
+                start = start.or(Some(i));
+            }
+            None if depth == 0 && c.is_whitespace() => {
+                if let Some(from) = start.take() {
+                    words.extend(text.get(from..i).map(|word| (from, word)));
+                }
+            }
+            None => start = start.or(Some(i)),
+        }
+        previous = c;
+    }
+    words.extend(start.and_then(|from| text.get(from..).map(|word| (from, word))));
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_keep_quotes_and_templates_whole() {
+        let words = |text| split_pairs(text).into_iter().map(|(_, w)| w).collect::<Vec<_>>();
+        assert_eq!(words("src=a dest='b c' x={{ y | d('z w') }}"), ["src=a", "dest='b c'", "x={{ y | d('z w') }}"]);
+        assert_eq!(words("echo \"a b\"  creates=/x"), ["echo", "\"a b\"", "creates=/x"]);
+        assert_eq!(words("  "), Vec::<&str>::new());
+    }
+}

@@ -1,0 +1,244 @@
+//! The files of a project, each read and parsed at most once.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::role::{Role, RoleRef};
+use super::task::{Item, parse_items};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::source::{FileId, SourceMap, Span};
+use crate::yaml::{Entry, Node, load};
+
+/// A file of variables.
+#[derive(Debug, Default)]
+pub struct VarsFile {
+    /// Where it is; empty where there is none.
+    pub path: PathBuf,
+    /// What it defines.
+    pub entries: Vec<Entry>,
+}
+
+/// Reads and keeps files. Shared by all hosts of a run.
+pub struct Files {
+    /// The text of everything read.
+    pub sources: SourceMap,
+    /// Where roles are looked for beside the playbook, in order.
+    pub roles_path: Vec<PathBuf>,
+    /// Decrypts whole files that are vaults.
+    pub vault: Arc<crate::secret::Vault>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    diagnostics: Diagnostics,
+    documents: HashMap<PathBuf, Option<Arc<Vec<Node>>>>,
+    tasks: HashMap<PathBuf, Arc<Vec<Item>>>,
+    vars: HashMap<PathBuf, Arc<VarsFile>>,
+    roles: HashMap<(PathBuf, String), Arc<Role>>,
+    texts: HashMap<PathBuf, (FileId, Arc<str>)>,
+}
+
+/// Names a directory's main file may have.
+const MAIN: &[&str] = &["main.yml", "main.yaml", "main.json", "main"];
+
+impl Files {
+    /// Starts with nothing read.
+    pub fn new(sources: SourceMap, roles_path: Vec<PathBuf>, vault: Arc<crate::secret::Vault>) -> Self {
+        Self { sources, roles_path, vault, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// What is wrong so far; it is taken out.
+    pub fn take_diagnostics(&self) -> Diagnostics {
+        std::mem::take(&mut self.state().diagnostics)
+    }
+
+    /// Reports something.
+    pub fn report(&self, diagnostic: Diagnostic) {
+        self.state().diagnostics.push(diagnostic);
+    }
+
+    /// Says whether an error was reported.
+    pub fn has_errors(&self) -> bool {
+        self.state().diagnostics.has_errors()
+    }
+
+    /// Reads the documents of a YAML file. What is wrong is reported; an unreadable file gives `None`.
+    pub fn documents(&self, path: &Path, wanted_at: Option<Span>) -> Option<Arc<Vec<Node>>> {
+        if let Some(known) = self.state().documents.get(path) {
+            return known.clone();
+        }
+        let read = self.read(path, wanted_at).map(|text| {
+            let file = self.sources.add(path, text);
+            let mut diagnostics = Diagnostics::default();
+            let nodes = load(&self.sources, file, &mut diagnostics);
+            self.state().diagnostics.extend(diagnostics);
+            Arc::new(nodes)
+        });
+        self.state().documents.insert(path.to_path_buf(), read.clone());
+        read
+    }
+
+    /// Reads a text file, such as a template.
+    pub fn text(&self, path: &Path, wanted_at: Option<Span>) -> Option<(FileId, Arc<str>)> {
+        if let Some(known) = self.state().texts.get(path) {
+            return Some(known.clone());
+        }
+        let text: Arc<str> = Arc::from(self.read(path, wanted_at)?);
+        let file = self.sources.add(path, text.clone());
+        self.state().texts.insert(path.to_path_buf(), (file, text.clone()));
+        Some((file, text))
+    }
+
+    fn read(&self, path: &Path, wanted_at: Option<Span>) -> Option<String> {
+        let report = |message: String| {
+            let mut report = Diagnostic::error(Code::FileUnreadable, message);
+            if let Some(span) = wanted_at {
+                report = report.at(span, "asked for here");
+            }
+            self.report(report);
+        };
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let text = error.to_string();
+                let reason = text.split(" (os error").next().unwrap_or(&text).to_owned();
+                report(format!("cannot read {}: {reason}", crate::source::display_path(path)));
+                return None;
+            }
+        };
+        if crate::secret::is_vault(&bytes) {
+            return match self.vault.decrypt(&String::from_utf8_lossy(&bytes)) {
+                Ok(text) => Some(text),
+                Err(error) => {
+                    let report = Diagnostic::error(Code::Vault, format!("cannot decrypt {}: {error}", crate::source::display_path(path)));
+                    self.report(report.help(error.help()));
+                    None
+                }
+            };
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                report(format!("{} is not UTF-8 text (byte {at})", crate::source::display_path(path)));
+                None
+            }
+        }
+    }
+
+    /// Reads a file of tasks.
+    pub fn tasks(&self, path: &Path, wanted_at: Option<Span>) -> Option<Arc<Vec<Item>>> {
+        if let Some(known) = self.state().tasks.get(path) {
+            return Some(known.clone());
+        }
+        let documents = self.documents(path, wanted_at)?;
+        let mut diagnostics = Diagnostics::default();
+        let items: Vec<Item> = documents.iter().flat_map(|node| parse_items(node, &mut diagnostics)).collect();
+        let items = Arc::new(items);
+        let mut state = self.state();
+        state.diagnostics.extend(diagnostics);
+        state.tasks.insert(path.to_path_buf(), items.clone());
+        Some(items)
+    }
+
+    /// Reads a file of variables.
+    pub fn vars(&self, path: &Path, wanted_at: Option<Span>) -> Option<Arc<VarsFile>> {
+        if let Some(known) = self.state().vars.get(path) {
+            return Some(known.clone());
+        }
+        let documents = self.documents(path, wanted_at)?;
+        let mut entries = Vec::new();
+        for node in documents.iter() {
+            match node.as_map() {
+                Some(map) => entries.extend(map.iter().cloned()),
+                None if node.is_null() => {}
+                None => {
+                    let message = format!("a file of variables is a mapping; found {}", node.type_name());
+                    self.report(Diagnostic::error(Code::WrongShape, message).at(node.span, ""));
+                }
+            }
+        }
+        let file = Arc::new(VarsFile { path: path.to_path_buf(), entries });
+        self.state().vars.insert(path.to_path_buf(), file.clone());
+        Some(file)
+    }
+
+    /// The main file of a directory, or the named one.
+    pub fn main_file(dir: &Path, name: Option<&str>) -> Option<PathBuf> {
+        let names: Vec<String> = match name {
+            None => MAIN.iter().map(|n| (*n).to_owned()).collect(),
+            Some(name) => vec![name.to_owned(), format!("{name}.yml"), format!("{name}.yaml"), format!("{name}.json")],
+        };
+        names.iter().map(|name| dir.join(name)).find(|path| path.is_file())
+    }
+
+    /// Finds the directory of a role.
+    pub fn find_role(&self, name: &str, play_dir: &Path, from_role: Option<&Path>) -> Result<PathBuf, Vec<PathBuf>> {
+        let short = name.rsplit('.').next().unwrap_or(name);
+        let mut places: Vec<PathBuf> = vec![play_dir.join("roles")];
+        places.extend(from_role.and_then(Path::parent).map(Path::to_path_buf));
+        places.extend(self.roles_path.iter().cloned());
+        places.push(play_dir.to_path_buf());
+        // A playbook in `playbooks/` of a project finds the roles beside that directory.
+        places.extend(play_dir.parent().filter(|_| play_dir.ends_with("playbooks")).map(|p| p.join("roles")));
+        let mut seen = Vec::new();
+        for place in places {
+            for name in [name, short] {
+                let path = place.join(name);
+                if path.is_dir() {
+                    return Ok(path.canonicalize().unwrap_or(path));
+                }
+            }
+            if !seen.contains(&place) {
+                seen.push(place);
+            }
+        }
+        Err(seen)
+    }
+
+    /// Reads a role.
+    pub fn role(&self, name: &str, path: &Path) -> Arc<Role> {
+        let key = (path.to_path_buf(), name.to_owned());
+        if let Some(known) = self.state().roles.get(&key) {
+            return known.clone();
+        }
+        let vars = |dir: &str| {
+            let file = Self::main_file(&path.join(dir), None);
+            file.and_then(|file| self.vars(&file, None)).unwrap_or_default()
+        };
+        let tasks = |dir: &str| {
+            let file = Self::main_file(&path.join(dir), None);
+            file.and_then(|file| self.tasks(&file, None)).unwrap_or_default()
+        };
+        let meta = Self::main_file(&path.join("meta"), None).and_then(|file| self.documents(&file, None));
+        let meta = meta.and_then(|documents| documents.first().cloned());
+        let specs = Self::main_file(&path.join("meta"), Some("argument_specs")).and_then(|file| self.documents(&file, None));
+        let specs = specs.and_then(|documents| documents.first()?.get("argument_specs").cloned());
+        let mut diagnostics = Diagnostics::default();
+        let listed = meta.as_ref().and_then(|m| m.get("dependencies")).and_then(Node::as_list);
+        let dependencies =
+            listed.unwrap_or_default().iter().filter_map(|node| RoleRef::parse(node, &mut diagnostics)).collect();
+        let duplicates = meta.as_ref().and_then(|m| m.get("allow_duplicates")).map(Node::to_value);
+        let role = Arc::new(Role {
+            name: Arc::from(name),
+            path: path.to_path_buf(),
+            defaults: vars("defaults"),
+            vars: vars("vars"),
+            tasks: tasks("tasks"),
+            handlers: tasks("handlers"),
+            dependencies,
+            allow_duplicates: duplicates.is_some_and(|v| v.is_true()),
+            argument_specs: specs.or_else(|| meta.and_then(|m| m.get("argument_specs").cloned())),
+        });
+        let mut state = self.state();
+        state.diagnostics.extend(diagnostics);
+        state.roles.insert(key, role.clone());
+        role
+    }
+}

@@ -1,0 +1,203 @@
+//! Tasks and blocks.
+
+use std::sync::Arc;
+
+use super::args::TaskArgs;
+use super::keywords::{Keyword, Keywords, levels, unknown};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::source::Span;
+use crate::yaml::{Entry, Kind, Node};
+
+/// An entry of a list of tasks.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// A task.
+    Task(Arc<Task>),
+    /// A block.
+    Block(Arc<Block>),
+}
+
+/// A task.
+#[derive(Debug)]
+pub struct Task {
+    /// The whole of it.
+    pub span: Span,
+    /// The module, as it was written.
+    pub module: Arc<str>,
+    /// Where the module's name stands.
+    pub module_span: Span,
+    /// Its arguments.
+    pub args: TaskArgs,
+    /// Its keywords.
+    pub keywords: Keywords,
+    /// `with_*`: the lookup's name, where it stands, its terms.
+    pub with: Option<(Arc<str>, Span, Node)>,
+}
+
+/// A block.
+#[derive(Debug)]
+pub struct Block {
+    /// The whole of it.
+    pub span: Span,
+    /// Its keywords.
+    pub keywords: Keywords,
+    /// The tasks.
+    pub body: Vec<Item>,
+    /// Run when one of the body failed.
+    pub rescue: Vec<Item>,
+    /// Run in any case.
+    pub always: Vec<Item>,
+}
+
+/// Modules whose text is a command line or a name, not pairs.
+pub fn is_free_form(module: &str) -> bool {
+    let short = module.rsplit('.').next().unwrap_or(module);
+    matches!(short, "command" | "shell" | "raw" | "script" | "meta" | "win_command" | "win_shell")
+}
+
+/// Reads a list of tasks and blocks.
+pub fn parse_items(node: &Node, diagnostics: &mut Diagnostics) -> Vec<Item> {
+    match &node.kind {
+        Kind::List(items) => items.iter().filter_map(|item| parse_item(item, diagnostics)).collect(),
+        _ if node.is_null() => Vec::new(),
+        _ => {
+            let message = format!("expected a list of tasks, found {}", node.type_name());
+            diagnostics.push(Diagnostic::error(Code::WrongShape, message).at(node.span, "each task starts with `- `"));
+            Vec::new()
+        }
+    }
+}
+
+fn parse_item(node: &Node, diagnostics: &mut Diagnostics) -> Option<Item> {
+    let Some(entries) = node.as_map() else {
+        if !node.is_null() {
+            let message = format!("expected a task, found {}", node.type_name());
+            diagnostics.push(Diagnostic::error(Code::WrongShape, message).at(node.span, "a task is a mapping"));
+        }
+        return None;
+    };
+    if node.get("block").is_some() {
+        Some(Item::Block(Arc::new(parse_block(node, entries, diagnostics))))
+    } else {
+        parse_task(node, entries, diagnostics).map(|task| Item::Task(Arc::new(task)))
+    }
+}
+
+fn parse_block(node: &Node, entries: &[Entry], diagnostics: &mut Diagnostics) -> Block {
+    let mut block =
+        Block { span: node.span, keywords: Keywords::default(), body: Vec::new(), rescue: Vec::new(), always: Vec::new() };
+    for entry in entries {
+        match entry.key.as_ref() {
+            "block" => block.body = parse_items(&entry.value, diagnostics),
+            "rescue" => block.rescue = parse_items(&entry.value, diagnostics),
+            "always" => block.always = parse_items(&entry.value, diagnostics),
+            _ if block.keywords.take(entry, levels::BLOCK, diagnostics) => {}
+            "loop" | "with_items" => {
+                let report = Diagnostic::error(Code::Unsupported, "loops over blocks are not supported yet");
+                let help = "put the tasks into a file and loop over `include_tasks`";
+                diagnostics.push(report.at(entry.key_span, "").help(help));
+            }
+            _ => unknown(entry, levels::BLOCK, "block", &[], diagnostics),
+        }
+    }
+    block
+}
+
+fn parse_task(node: &Node, entries: &[Entry], diagnostics: &mut Diagnostics) -> Option<Task> {
+    let mut keywords = Keywords::default();
+    let mut with = None;
+    let mut modules: Vec<&Entry> = Vec::new();
+    for entry in entries {
+        if keywords.take(entry, levels::TASK, diagnostics) {
+            continue;
+        }
+        if let Some(lookup) = entry.key.strip_prefix("with_") {
+            with = Some((Arc::from(lookup), entry.key_span, entry.value.clone()));
+            continue;
+        }
+        modules.push(entry);
+    }
+    if let Some(action) = keywords.get(Keyword::Action).or_else(|| keywords.get(Keyword::LocalAction)).cloned() {
+        return old_form(node, &action, keywords, with, diagnostics);
+    }
+    let module = pick_module(node, &modules, diagnostics)?;
+    let mut args = TaskArgs::parse(&module.value, is_free_form(&module.key));
+    if let Some(more) = keywords.get(Keyword::Args).and_then(Node::as_map) {
+        let new: Vec<Entry> = more.iter().filter(|e| args.get(&e.key).is_none()).cloned().collect();
+        args.named.extend(new);
+    }
+    Some(Task { span: node.span, module: module.key.clone(), module_span: module.key_span, args, keywords, with })
+}
+
+/// Of the keys that are no keywords, the one that is a module.
+fn pick_module<'a>(node: &Node, modules: &[&'a Entry], diagnostics: &mut Diagnostics) -> Option<&'a Entry> {
+    let known = |entry: &&&Entry| crate::compile::is_module(&entry.key);
+    match modules {
+        [] => {
+            let start = Span { end: node.span.start + 1, ..node.span };
+            let report = Diagnostic::error(Code::NoModule, "this task names no module");
+            diagnostics.push(report.at(start, "a task says what to do: `copy:`, `service:`, …"));
+            None
+        }
+        [one] => Some(one),
+        many => {
+            let real: Vec<&&Entry> = many.iter().filter(known).collect();
+            match real.as_slice() {
+                [one] => {
+                    for entry in many.iter().filter(|e| !std::ptr::eq(**e, **one)) {
+                        unknown(entry, levels::TASK, "task", &[], diagnostics);
+                    }
+                    Some(one)
+                }
+                [first, second, ..] => {
+                    let report = Diagnostic::error(Code::TwoModules, "this task names two modules");
+                    let report = report.at(second.key_span, "this is one").at(first.key_span, "and this is one");
+                    diagnostics.push(report.help("make two tasks of it; check the indentation"));
+                    None
+                }
+                [] => {
+                    let (first, rest) = many.split_first()?;
+                    for entry in rest {
+                        unknown(entry, levels::TASK, "task", &[], diagnostics);
+                    }
+                    Some(first)
+                }
+            }
+        }
+    }
+}
+
+/// `action: module k=v` and `action: { module: …, … }`; `local_action` delegates to the controller.
+fn old_form(
+    node: &Node,
+    action: &Node,
+    mut keywords: Keywords,
+    with: Option<(Arc<str>, Span, Node)>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Task> {
+    if let Some(span) = keywords.span(Keyword::LocalAction) {
+        let entry = Entry { key: Arc::from("delegate_to"), key_span: span, value: word("localhost", span) };
+        keywords.take(&entry, levels::TASK, diagnostics);
+    }
+    let (module, args) = match &action.kind {
+        Kind::Map(entries) => {
+            let module = entries.iter().find(|e| e.key.as_ref() == "module").and_then(|e| e.value.text())?;
+            let named = entries.iter().filter(|e| e.key.as_ref() != "module").cloned().collect();
+            (Arc::from(module), TaskArgs { named, free: None })
+        }
+        Kind::Scalar(scalar) => {
+            let text = scalar.text.trim();
+            let (module, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+            let start = action.span.start + module.len() as u32 + 1;
+            let span = Span { start: start.min(action.span.end), ..action.span };
+            (Arc::from(module), TaskArgs::parse(&word(rest, span), is_free_form(module)))
+        }
+        Kind::List(_) => return None,
+    };
+    Some(Task { span: node.span, module, module_span: action.span, args, keywords, with })
+}
+
+fn word(text: &str, span: Span) -> Node {
+    use crate::yaml::{Scalar, Style, Tag};
+    Node { span, kind: Kind::Scalar(Scalar { text: Arc::from(text), style: Style::Plain, tag: Tag::None }) }
+}

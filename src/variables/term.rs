@@ -1,0 +1,95 @@
+//! From YAML nodes to terms: the one place where source text becomes a template.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::secret::Vault;
+use crate::source::{Origin, SourceMap};
+use crate::template::Term;
+use crate::value::Value;
+use crate::yaml::{Kind, Node, Scalar, Style, Tag};
+
+/// Makes terms of nodes.
+pub struct Terms<'a> {
+    /// Where text comes from.
+    pub sources: &'a SourceMap,
+    /// Decrypts `!vault` values.
+    pub vault: &'a Vault,
+    /// Takes what is wrong.
+    pub report: &'a dyn Fn(Diagnostic),
+}
+
+impl Terms<'_> {
+    /// The term of a node.
+    pub fn term(&self, node: &Node) -> Term {
+        match &node.kind {
+            Kind::Scalar(scalar) => self.scalar(node, scalar),
+            Kind::List(items) => Term::list(items.iter().map(|item| self.term(item)).collect()),
+            Kind::Map(entries) => {
+                let pair = |e: &crate::yaml::Entry| {
+                    let origin = self.sources.origin(e.key_span);
+                    (Term::from_text(&e.key, origin, 0), self.term(&e.value))
+                };
+                Term::map(entries.iter().map(pair).collect())
+            }
+        }
+    }
+
+    /// The term of a condition: an expression without markers. Markers are accepted as far as they mean one.
+    pub fn condition(&self, node: &Node) -> Vec<Term> {
+        match &node.kind {
+            Kind::List(items) => items.iter().flat_map(|item| self.condition(item)).collect(),
+            Kind::Scalar(scalar) if !matches!(scalar.resolve(), Value::Str(_)) => vec![Term::Value(scalar.resolve())],
+            Kind::Scalar(scalar) => {
+                if scalar.text.contains("{{") || scalar.text.contains("{%") {
+                    let report = Diagnostic::warning(Code::NonBooleanCondition, "a condition is an expression already")
+                        .at(node.span, "")
+                        .help("leave the `{{ }}` away");
+                    (self.report)(report);
+                    return vec![self.scalar(node, scalar)];
+                }
+                let (origin, indent) = content_origin(self.sources, node, scalar);
+                vec![Term::expression(&scalar.text, origin, indent)]
+            }
+            Kind::Map(_) => vec![self.term(node)],
+        }
+    }
+
+    fn scalar(&self, node: &Node, scalar: &Scalar) -> Term {
+        match scalar.tag {
+            Tag::Vault => match self.vault.decrypt(&scalar.text) {
+                Ok(text) => Term::Value(Value::from(text)),
+                Err(error) => {
+                    let report = Diagnostic::error(Code::Vault, format!("cannot decrypt this value: {error}"));
+                    (self.report)(report.at(node.span, "").help(error.help()));
+                    Term::Value(Value::Null)
+                }
+            },
+            Tag::Unsafe => Term::Value(Value::Str(scalar.text.clone())),
+            _ => match scalar.resolve() {
+                Value::Str(text) => {
+                    let (origin, indent) = content_origin(self.sources, node, scalar);
+                    Term::from_text(&text, origin, indent)
+                }
+                data => Term::Value(data),
+            },
+        }
+    }
+}
+
+/// Where the first character of a scalar's text stands, and how far its other lines are indented.
+pub fn content_origin(sources: &SourceMap, node: &Node, scalar: &Scalar) -> (Origin, u32) {
+    let start = sources.origin(node.span);
+    match scalar.style {
+        Style::Plain => (start, 0),
+        Style::Quoted => (Origin { col: start.col + 1, ..start }, 0),
+        Style::Block => {
+            let file = sources.file(node.span.file);
+            let text = file.text.get(node.span.start as usize..).unwrap_or("");
+            // The span of a block starts at its `|`; the content on the next line that is not blank.
+            let mut lines = text.split('\n').skip(1);
+            let first = lines.clone().take_while(|line| line.trim().is_empty()).count() as u32;
+            let indent = lines.find(|l| !l.trim().is_empty()).map_or(0, |l| l.len() - l.trim_start().len()) as u32;
+            let blank = if scalar.text.starts_with('\n') { 0 } else { first };
+            (Origin { line: start.line + 1 + blank, col: indent + 1, ..start }, indent)
+        }
+    }
+}
