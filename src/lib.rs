@@ -23,3 +23,8 @@ pub mod parse;
 pub mod secret;
 #[cfg(feature = "controller")]
 pub mod variables;
+
+/// The truth of a condition's value, as apply and compile agree on it.
+pub(crate) fn apply_truth(value: &value::Value) -> bool {
+    apply::truth(value)
+}

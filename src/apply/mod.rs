@@ -22,6 +22,8 @@ use crate::resource::{Blobs, Failure};
 use crate::template::Engine;
 use crate::value::{Map, Value};
 
+pub use run::truth;
+
 use blocks::Blocks;
 use notify::Notifications;
 use variables::Runtime;

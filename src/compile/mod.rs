@@ -1,2 +1,164 @@
 //! From a play and one host to the host's graph.
-pub fn is_module(_name: &str) -> bool { false }
+//!
+//! Invariants: compiling is a pure function of (project, host, variables, facts) and of the results it asks for through
+//! [`Driver`]; the same input gives the same graph. What is known is rendered here; what depends on a result stays an
+//! expression, with just the variables it names. A mistake that is certain is reported before the host is changed.
+
+mod content;
+mod diagnose;
+mod frame;
+mod host;
+mod include;
+mod iteration;
+mod lookups;
+mod meta;
+mod modules;
+mod play;
+mod requisites;
+mod scope;
+mod specs;
+mod tags;
+mod task;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use crate::apply::SegmentReport;
+use crate::graph::{Node, Segment};
+use crate::inventory::Inventory;
+use crate::parse::Files;
+use crate::secret::Redactor;
+use crate::template::Engine;
+use crate::value::{Map, Value};
+use crate::variables::Layer;
+
+pub use host::{Facts, HostCompiler, PlayHosts};
+pub use modules::is_module;
+pub use play::PlaySettings;
+pub use tags::TagFilter;
+
+/// What all hosts of a run share.
+pub struct Project {
+    /// The files.
+    pub files: Files,
+    /// The evaluator.
+    pub engine: Arc<Engine>,
+    /// The hosts.
+    pub inventory: Inventory,
+    /// `-e`
+    pub extra: Arc<Layer>,
+    /// `--tags` and `--skip-tags`
+    pub tags: TagFilter,
+    /// It is a plan.
+    pub plan: bool,
+    /// Differences are wanted (`ansible_diff_mode`).
+    pub diff: bool,
+    /// Conditions must be booleans.
+    pub strict: bool,
+    /// Secret values.
+    pub redactor: Redactor,
+    /// Content that is sent when a target asks for it, by SHA-256.
+    pub blobs: BlobStore,
+    /// Where cfg was started.
+    pub cwd: PathBuf,
+}
+
+/// Content by digest: a file on the controller, or bytes.
+#[derive(Default)]
+pub struct BlobStore {
+    known: Mutex<HashMap<String, BlobSource>>,
+    digests: Mutex<HashMap<PathBuf, (u64, String)>>,
+}
+
+/// Where content is.
+#[derive(Clone, Debug)]
+pub enum BlobSource {
+    /// In a file.
+    File(PathBuf),
+    /// In memory.
+    Bytes(Arc<[u8]>),
+}
+
+impl BlobStore {
+    /// Adds bytes and gives their digest.
+    pub fn add_bytes(&self, bytes: Vec<u8>) -> String {
+        let digest = crate::machine::Algorithm::Sha256.of(&bytes);
+        self.lock().insert(digest.clone(), BlobSource::Bytes(Arc::from(bytes)));
+        digest
+    }
+
+    /// Adds a file and gives its digest and size; the file is read once a run.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn add_file(&self, path: &std::path::Path) -> std::io::Result<(u64, String)> {
+        let mut digests = self.digests.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(known) = digests.get(path) {
+            return Ok(known.clone());
+        }
+        let mut file = std::fs::File::open(path)?;
+        let size = file.metadata()?.len();
+        let digest = crate::machine::Algorithm::Sha256.digest(&mut file)?;
+        digests.insert(path.to_path_buf(), (size, digest.clone()));
+        self.lock().insert(digest.clone(), BlobSource::File(path.to_path_buf()));
+        Ok((size, digest))
+    }
+
+    /// The content with a digest. Only what a playbook named can be had: a target cannot ask for anything else.
+    pub fn get(&self, sha256: &str) -> Option<Vec<u8>> {
+        let source = self.lock().get(sha256).cloned()?;
+        match source {
+            BlobSource::Bytes(bytes) => Some(bytes.to_vec()),
+            BlobSource::File(path) => std::fs::read(path).ok(),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, BlobSource>> {
+        self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Compiling stops: the reason has been reported, or the host is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Mistakes were reported.
+    Mistakes,
+    /// The host was lost, or the run cancelled.
+    Lost,
+    /// The play is over for this host.
+    Ended,
+}
+
+/// What compiling may ask of the run around it.
+pub trait Driver {
+    /// Runs a part of the program and gives back how it came out.
+    ///
+    /// # Errors
+    /// Where the host is lost.
+    fn run(&mut self, segment: Segment) -> Result<SegmentReport, Stop>;
+
+    /// Runs one node on another host and gives back what it registered.
+    ///
+    /// # Errors
+    /// Where that host cannot be reached.
+    fn run_on(&mut self, host: &str, segment: Segment) -> Result<SegmentReport, Stop>;
+
+    /// Gives a result that is everybody's to the other hosts of the batch (`run_once`).
+    fn share(&mut self, key: &str, variables: &[(String, Value)]);
+
+    /// Waits for a result that is everybody's.
+    ///
+    /// # Errors
+    /// Where the host that should give it failed.
+    fn shared(&mut self, key: &str) -> Result<Vec<(String, Value)>, Stop>;
+
+    /// The facts of another host of the play; waits until they are there. `None` where they are not gathered.
+    fn facts_of(&self, host: &str) -> Option<Map>;
+
+    /// Notes something for the person, such as a warning about this host.
+    fn note(&mut self, level: &str, text: String);
+
+    /// How many nodes were compiled and how long it took, microseconds.
+    fn compiled(&mut self, nodes: &[Node], micros: u64);
+}

@@ -17,8 +17,8 @@ use crate::source::Span;
 use crate::variables::{Definition, Layer};
 
 pub use load::{Loader, default_places};
-pub use pattern::{Pattern, PatternError};
-pub use vars::vars_files;
+pub use pattern::{Pattern, PatternError, glob};
+pub use vars::{definitions, vars_files};
 
 /// Hosts and groups.
 #[derive(Debug, Default)]

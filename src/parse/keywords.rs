@@ -177,6 +177,21 @@ impl Keywords {
         self.0.iter().map(|(keyword, (_, node))| (*keyword, node))
     }
 
+    /// The same without some of them.
+    #[must_use]
+    pub fn without(&self, keywords: &[Keyword]) -> Self {
+        let mut map = self.0.clone();
+        map.retain(|keyword, _| !keywords.contains(keyword));
+        Self(map)
+    }
+
+    /// Names what cfg itself adds.
+    pub fn set_name(&mut self, name: &str, span: Span) {
+        use crate::yaml::{Kind, Scalar, Style, Tag};
+        let scalar = Scalar { text: std::sync::Arc::from(name), style: Style::Quoted, tag: Tag::Unsafe };
+        self.0.insert(Keyword::Name, (span, Node { span, kind: Kind::Scalar(scalar) }));
+    }
+
     /// Takes an entry in if its key is a keyword of this level.
     pub fn take(&mut self, entry: &Entry, level: Level, diagnostics: &mut Diagnostics) -> bool {
         let Some(keyword) = Keyword::find(&entry.key).filter(|keyword| keyword.levels() & level != 0) else {
@@ -189,6 +204,11 @@ impl Keywords {
         self.0.insert(keyword, (entry.key_span, entry.value.clone()));
         true
     }
+}
+
+/// Reports a key that is no keyword of a task.
+pub fn unknown_keyword(entry: &Entry, diagnostics: &mut Diagnostics) {
+    unknown(entry, TASK, "task", &[], diagnostics);
 }
 
 /// Reports a key that is no keyword of `level`.

@@ -12,7 +12,7 @@ mod task;
 
 pub use args::{TaskArgs, split_pairs};
 pub use files::{Files, VarsFile};
-pub use keywords::{Keyword, Keywords, Level, levels};
+pub use keywords::{Keyword, Keywords, Level, levels, unknown_keyword};
 pub use play::{Play, Playbook, PlaybookEntry};
 pub use role::{Role, RoleRef};
 pub use task::{Block, Item, Task, parse_items};

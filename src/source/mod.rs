@@ -90,6 +90,12 @@ impl SourceMap {
             .unwrap_or_else(|| Arc::new(SourceFile::new(PathBuf::new(), Arc::from(""), Arc::from(""))))
     }
 
+    /// Says whether any file read so far holds a text.
+    pub fn mentions(&self, text: &str) -> bool {
+        let files = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        files.iter().any(|file| file.text.contains(text))
+    }
+
     /// Number of files read.
     pub fn len(&self) -> usize {
         self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner()).len()
@@ -105,6 +111,20 @@ impl SourceMap {
         let file = self.file(span.file);
         let (line, col) = file.line_col(span.start);
         Origin { file: file.name.clone(), line, col }
+    }
+}
+
+impl SourceMap {
+    /// The span of `length` characters from a place; `None` where the file is not in this map.
+    pub fn span_at(&self, origin: &Origin, length: u32) -> Option<Span> {
+        let files = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let (index, file) = files.iter().enumerate().rev().find(|(_, file)| file.name == origin.file)?;
+        let line_start = *file.line_starts.get(origin.line.checked_sub(1)? as usize)?;
+        let line = file.text.get(line_start as usize..)?.split('\n').next()?;
+        let offset = |chars: u32| line.char_indices().nth(chars as usize).map_or(line.len(), |(i, _)| i) as u32;
+        let start = line_start + offset(origin.col.saturating_sub(1));
+        let end = line_start + offset(origin.col.saturating_sub(1) + length.max(1));
+        Some(Span { file: FileId(index as u32), start, end })
     }
 }
 

@@ -241,6 +241,13 @@ impl Engine {
     }
 }
 
+/// The names of every filter and test, for suggestions and documentation.
+pub fn filter_names() -> Vec<String> {
+    let mut names: Vec<String> = filters::NAMES.iter().map(|name| (*name).to_owned()).collect();
+    names.sort();
+    names
+}
+
 fn known_word(word: &str) -> Option<&str> {
     (!word.is_empty()).then_some(word)
 }

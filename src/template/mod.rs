@@ -18,7 +18,7 @@ mod term;
 mod tests;
 mod trace;
 
-pub use engine::{Engine, FileOptions, Loader};
+pub use engine::{Engine, FileOptions, Loader, filter_names};
 pub use error::{EvalError, Reason, Via};
 pub use lookup::{Lookup, LookupCall};
 pub use scope::{Bindings, Scope, TermScope};

@@ -1,0 +1,268 @@
+//! Files of the controller that tasks put on targets: `copy`, `template`, `script`, `unarchive`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Stop;
+use super::frame::Frame;
+use super::host::HostCompiler;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::graph::{Action, Iteration, TemplateFile};
+use crate::parse::Task;
+use crate::source::{Origin, Span};
+use crate::template::{FileOptions, Loader, Shape, Template, Term, TermScope};
+use crate::value::{Map, Value};
+
+/// Content up to this size travels with the task; larger content is sent when the target lacks it.
+const INLINE: u64 = 32 * 1024;
+
+impl HostCompiler<'_> {
+    /// Adds the content a task needs from the controller.
+    pub(super) fn content(
+        &mut self,
+        task: &Arc<Task>,
+        frame: &Frame,
+        action: &Action,
+        iteration: Iteration,
+        scope: &Arc<TermScope>,
+        certain: bool,
+    ) -> Result<Iteration, Stop> {
+        let Action::Resource(kind) = action else { return Ok(iteration) };
+        let folder = match kind.as_str() {
+            "template" => "templates",
+            "copy" | "script" | "unarchive" => "files",
+            _ => return Ok(iteration),
+        };
+        let get = |name: &str| match &iteration.args {
+            Term::Value(Value::Map(map)) => map.get(name).cloned().map(Term::Value),
+            Term::Map(entries) => {
+                entries.iter().find(|(k, _)| k.as_value().and_then(Value::as_str) == Some(name)).map(|(_, v)| v.clone())
+            }
+            _ => None,
+        };
+        let on_target = |name| get(name).and_then(|t| t.as_value().map(crate::apply_truth)).unwrap_or(false);
+        if on_target("remote_src") || (kind == "copy" && get("content").is_some()) {
+            return Ok(iteration);
+        }
+        let (name, span) = match kind.as_str() {
+            "script" => (get("cmd"), task.module_span),
+            _ => (get("src"), task.args.get("src").map_or(task.module_span, |node| node.span)),
+        };
+        let Some(name) = name.and_then(|term| term.as_value().cloned()) else { return Ok(iteration) };
+        let text = name.to_string();
+        let file = if kind == "script" { text.split_whitespace().next().unwrap_or("").to_owned() } else { text.clone() };
+        let Some(path) = self.find_file(frame, folder, &file) else {
+            if !certain {
+                return Ok(iteration);
+            }
+            return Err(self.file_not_found(frame, folder, &file, span));
+        };
+        if kind == "template" {
+            return self.template(task, frame, iteration, scope, &path, span, certain);
+        }
+        self.file(iteration, &path, span, kind)
+    }
+
+    /// For loops whose items are known late: a file that is the same for all items can be sent along.
+    pub(super) fn late_content(&mut self, task: &Arc<Task>, frame: &Frame, action: &Action, iteration: Iteration) -> Result<Iteration, Stop> {
+        let scope = self.scope(frame, Vec::new());
+        self.content(task, frame, action, iteration, &scope, false)
+    }
+
+    /// Looks for a file in the role, beside the tasks and beside the playbook.
+    pub(super) fn find_file(&self, frame: &Frame, folder: &str, name: &str) -> Option<PathBuf> {
+        let path = Path::new(name);
+        if path.is_absolute() {
+            return path.exists().then(|| path.to_path_buf());
+        }
+        self.places(frame, folder).into_iter().map(|dir| dir.join(name)).find(|path| path.exists())
+    }
+
+    fn places(&self, frame: &Frame, folder: &str) -> Vec<PathBuf> {
+        let mut places = Vec::new();
+        for dir in self.search_path(frame) {
+            places.push(dir.join(folder));
+            places.push(dir);
+        }
+        places
+    }
+
+    pub(super) fn file_not_found(&mut self, frame: &Frame, folder: &str, name: &str, span: Span) -> Stop {
+        let places = self.places(frame, folder);
+        let shown: Vec<String> = places.iter().map(|p| crate::source::display_path(p).to_string()).collect();
+        let candidates: Vec<String> = places
+            .iter()
+            .flat_map(|place| std::fs::read_dir(place).into_iter().flatten().filter_map(|e| e.ok()))
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        let help = crate::diagnostic::did_you_mean(name, candidates.iter().map(String::as_str));
+        let report = Diagnostic::error(Code::FileNotFound, format!("there is no file `{name}`"));
+        self.mistake(report.at(span, "").help_opt(help).note(format!("looked in {}", shown.join(", "))));
+        Stop::Mistakes
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call site; they belong together")]
+    fn template(
+        &mut self,
+        task: &Arc<Task>,
+        frame: &Frame,
+        iteration: Iteration,
+        scope: &Arc<TermScope>,
+        path: &Path,
+        span: Span,
+        certain: bool,
+    ) -> Result<Iteration, Stop> {
+        let Some((_, text)) = self.project.files.text(path, Some(span)) else { return Err(Stop::Mistakes) };
+        let (options, body) = self.template_options(&iteration.args, &text, span)?;
+        let header_lines = text.len() - body.len();
+        let first_line = text.get(..header_lines).unwrap_or("").matches('\n').count() as u32 + 1;
+        let origin = Origin { file: crate::source::display_path(path), line: first_line, col: 1 };
+        let template = Template { text: Arc::from(body), shape: Shape::Text, origin, indent: 0 };
+        let extra = template_variables(path, &iteration.item);
+        let mut locals: Vec<(String, Value)> = extra;
+        if let Some(item) = &iteration.item {
+            locals.push((self.loop_var(task), item.clone()));
+        }
+        let scope = if locals.is_empty() { scope.clone() } else { self.scope(frame, locals) };
+        let rendered = self.project.engine.render_file(
+            &template,
+            &options,
+            self.template_loader(frame, path),
+            &(scope.clone() as Arc<dyn crate::template::Scope>),
+        );
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let named = with_arg(iteration, "_original_basename", Value::from(name));
+        match rendered {
+            Ok(Value::Str(text)) => Ok(with_arg(named, "content", Value::Str(text))),
+            Ok(_) => {
+                let term = Term::Template(Arc::new(template));
+                let file = TemplateFile { term, lstrip_blocks: options.lstrip_blocks, trim_blocks: options.trim_blocks };
+                Ok(Iteration { template: Some(file), ..named })
+            }
+            Err(error) if certain => {
+                let mut report = super::diagnose::expression(&error, &scope.bindings().names(), &self.project.files, span);
+                let task_name = task.keywords.get(crate::parse::Keyword::Name).and_then(|n| n.text()).unwrap_or("template");
+                report = report.note(format!("rendered by the task \"{task_name}\" at {}", self.project.files.sources.origin(task.span)));
+                self.mistake(report);
+                Err(Stop::Mistakes)
+            }
+            Err(_) => {
+                let term = Term::Template(Arc::new(template));
+                let file = TemplateFile { term, lstrip_blocks: options.lstrip_blocks, trim_blocks: options.trim_blocks };
+                Ok(Iteration { template: Some(file), ..named })
+            }
+        }
+    }
+
+    fn loop_var(&self, task: &Task) -> String {
+        let control = task.keywords.get(crate::parse::Keyword::LoopControl);
+        control.and_then(|c| c.get("loop_var")?.text()).unwrap_or("item").to_owned()
+    }
+
+    /// The parameters of the module, then the `#jinja2:` header of the file, which wins.
+    fn template_options<'t>(&mut self, args: &Term, text: &'t str, span: Span) -> Result<(FileOptions, &'t str), Stop> {
+        let mut options = FileOptions::default();
+        if let Term::Value(Value::Map(map)) = args {
+            let flag = |name: &str| map.get(name).map(crate::apply_truth);
+            options.trim_blocks = flag("trim_blocks").unwrap_or(options.trim_blocks);
+            options.lstrip_blocks = flag("lstrip_blocks").unwrap_or(options.lstrip_blocks);
+            set_markers(&mut options, |name| map.get(name).map(ToString::to_string));
+        }
+        let Some(rest) = text.strip_prefix("#jinja2:") else { return Ok((options, text)) };
+        let (header, body) = rest.split_once('\n').unwrap_or((rest, ""));
+        for pair in header.split(',') {
+            let (name, value) = pair.split_once(':').unwrap_or((pair, ""));
+            let (name, value) = (name.trim(), value.trim().trim_matches(['\'', '"']));
+            match name {
+                "trim_blocks" => options.trim_blocks = value.eq_ignore_ascii_case("true"),
+                "lstrip_blocks" => options.lstrip_blocks = value.eq_ignore_ascii_case("true"),
+                _ if name.ends_with("_string") => set_markers(&mut options, |n| (n == name).then(|| value.to_owned())),
+                _ => {
+                    let report = Diagnostic::error(Code::TemplateSyntax, format!("`{name}` in a #jinja2: header is not supported"));
+                    self.mistake(report.at(span, "in this template"));
+                    return Err(Stop::Mistakes);
+                }
+            }
+        }
+        Ok((options, body))
+    }
+
+    /// What a template includes or imports: beside it, and wherever templates are looked for.
+    fn template_loader(&self, frame: &Frame, path: &Path) -> Loader {
+        let mut places: Vec<PathBuf> = path.parent().map(Path::to_path_buf).into_iter().collect();
+        places.extend(self.places(frame, "templates"));
+        Arc::new(move |name| places.iter().find_map(|dir| std::fs::read_to_string(dir.join(name)).ok()))
+    }
+
+    /// A file as it is: its text with the task where it is short, its digest otherwise.
+    fn file(&mut self, iteration: Iteration, path: &Path, span: Span, kind: &str) -> Result<Iteration, Stop> {
+        if path.is_dir() {
+            let report = Diagnostic::error(Code::Unsupported, "copying a directory is not supported yet");
+            self.mistake(report.at(span, "this is a directory").help("copy its files with a loop, or use `unarchive`"));
+            return Err(Stop::Mistakes);
+        }
+        let (size, digest) = match self.project.blobs.add_file(path) {
+            Ok(found) => found,
+            Err(error) => {
+                let message = format!("cannot read {}: {error}", crate::source::display_path(path));
+                self.mistake(Diagnostic::error(Code::FileUnreadable, message).at(span, ""));
+                return Err(Stop::Mistakes);
+            }
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut iteration = with_arg(iteration, "_original_basename", Value::from(name));
+        if kind == "copy" {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = path.metadata().map_or(0o644, |meta| meta.permissions().mode() & 0o7777);
+            iteration = with_arg(iteration, "_source_mode", Value::from(mode));
+        }
+        let text = (size <= INLINE).then(|| self.project.blobs.get(&digest)).flatten().and_then(|b| String::from_utf8(b).ok());
+        Ok(match text {
+            Some(text) => with_arg(iteration, "content", Value::from(text)),
+            None => with_arg(iteration, "_content_sha256", Value::from(digest)),
+        })
+    }
+}
+
+fn set_markers(options: &mut FileOptions, get: impl Fn(&str) -> Option<String>) {
+    let mut set = |name: &str, slot: fn(&mut FileOptions) -> &mut String| {
+        if let Some(value) = get(name) {
+            *slot(options) = value;
+        }
+    };
+    set("variable_start_string", |o| &mut o.variable.0);
+    set("variable_end_string", |o| &mut o.variable.1);
+    set("block_start_string", |o| &mut o.block.0);
+    set("block_end_string", |o| &mut o.block.1);
+    set("comment_start_string", |o| &mut o.comment.0);
+    set("comment_end_string", |o| &mut o.comment.1);
+}
+
+/// `template_path` and its kin.
+fn template_variables(path: &Path, _item: &Option<Value>) -> Vec<(String, Value)> {
+    let full = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let text = |p: &Path| Value::str(p.to_string_lossy());
+    vec![
+        ("template_path".into(), text(path)),
+        ("template_fullpath".into(), text(&full)),
+        ("template_host".into(), Value::from(std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned())),
+    ]
+}
+
+/// Adds an argument.
+fn with_arg(iteration: Iteration, name: &str, value: Value) -> Iteration {
+    let args = match iteration.args {
+        Term::Value(Value::Map(map)) => {
+            let mut map: Map = map.as_ref().clone();
+            map.insert(Arc::from(name), value);
+            Term::Value(Value::from(map))
+        }
+        Term::Map(entries) => {
+            let mut entries = entries.as_ref().clone();
+            entries.push((Term::Value(Value::str(name)), Term::Value(value)));
+            Term::Map(Arc::new(entries))
+        }
+        other => other,
+    };
+    Iteration { args, ..iteration }
+}

@@ -1,0 +1,60 @@
+//! From failures of expressions and parameters to diagnostics with a place.
+
+use std::collections::BTreeSet;
+
+use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::parse::Files;
+use crate::resource::{ParamError, ParamErrorKind};
+use crate::source::Span;
+use crate::template::{EvalError, Reason};
+
+/// What a failed expression is called in a diagnostic.
+pub fn expression(error: &EvalError, names: &BTreeSet<String>, files: &Files, fallback: Span) -> Diagnostic {
+    let code = match &error.reason {
+        Reason::Undefined(_) => Code::UndefinedVariable,
+        Reason::Syntax => Code::TemplateSyntax,
+        Reason::UnknownName(_) => Code::UnknownFilter,
+        Reason::Loop => Code::VariableLoop,
+        Reason::Failed => Code::TemplateFailed,
+    };
+    let span = error.place.as_ref().and_then(|(origin, length)| files.sources.span_at(origin, *length)).unwrap_or(fallback);
+    let mut report = Diagnostic::error(code, error.message.clone()).at(span, "");
+    if let Reason::Undefined(path) = &error.reason {
+        let root = path.split(['.', '[']).next().unwrap_or(path);
+        if let Some(near) = nearest(root, names.iter().map(String::as_str)) {
+            report = report.help(format!("did you mean `{near}`?"));
+        }
+    }
+    if let Reason::UnknownName(name) = &error.reason {
+        let known = crate::template::filter_names();
+        report = report.help_opt(crate::diagnostic::did_you_mean(name, known.iter().map(String::as_str)));
+    }
+    for via in &error.via {
+        if let Some(span) = via.origin.as_ref().and_then(|origin| files.sources.span_at(origin, 1)) {
+            report = report.at(span, format!("in the value of `{}`", via.name));
+        }
+    }
+    report
+}
+
+/// What a wrong argument is called in a diagnostic. `find` gives the spans of an argument's name and value.
+pub fn parameter(error: &ParamError, module: &str, task: Span, find: impl Fn(&str) -> Option<(Span, Span)>) -> Diagnostic {
+    let (code, at_value) = match error.kind {
+        ParamErrorKind::Missing => (Code::MissingParameter, false),
+        ParamErrorKind::Unknown => (Code::UnknownParameter, false),
+        ParamErrorKind::Bad => (Code::BadParameter, true),
+        ParamErrorKind::Conflict => (Code::ConflictingParameters, false),
+    };
+    let spans = error.param.as_deref().and_then(&find);
+    let span = spans.map_or(task, |(key, value)| if at_value { value } else { key });
+    let (message, help) = error.message.split_once("; did you mean").map_or_else(
+        || (error.message.clone(), None),
+        |(head, tail)| (head.to_owned(), Some(format!("did you mean{tail}"))),
+    );
+    let message = match error.kind {
+        ParamErrorKind::Bad => format!("`{}` of `{module}`: {message}", error.param.as_deref().unwrap_or("")),
+        _ => format!("`{module}`: {message}"),
+    };
+    let help = help.or_else(|| matches!(code, Code::UnknownParameter | Code::MissingParameter).then(|| format!("`cfg doc {module}` shows the parameters")));
+    Diagnostic::error(code, message).at(span, "").help_opt(help)
+}

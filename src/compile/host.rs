@@ -1,0 +1,505 @@
+//! The compiler of one host in one play: what it keeps while it walks the tasks.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::frame::{Frame, RoleInstance};
+use super::requisites::Requests;
+use super::scope::Names;
+use super::{Driver, Project, Stop, diagnose};
+use crate::apply::SegmentReport;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::graph::{Binding, BlockId, Builder, Node, NodeId, Segment};
+use crate::parse::{Item, Play};
+use crate::source::Span;
+use crate::template::{EvalError, Shape, Template, Term, TermScope};
+use crate::value::{Map, Value};
+use crate::variables::{Layer, LayerKind, Terms};
+use crate::yaml::Node as Yaml;
+
+/// The hosts of a play, for magic variables.
+#[derive(Clone, Debug, Default)]
+pub struct PlayHosts {
+    /// All of them.
+    pub all: Arc<Vec<Arc<str>>>,
+    /// Those of this batch.
+    pub batch: Arc<Vec<Arc<str>>>,
+}
+
+/// What is known of a host's facts.
+#[derive(Clone, Debug)]
+pub enum Facts {
+    /// They were read.
+    Known(Arc<Map>),
+    /// Nobody has asked the host yet: whatever depends on them is unknown.
+    Unknown,
+}
+
+/// Compiles a play for a host.
+pub struct HostCompiler<'a> {
+    pub(super) project: &'a Project,
+    pub(super) play: &'a Play,
+    pub(super) host: Arc<str>,
+    pub(super) hosts: PlayHosts,
+    pub(super) facts: Facts,
+    pub(super) facts_layer: Arc<Layer>,
+    pub(super) host_layers: Vec<Arc<Layer>>,
+    pub(super) play_layers: Vec<Arc<Layer>>,
+    pub(super) included_vars: Vec<Arc<Layer>>,
+    pub(super) roles: Vec<Arc<RoleInstance>>,
+    pub(super) runtime: Arc<BTreeMap<String, Value>>,
+    pub(super) driver: &'a mut dyn Driver,
+    pub(super) builder: Builder,
+    pub(super) nodes: Vec<Node>,
+    pub(super) bindings: Vec<Binding>,
+    pub(super) binding_index: HashMap<String, Vec<u32>>,
+    pub(super) rescues: Vec<BlockId>,
+    pub(super) next_node: NodeId,
+    pub(super) next_block: BlockId,
+    pub(super) handlers: Vec<(Item, Frame)>,
+    pub(super) requests: Requests,
+    pub(super) failed_blocks: BTreeSet<BlockId>,
+    pub(super) mistakes: bool,
+    pub(super) run_once_seen: u32,
+    pub(super) started: Instant,
+    magic_cache: Arc<BTreeMap<String, Value>>,
+}
+
+impl<'a> HostCompiler<'a> {
+    /// Prepares to compile `play` for `host`.
+    pub fn new(
+        project: &'a Project,
+        play: &'a Play,
+        host: Arc<str>,
+        hosts: PlayHosts,
+        facts: Facts,
+        driver: &'a mut dyn Driver,
+        carried: BTreeMap<String, Value>,
+    ) -> Self {
+        let facts_layer = Arc::new(facts_layer(&facts));
+        let host_layers = project.inventory.layers(&host, Some(&play.dir), &project.files);
+        let explicit = play.keywords.get(crate::parse::Keyword::Order).and_then(Yaml::text) == Some("explicit");
+        let magic_cache = Arc::new(magic(project, play, &host, &hosts));
+        Self {
+            project,
+            play,
+            host,
+            hosts,
+            facts,
+            facts_layer,
+            host_layers,
+            play_layers: Vec::new(),
+            included_vars: Vec::new(),
+            roles: Vec::new(),
+            runtime: Arc::new(carried),
+            driver,
+            builder: Builder::new(explicit),
+            nodes: Vec::new(),
+            bindings: Vec::new(),
+            binding_index: HashMap::new(),
+            rescues: Vec::new(),
+            next_node: 0,
+            next_block: 0,
+            handlers: Vec::new(),
+            requests: Requests::default(),
+            failed_blocks: BTreeSet::new(),
+            mistakes: false,
+            run_once_seen: 0,
+            started: Instant::now(),
+            magic_cache,
+        }
+    }
+
+    /// What tasks have set, for the next play.
+    pub fn carried(&self) -> BTreeMap<String, Value> {
+        self.runtime.as_ref().clone()
+    }
+
+    /// Reports a mistake.
+    pub(super) fn mistake(&mut self, diagnostic: Diagnostic) {
+        self.mistakes |= diagnostic.severity == crate::diagnostic::Severity::Error;
+        self.project.files.report(diagnostic);
+    }
+
+    /// Makes terms of nodes.
+    pub(super) fn terms<'t>(&'t self, report: &'t dyn Fn(Diagnostic)) -> Terms<'t> {
+        Terms { sources: &self.project.files.sources, vault: &self.project.files.vault, report }
+    }
+
+    /// The term of a node.
+    pub(super) fn term(&self, node: &Yaml) -> Term {
+        let report = |diagnostic| self.project.files.report(diagnostic);
+        self.terms(&report).term(node)
+    }
+
+    /// The terms of a condition.
+    pub(super) fn condition(&self, node: &Yaml) -> Vec<Term> {
+        let report = |diagnostic| self.project.files.report(diagnostic);
+        self.terms(&report).condition(node)
+    }
+
+    /// A layer of a mapping; something else is a mistake.
+    pub(super) fn layer(&mut self, kind: LayerKind, node: &Yaml) -> Arc<Layer> {
+        match node.as_map() {
+            Some(entries) => {
+                let report = |diagnostic| self.project.files.report(diagnostic);
+                Arc::new(Layer::of(kind, entries, &self.terms(&report)))
+            }
+            None => {
+                if !node.is_null() {
+                    let message = format!("variables are a mapping; found {}", node.type_name());
+                    self.mistake(Diagnostic::error(Code::WrongShape, message).at(node.span, ""));
+                }
+                Arc::new(Layer::new(kind))
+            }
+        }
+    }
+
+    /// The names a task sees.
+    pub(super) fn names(&self, frame: &Frame, locals: Vec<(String, Value)>) -> Names {
+        let mut layers: Vec<Arc<Layer>> = vec![self.project.extra.clone()];
+        let of = |kind: LayerKind| frame.vars.iter().filter(move |layer| layer.kind == kind).cloned();
+        layers.extend(of(LayerKind::IncludeParams));
+        let chain: Vec<&Arc<RoleInstance>> =
+            frame.role.iter().chain(frame.role.iter().flat_map(|role| role.parents.iter().rev())).collect();
+        layers.extend(chain.iter().map(|role| role.params.clone()));
+        layers.extend(self.included_vars.iter().rev().cloned());
+        layers.extend(of(LayerKind::Task));
+        layers.extend(of(LayerKind::Block));
+        layers.extend(chain.iter().map(|role| role.vars.clone()));
+        layers.extend(self.roles.iter().rev().map(|role| role.vars.clone()));
+        layers.extend(self.play_layers.iter().rev().cloned());
+        layers.push(self.facts_layer.clone());
+        layers.extend(self.host_layers.iter().rev().cloned());
+        layers.extend(chain.iter().map(|role| role.defaults.clone()));
+        layers.extend(self.roles.iter().rev().map(|role| role.defaults.clone()));
+        let mut all = frame.locals.clone();
+        all.extend(locals);
+        Names {
+            magic: self.magic(frame),
+            magic_names: MAGIC,
+            layers,
+            runtime: self.runtime.clone(),
+            locals: all,
+            facts_unknown: matches!(self.facts, Facts::Unknown),
+            search: self.search_path(frame),
+        }
+    }
+
+    /// The scope expressions of a task are evaluated in.
+    pub(super) fn scope(&self, frame: &Frame, locals: Vec<(String, Value)>) -> Arc<TermScope> {
+        TermScope::new(self.project.engine.clone(), Arc::new(self.names(frame, locals)))
+    }
+
+    /// Directories relative paths are looked for in, before `files`, `templates` and the like are added.
+    pub(super) fn search_path(&self, frame: &Frame) -> Vec<PathBuf> {
+        let mut dirs: Vec<PathBuf> = Vec::new();
+        if let Some(role) = &frame.role {
+            dirs.push(role.role.path.clone());
+            dirs.extend(role.parents.iter().rev().map(|parent| parent.role.path.clone()));
+        }
+        dirs.push(frame.dir.clone());
+        dirs.push(self.play.dir.clone());
+        dirs
+    }
+
+    fn magic(&self, frame: &Frame) -> Arc<dyn Fn(&str) -> Option<Value> + Send + Sync> {
+        let cache = self.magic_cache.clone();
+        let role = frame.role.clone();
+        let hostvars = self.hostvars_source();
+        Arc::new(move |name| match name {
+            "role_path" => role.as_ref().map(|r| Value::str(r.role.path.to_string_lossy())),
+            "role_name" | "ansible_role_name" => role.as_ref().map(|r| Value::str(&r.role.name)),
+            "ansible_parent_role_names" => role.as_ref().map(|r| Value::list(r.parents.iter().rev().map(|p| Value::str(&p.role.name)))),
+            "hostvars" => Some(hostvars()),
+            _ => cache.get(name).cloned(),
+        })
+    }
+
+    /// `hostvars`: the variables of every host, evaluated as far as they can be. Other hosts' results are not in it.
+    fn hostvars_source(&self) -> Arc<dyn Fn() -> Value + Send + Sync> {
+        let mut facts: Vec<(Arc<str>, Option<Map>)> = Vec::new();
+        if self.uses_hostvars() {
+            for host in self.project.inventory.hosts.keys() {
+                let known = if *host == self.host {
+                    match &self.facts {
+                        Facts::Known(facts) => Some(facts.as_ref().clone()),
+                        Facts::Unknown => None,
+                    }
+                } else {
+                    self.driver.facts_of(host)
+                };
+                facts.push((host.clone(), known));
+            }
+        }
+        let layers: Vec<Vec<Arc<Layer>>> = facts
+            .iter()
+            .map(|(host, _)| self.project.inventory.layers(host, Some(&self.play.dir), &self.project.files))
+            .collect();
+        let engine = self.project.engine.clone();
+        let unknown = matches!(self.facts, Facts::Unknown);
+        let extra = self.project.extra.clone();
+        let groups: Vec<Value> = facts
+            .iter()
+            .map(|(host, _)| Value::list(self.project.inventory.group_names(host).iter().map(Value::str)))
+            .collect();
+        let (own, own_runtime) = (self.host.clone(), self.runtime.clone());
+        let done: std::sync::OnceLock<Value> = std::sync::OnceLock::new();
+        Arc::new(move || {
+            done.get_or_init(|| {
+                let entries = facts.iter().zip(&layers).zip(&groups).map(|(((host, facts), layers), groups)| {
+                    let runtime = if *host == own { own_runtime.clone() } else { Arc::default() };
+                    (host.clone(), host_variables(host, facts.as_ref(), layers, groups, &engine, &extra, unknown, &runtime))
+                });
+                Value::from(entries.collect::<Map>())
+            })
+            .clone()
+        })
+    }
+
+    /// Says whether anything in the project speaks of `hostvars`; most do not, and need not pay for it.
+    fn uses_hostvars(&self) -> bool {
+        self.project.files.sources.mentions("hostvars")
+    }
+
+    /// Evaluates a term. A failure is reported as a mistake.
+    pub(super) fn evaluate(&mut self, term: &Term, scope: &Arc<TermScope>, at: Span) -> Result<Value, Stop> {
+        scope.evaluate(term).map_err(|error| self.failed(&error, scope, at))
+    }
+
+    /// Reports a failed expression.
+    pub(super) fn failed(&mut self, error: &EvalError, scope: &Arc<TermScope>, at: Span) -> Stop {
+        let report = diagnose::expression(error, &scope.bindings().names(), &self.project.files, at);
+        self.mistake(report);
+        Stop::Mistakes
+    }
+
+    /// Evaluates what can be: collections in parts. The rest stays as it is.
+    pub(super) fn partial(&self, term: &Term, scope: &Arc<TermScope>) -> Result<Term, EvalError> {
+        let value = scope.evaluate(term)?;
+        if !value.has_unknown() {
+            return Ok(Term::Value(value));
+        }
+        match term {
+            Term::Map(entries) => {
+                let parts: Result<Vec<_>, EvalError> =
+                    entries.iter().map(|(k, v)| Ok((self.partial(k, scope)?, self.partial(v, scope)?))).collect();
+                Ok(Term::Map(Arc::new(parts?)))
+            }
+            Term::List(items) => {
+                let parts: Result<Vec<_>, EvalError> = items.iter().map(|item| self.partial(item, scope)).collect();
+                Ok(Term::List(Arc::new(parts?)))
+            }
+            other => Ok(other.clone()),
+        }
+    }
+
+    /// Notes that a variable is set by tasks from now on.
+    pub(super) fn set_runtime(&mut self, name: &str, value: Value) {
+        Arc::make_mut(&mut self.runtime).insert(name.to_owned(), value);
+    }
+
+    /// The variables the terms name, through the variables those name: what has to travel with a node.
+    pub(super) fn bind(&mut self, terms: &[&Term], names: &Names, scope: &Arc<TermScope>) -> (Vec<u32>, BTreeSet<String>) {
+        let mut open: Vec<String> = Vec::new();
+        let engine = self.project.engine.clone();
+        let collect = |template: &Template, open: &mut Vec<String>| open.extend(engine.names_in(template));
+        for term in terms {
+            term.for_each_template(&mut |template| collect(template, &mut open));
+        }
+        let mut seen = BTreeSet::new();
+        let mut indices = Vec::new();
+        while let Some(name) = open.pop() {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            let Some((term, kind)) = names.find(&name) else { continue };
+            let (term, nested) = match crate::template::Scope::get(scope.as_ref(), &name) {
+                Ok(Some(value)) if !value.has_unknown() => (Term::Value(value), false),
+                _ => (term, true),
+            };
+            // What the target knows itself, or what does not exist yet, does not travel.
+            if kind == Some(LayerKind::Facts) || matches!(&term, Term::Value(value) if value.has_unknown()) {
+                continue;
+            }
+            if nested {
+                term.for_each_template(&mut |template| collect(template, &mut open));
+            }
+            let strong = kind.is_some_and(|kind| kind >= LayerKind::RoleParams);
+            indices.push(self.intern(Binding { name, term, strong }));
+        }
+        indices.sort_unstable();
+        (indices, seen)
+    }
+
+    fn intern(&mut self, binding: Binding) -> u32 {
+        let known = self.binding_index.entry(binding.name.clone()).or_default();
+        for index in known.iter() {
+            if self.bindings.get(*index as usize) == Some(&binding) {
+                return *index;
+            }
+        }
+        let index = self.bindings.len() as u32;
+        known.push(index);
+        self.bindings.push(binding);
+        index
+    }
+
+    /// Runs what was compiled so far. With `settle`, results come back and are known from then on.
+    pub(super) fn flush(&mut self, settle: bool, last: bool) -> Result<SegmentReport, Stop> {
+        if self.mistakes {
+            return Err(Stop::Mistakes);
+        }
+        self.resolve_requisites(last)?;
+        if self.mistakes {
+            return Err(Stop::Mistakes);
+        }
+        let nodes = std::mem::take(&mut self.nodes);
+        self.driver.compiled(&nodes, self.started.elapsed().as_micros() as u64);
+        let segment = Segment {
+            nodes,
+            bindings: std::mem::take(&mut self.bindings),
+            rescues: std::mem::take(&mut self.rescues),
+            return_variables: settle,
+            last,
+        };
+        self.binding_index.clear();
+        let report = self.driver.run(segment)?;
+        self.started = Instant::now();
+        self.failed_blocks.extend(report.failed_blocks.iter().copied());
+        if settle {
+            let runtime = Arc::make_mut(&mut self.runtime);
+            runtime.extend(report.variables.clone());
+        }
+        // Handlers still run for a host that failed, if they are forced; the agent decides.
+        if report.ended && !last && report.failed_blocks.is_empty() { Err(Stop::Ended) } else { Ok(report) }
+    }
+
+    /// A bare expression as a term, for things that are written as the name of a variable.
+    pub(super) fn expression(&self, text: &str, at: Span) -> Term {
+        let origin = self.project.files.sources.origin(at);
+        Term::Template(Arc::new(Template { text: Arc::from(text), shape: Shape::Expression, origin, indent: 0 }))
+    }
+}
+
+/// The names of magic variables.
+pub const MAGIC: &[&str] = &[
+    "ansible_check_mode", "ansible_config_file", "ansible_diff_mode", "ansible_forks", "ansible_inventory_sources",
+    "ansible_limit", "ansible_managed", "ansible_parent_role_names", "ansible_play_batch", "ansible_play_hosts",
+    "ansible_play_hosts_all", "ansible_play_name", "ansible_play_role_names", "ansible_playbook_python",
+    "ansible_role_name", "ansible_role_names", "ansible_run_tags", "ansible_skip_tags", "ansible_verbosity",
+    "ansible_version", "group_names", "groups", "hostvars", "inventory_dir", "inventory_file", "inventory_hostname",
+    "inventory_hostname_short", "omit", "play_hosts", "playbook_dir", "role_name", "role_names", "role_path",
+];
+
+fn magic(project: &Project, play: &Play, host: &str, hosts: &PlayHosts) -> BTreeMap<String, Value> {
+    let inventory = &project.inventory;
+    let list = |names: &[Arc<str>]| Value::list(names.iter().map(Value::str));
+    let groups: Map = inventory.groups.keys().map(|name| (name.clone(), list(&inventory.hosts_in(name)))).collect();
+    let path = |path: &std::path::Path| Value::str(path.canonicalize().unwrap_or_else(|_| path.to_path_buf()).to_string_lossy());
+    let tags = |set: &BTreeSet<String>| Value::list(set.iter().map(Value::str));
+    let mut all = tags(&project.tags.only);
+    if project.tags.only.is_empty() {
+        all = Value::list([Value::str("all")]);
+    }
+    let roles = play.roles.iter().filter_map(|role| role.name.text()).map(Value::str).collect::<Vec<_>>();
+    let version = Value::map([
+        ("full", Value::str("2.19.0")),
+        ("major", Value::Int(2)),
+        ("minor", Value::Int(19)),
+        ("revision", Value::Int(0)),
+        ("string", Value::str("2.19.0")),
+    ]);
+    let mut map: BTreeMap<String, Value> = [
+        ("inventory_hostname", Value::str(host)),
+        ("inventory_hostname_short", Value::str(host.split('.').next().unwrap_or(host))),
+        ("group_names", list(&inventory.group_names(host))),
+        ("groups", Value::from(groups)),
+        ("ansible_play_hosts", list(&hosts.all)),
+        ("ansible_play_hosts_all", list(&hosts.all)),
+        ("ansible_play_batch", list(&hosts.batch)),
+        ("play_hosts", list(&hosts.batch)),
+        ("ansible_play_name", Value::from(play.title())),
+        ("playbook_dir", path(&play.dir)),
+        ("ansible_check_mode", Value::Bool(project.plan)),
+        ("ansible_diff_mode", Value::Bool(project.diff)),
+        ("ansible_managed", Value::str("Ansible managed")),
+        ("ansible_run_tags", all),
+        ("ansible_skip_tags", tags(&project.tags.skip)),
+        ("ansible_version", version),
+        ("ansible_verbosity", Value::Int(0)),
+        ("ansible_role_names", Value::list(roles.clone())),
+        ("ansible_play_role_names", Value::list(roles.clone())),
+        ("role_names", Value::list(roles)),
+        ("omit", Value::Omit),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    if let Some(source) = inventory.sources.first() {
+        map.insert("inventory_file".into(), path(source));
+        map.insert("inventory_dir".into(), path(source.parent().unwrap_or(source)));
+    }
+    map
+}
+
+fn facts_layer(facts: &Facts) -> Layer {
+    let Facts::Known(facts) = facts else { return Layer::new(LayerKind::Facts) };
+    Layer::of_values(LayerKind::Facts, flat_facts(facts))
+}
+
+/// Facts as variables: all of them in `ansible_facts`, and each under `ansible_`.
+pub fn flat_facts(facts: &Map) -> Vec<(String, Value)> {
+    let single = facts.iter().map(|(name, value)| {
+        let name = if name.starts_with("ansible_") { name.to_string() } else { format!("ansible_{name}") };
+        (name, value.clone())
+    });
+    let all = ("ansible_facts".to_owned(), Value::from(facts.clone()));
+    single.chain(std::iter::once(all)).collect()
+}
+
+/// The variables of one host as `hostvars` shows them.
+#[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
+fn host_variables(
+    host: &str,
+    facts: Option<&Map>,
+    layers: &[Arc<Layer>],
+    groups: &Value,
+    engine: &Arc<crate::template::Engine>,
+    extra: &Arc<Layer>,
+    unknown: bool,
+    runtime: &Arc<BTreeMap<String, Value>>,
+) -> Value {
+    let fact_layer = facts.map(|facts| Arc::new(Layer::of_values(LayerKind::Facts, flat_facts(facts))));
+    let mut all: Vec<Arc<Layer>> = vec![extra.clone()];
+    all.extend(fact_layer);
+    all.extend(layers.iter().rev().cloned());
+    let (own_name, own_groups) = (Value::str(host), groups.clone());
+    let names = Names {
+        magic: Arc::new(move |name| match name {
+            "inventory_hostname" => Some(own_name.clone()),
+            "group_names" => Some(own_groups.clone()),
+            _ => None,
+        }),
+        magic_names: &["inventory_hostname", "group_names"],
+        layers: all,
+        runtime: runtime.clone(),
+        locals: Vec::new(),
+        facts_unknown: unknown,
+        search: Vec::new(),
+    };
+    let every = crate::template::Bindings::names(&names);
+    let scope = TermScope::new(engine.clone(), Arc::new(names));
+    let mut map = Map::new();
+    for name in every {
+        if let Ok(Some(value)) = crate::template::Scope::get(scope.as_ref(), &name) {
+            map.insert(Arc::from(name), value);
+        }
+    }
+    if unknown && facts.is_none() {
+        map.insert(Arc::from("ansible_facts"), Value::Unknown);
+    }
+    Value::from(map)
+}

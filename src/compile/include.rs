@@ -1,0 +1,332 @@
+//! Includes and imports of tasks, roles and variables.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Stop;
+use super::frame::Frame;
+use super::host::HostCompiler;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::graph::{Action, Iteration, Work};
+use crate::parse::{Files, Keyword, Keywords, Task};
+use crate::resource::Footprint;
+use crate::template::Term;
+use crate::value::Value;
+use crate::variables::{Layer, LayerKind};
+use crate::yaml::Node as Yaml;
+
+impl HostCompiler<'_> {
+    /// `include_tasks` and `import_tasks`.
+    pub(super) fn include_tasks(&mut self, task: &Arc<Task>, frame: &Frame, is_import: bool) -> Result<(), Stop> {
+        let Some(file) = task.args.get("file").or(task.args.free.as_ref()).cloned() else {
+            let report = Diagnostic::error(Code::MissingParameter, format!("`{}` needs a file", task.module));
+            self.mistake(report.at(task.module_span, ""));
+            return Err(Stop::Mistakes);
+        };
+        if is_import {
+            return self.include_file(task, &self.below_task(frame, task), &file);
+        }
+        self.dynamic(task, frame, &mut |this, frame| this.include_file(task, frame, &file))
+    }
+
+    /// The keywords of an import hold for all its tasks.
+    fn below_task(&self, frame: &Frame, task: &Task) -> Frame {
+        let mut inner = frame.below(&without_own(&task.keywords));
+        if let Some(notify) = task.keywords.get(Keyword::Notify) {
+            inner.notify.push(self.term(notify));
+        }
+        inner
+    }
+
+    fn include_file(&mut self, task: &Arc<Task>, frame: &Frame, file: &Yaml) -> Result<(), Stop> {
+        let scope = self.scope(frame, Vec::new());
+        let term = self.term(file);
+        let mut value = self.evaluate(&term, &scope, file.span)?;
+        if value.has_unknown() {
+            self.flush(true, false)?;
+            let scope = self.scope(frame, Vec::new());
+            value = self.evaluate(&term, &scope, file.span)?;
+        }
+        if value.has_unknown() {
+            return self.known_after_apply(task, frame);
+        }
+        let name = value.to_string();
+        let mut places = vec![frame.dir.clone()];
+        if let Some(role) = &frame.role {
+            places.push(role.role.path.join("tasks"));
+        }
+        places.push(self.play.dir.clone());
+        places.push(self.play.dir.join("tasks"));
+        let Some(path) = places.iter().map(|dir| dir.join(&name)).find(|path| path.is_file()) else {
+            let shown: Vec<String> = places.iter().map(|p| crate::source::display_path(p).to_string()).collect();
+            let report = Diagnostic::error(Code::FileNotFound, format!("there is no file of tasks `{name}`"));
+            self.mistake(report.at(file.span, "").note(format!("looked in {}", shown.join(", "))));
+            return Err(Stop::Mistakes);
+        };
+        let path = path.canonicalize().unwrap_or(path);
+        if frame.including.contains(&path) && frame.including.len() > 60 {
+            let report = Diagnostic::error(Code::IncludeLoop, format!("`{name}` includes itself without end"));
+            self.mistake(report.at(file.span, ""));
+            return Err(Stop::Mistakes);
+        }
+        let Some(items) = self.project.files.tasks(&path, Some(file.span)) else {
+            self.mistakes = true;
+            return Err(Stop::Mistakes);
+        };
+        let mut inner = frame.clone();
+        inner.dir = path.parent().map(PathBuf::from).unwrap_or_default();
+        inner.including.push(path);
+        self.items(&items, &inner)
+    }
+
+    /// A dynamic include: its conditions are judged once, its loop repeats it, `apply` gives keywords to its tasks.
+    fn dynamic(
+        &mut self,
+        task: &Arc<Task>,
+        frame: &Frame,
+        include: &mut dyn FnMut(&mut Self, &Frame) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let mut base = frame.clone();
+        if let Some(apply) = task.args.get("apply").and_then(Yaml::as_map) {
+            let mut keywords = Keywords::default();
+            let mut diagnostics = crate::diagnostic::Diagnostics::default();
+            for entry in apply {
+                if !keywords.take(entry, crate::parse::levels::TASK | crate::parse::levels::BLOCK, &mut diagnostics) {
+                    crate::parse::unknown_keyword(entry, &mut diagnostics);
+                }
+            }
+            for diagnostic in diagnostics {
+                self.mistake(diagnostic);
+            }
+            base.tags = Arc::new(self.tags_of(&base, &keywords));
+            if let Some(when) = keywords.get(Keyword::When) {
+                base.when.extend(self.condition(when));
+            }
+            base = base.below(&keywords);
+        } else {
+            // Tags of a dynamic include choose the include, not its tasks; those keep what is around.
+            base.tags = Arc::new(self.inherited_tags(frame, task));
+        }
+        // `vars` of the include are parameters of its tasks already; other keywords are its own.
+        let items = self.include_items(task, frame)?;
+        for (i, item) in items.into_iter().enumerate() {
+            let mut inner = base.clone();
+            if let Some(item) = item {
+                let var = task.keywords.get(Keyword::LoopControl).and_then(|c| c.get("loop_var")?.text()).unwrap_or("item");
+                inner.locals.push((var.to_owned(), item));
+                if let Some(name) = task.keywords.get(Keyword::LoopControl).and_then(|c| c.get("index_var")?.text()) {
+                    inner.locals.push((name.to_owned(), Value::from(i)));
+                }
+            }
+            if self.gate(task, &mut inner)? {
+                include(self, &inner)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn inherited_tags(&self, frame: &Frame, task: &Task) -> std::collections::BTreeSet<String> {
+        let mut tags = frame.tags.as_ref().clone();
+        if let Some(own) = task.keywords.get(Keyword::Tags) {
+            let value = own.to_value();
+            let own: Vec<String> = match &value {
+                Value::List(items) => items.iter().map(ToString::to_string).collect(),
+                other => other.to_string().split(',').map(|t| t.trim().to_owned()).collect(),
+            };
+            tags.retain(|tag| !own.contains(tag));
+        }
+        tags
+    }
+
+    /// The items of a dynamic include. They have to be known, so what they depend on runs first.
+    fn include_items(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<Vec<Option<Value>>, Stop> {
+        if task.keywords.get(Keyword::Loop).is_none() && task.with.is_none() {
+            return Ok(vec![None]);
+        }
+        for attempt in 0..2 {
+            let (work, _) = self.work(task, frame, &Action::Noop)?;
+            match work {
+                Work::Once(_) => return Ok(Vec::new()),
+                Work::Items(_, iterations) => return Ok(iterations.into_iter().map(|i| Some(i.item.unwrap_or_default())).collect()),
+                Work::Late(..) if attempt == 0 => drop(self.flush(true, false)?),
+                Work::Late(..) => {}
+            }
+        }
+        self.known_after_apply(task, frame)?;
+        Ok(Vec::new())
+    }
+
+    /// Judges the conditions of a dynamic include. Where they depend on a result, a hidden node does, and the tasks ask it.
+    fn gate(&mut self, task: &Arc<Task>, frame: &mut Frame) -> Result<bool, Stop> {
+        let when = std::mem::take(&mut frame.when);
+        let scope = self.scope(frame, Vec::new());
+        let mut open = Vec::new();
+        for term in when {
+            match scope.evaluate(&term) {
+                Ok(value) if value.has_unknown() => open.push(term),
+                Ok(value) if crate::apply_truth(&value) => {}
+                Ok(_) => {
+                    self.skipped_node(task, frame)?;
+                    return Ok(false);
+                }
+                Err(_) if !open.is_empty() || !frame.gates.is_empty() => open.push(term),
+                Err(error) => return Err(self.failed(&error, &scope, task.span)),
+            }
+        }
+        if open.is_empty() {
+            return Ok(true);
+        }
+        let name = format!("__cfg_gate_{}", self.next_node);
+        let iteration = Iteration { item: None, when: open, args: Term::Value(Value::map::<&str>([])), template: None };
+        self.push(task, frame, Action::Gate(name.clone()), Work::Once(iteration), Footprint::nothing())?;
+        let asked = self.expression(&format!("{name} | default(false)"), task.span);
+        self.set_runtime(&name, Value::Unknown);
+        frame.gates.push(asked);
+        Ok(true)
+    }
+
+    /// A part of the program that only an apply can know.
+    pub(super) fn known_after_apply(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
+        let origin = self.project.files.sources.origin(task.span);
+        self.driver.note("note", format!("{origin}: which tasks are included is known after apply"));
+        let when = vec![Term::Value(Value::Unknown)];
+        let iteration = Iteration { item: None, when, args: Term::Value(Value::map::<&str>([])), template: None };
+        self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::world())
+    }
+
+    /// `include_role` and `import_role`.
+    pub(super) fn include_role(&mut self, task: &Arc<Task>, frame: &Frame, is_import: bool) -> Result<(), Stop> {
+        let Some(name) = task.args.get("name").or_else(|| task.args.get("role")).cloned() else {
+            let report = Diagnostic::error(Code::MissingParameter, format!("`{}` needs the `name` of a role", task.module));
+            self.mistake(report.at(task.module_span, ""));
+            return Err(Stop::Mistakes);
+        };
+        if is_import {
+            let frame = self.below_task(frame, task);
+            return self.call_role(task, &frame, &name, true);
+        }
+        self.dynamic(task, frame, &mut |this, frame| this.call_role(task, frame, &name, false))
+    }
+
+    fn call_role(&mut self, task: &Arc<Task>, frame: &Frame, name: &Yaml, public: bool) -> Result<(), Stop> {
+        let scope = self.scope(frame, Vec::new());
+        let value = self.evaluate(&self.term(name), &scope, name.span)?;
+        if value.has_unknown() {
+            return self.known_after_apply(task, frame);
+        }
+        let from = frame.role.as_ref().map(|role| role.role.path.clone());
+        let Some(role) = self.find_role(&value.to_string(), name, from.as_deref()) else { return Err(Stop::Mistakes) };
+        let parents: Vec<_> = frame.role.iter().flat_map(|r| r.parents.iter().cloned().chain(std::iter::once(r.clone()))).collect();
+        if parents.len() > 50 {
+            let report = Diagnostic::error(Code::IncludeLoop, format!("the role `{value}` includes itself without end"));
+            self.mistake(report.at(name.span, ""));
+            return Err(Stop::Mistakes);
+        }
+        let mut instance = self.role_instance(role, Arc::new(Layer::new(LayerKind::RoleParams)), &parents);
+        for (argument, folder) in [("vars_from", "vars"), ("defaults_from", "defaults")] {
+            if let Some(file) = self.role_file(task, frame, &instance.role.path, argument, folder)? {
+                let entries = self.project.files.vars(&file, None).map(|f| crate::inventory::definitions(&f, &self.project.files)).unwrap_or_default();
+                if let Some(new) = Arc::get_mut(&mut instance) {
+                    let layer = |kind| Arc::new(Layer { kind, entries });
+                    if folder == "vars" { new.vars = layer(LayerKind::RoleVars) } else { new.defaults = layer(LayerKind::RoleDefaults) }
+                }
+            }
+        }
+        let mut calls = Vec::new();
+        for dependency in &instance.role.dependencies {
+            let mut chain = parents.clone();
+            chain.push(instance.clone());
+            self.role_call(dependency, frame, &chain, &mut calls)?;
+        }
+        let asked = task.args.get("public").map(|n| crate::apply_truth(&n.to_value())).unwrap_or(public);
+        if asked {
+            self.roles.push(instance.clone());
+        }
+        for item in instance.role.handlers.iter() {
+            let frame = self.role_frame(&instance, frame);
+            self.handlers.push((item.clone(), Frame { when: Vec::new(), gates: Vec::new(), blocks: Vec::new(), ..frame }));
+        }
+        for (role, frame) in &calls {
+            self.role_tasks(role, frame, None)?;
+        }
+        let tasks_from = task.args.get("tasks_from").and_then(Yaml::text).map(str::to_owned);
+        if let Some(from) = &tasks_from
+            && Files::main_file(&instance.role.path.join("tasks"), Some(from)).is_none()
+        {
+            let report = Diagnostic::error(Code::FileNotFound, format!("the role has no file of tasks `{from}`"));
+            let span = task.args.get("tasks_from").map_or(task.span, |n| n.span);
+            self.mistake(report.at(span, ""));
+            return Err(Stop::Mistakes);
+        }
+        self.role_tasks(&instance, frame, tasks_from.as_deref())
+    }
+
+    fn role_file(&mut self, task: &Task, frame: &Frame, role: &std::path::Path, argument: &str, folder: &str) -> Result<Option<PathBuf>, Stop> {
+        let Some(node) = task.args.get(argument).cloned() else { return Ok(None) };
+        let scope = self.scope(frame, Vec::new());
+        let name = self.evaluate(&self.term(&node), &scope, node.span)?.to_string();
+        let found = Files::main_file(&role.join(folder), Some(&name));
+        if found.is_none() {
+            let report = Diagnostic::error(Code::FileNotFound, format!("the role has no file `{folder}/{name}`"));
+            self.mistake(report.at(node.span, ""));
+            return Err(Stop::Mistakes);
+        }
+        Ok(found)
+    }
+
+    /// `include_vars`: variables for everything that comes after.
+    pub(super) fn include_vars(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
+        let scope = self.scope(frame, Vec::new());
+        if self.certainly_skipped(frame, &scope) {
+            return self.skipped_node(task, frame);
+        }
+        let unknown = frame.when.iter().any(|term| scope.evaluate(term).is_ok_and(|v| v.has_unknown()));
+        if unknown && self.flush(true, false).is_ok() && self.certainly_skipped(frame, &self.scope(frame, Vec::new())) {
+            return self.skipped_node(task, frame);
+        }
+        for (node, is_dir) in [(task.args.get("file").or(task.args.free.as_ref()), false), (task.args.get("dir"), true)] {
+            let Some(node) = node.cloned() else { continue };
+            for item in self.include_items(task, frame)? {
+                let locals = item.map(|item| vec![("item".to_owned(), item)]).unwrap_or_default();
+                let scope = self.scope(frame, locals);
+                let value = self.evaluate(&self.term(&node), &scope, node.span)?;
+                if value.has_unknown() {
+                    return self.known_after_apply(task, frame);
+                }
+                self.load_vars(task, frame, &value.to_string(), &node, is_dir)?;
+            }
+        }
+        let args = Term::Value(Value::map::<&str>([]));
+        let iteration = Iteration { item: None, when: Vec::new(), args, template: None };
+        self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::nothing())
+    }
+
+    fn load_vars(&mut self, task: &Task, frame: &Frame, name: &str, node: &Yaml, is_dir: bool) -> Result<(), Stop> {
+        let Some(path) = self.find_file(frame, "vars", name) else { return Err(self.file_not_found(frame, "vars", name, node.span)) };
+        let mut paths = vec![path.clone()];
+        if is_dir {
+            let entries = std::fs::read_dir(&path).into_iter().flatten().filter_map(|e| e.ok());
+            paths = entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "yml" || e == "yaml" || e == "json")).collect();
+            paths.sort();
+        }
+        for path in paths {
+            let Some(file) = self.project.files.vars(&path, Some(node.span)) else {
+                self.mistakes = true;
+                return Err(Stop::Mistakes);
+            };
+            let mut entries = crate::inventory::definitions(&file, &self.project.files);
+            if let Some(name) = task.args.get("name").and_then(Yaml::text) {
+                let pairs = entries.iter().map(|(k, d)| (Term::Value(Value::Str(k.clone())), d.term.clone())).collect();
+                let definition = crate::variables::Definition { term: Term::map(pairs), origin: None };
+                entries = std::iter::once((Arc::from(name), definition)).collect();
+            }
+            self.included_vars.push(Arc::new(Layer { kind: LayerKind::IncludeVars, entries }));
+        }
+        Ok(())
+    }
+}
+
+/// The keywords of an import that go down to its tasks: not those that are about the import itself.
+fn without_own(keywords: &Keywords) -> Keywords {
+    keywords.clone()
+}

@@ -1,0 +1,273 @@
+//! How often a task works, and with what: conditions, loops, arguments, footprints.
+
+use std::sync::Arc;
+
+use super::frame::Frame;
+use super::host::HostCompiler;
+use super::{Stop, diagnose};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::graph::{Action, Iteration, Loop, Work};
+use crate::parse::{Keyword, Task};
+use crate::resource::{self, Args, Footprint};
+use crate::template::{EvalError, Term, TermScope};
+use crate::value::{Map, Value};
+use crate::yaml::Node as Yaml;
+
+/// What was found of a task's loop.
+enum Items {
+    /// It has none.
+    None,
+    /// These.
+    Known(Vec<Value>),
+    /// They are known on the target only.
+    Late(Term),
+}
+
+impl HostCompiler<'_> {
+    /// The work of a task, and what it touches.
+    pub(super) fn work(&mut self, task: &Arc<Task>, frame: &Frame, action: &Action) -> Result<(Work, Footprint), Stop> {
+        let looped = self.loop_control(task);
+        let scope = self.scope(frame, Vec::new());
+        let items = match self.loop_items(task, frame) {
+            Ok(items) => items,
+            Err(error) => {
+                if self.certainly_skipped(frame, &scope) {
+                    return Ok((Work::Once(skipped()), Footprint::nothing()));
+                }
+                return Err(self.failed(&error, &scope, task.span));
+            }
+        };
+        match items {
+            Items::None => {
+                let (iteration, footprint) = self.iteration(task, frame, action, None, Vec::new())?;
+                Ok((Work::Once(iteration), footprint))
+            }
+            Items::Known(items) => {
+                let mut iterations = Vec::new();
+                let mut all = Footprint::nothing();
+                for (i, item) in items.into_iter().enumerate() {
+                    let mut locals = vec![(looped.var.clone(), item.clone())];
+                    locals.extend(looped.index_var.clone().map(|name| (name, Value::from(i))));
+                    locals.push(("ansible_loop_var".into(), Value::str(&looped.var)));
+                    let (iteration, footprint) = self.iteration(task, frame, action, Some(item), locals)?;
+                    all = all.and(footprint);
+                    iterations.push(iteration);
+                }
+                Ok((Work::Items(looped, iterations), all))
+            }
+            Items::Late(term) => {
+                let args = self.args_term(task, action);
+                let iteration = Iteration { item: None, when: frame.when.clone(), args, template: None };
+                let iteration = self.late_content(task, frame, action, iteration)?;
+                Ok((Work::Late(looped, term, iteration), Footprint::world()))
+            }
+        }
+    }
+
+    fn loop_control(&self, task: &Task) -> Loop {
+        let control = task.keywords.get(Keyword::LoopControl);
+        let get = |name: &str| control.and_then(|c| c.get(name));
+        let text = |name: &str| get(name).and_then(Yaml::text).map(str::to_owned);
+        Loop {
+            var: text("loop_var").unwrap_or_else(|| "item".into()),
+            index_var: text("index_var"),
+            label: get("label").map(|node| self.term(node)),
+            pause: text("pause").and_then(|t| t.parse().ok()).unwrap_or(0.0),
+            extended: get("extended").is_some_and(|node| crate::apply_truth(&node.to_value())),
+        }
+    }
+
+    fn loop_items(&mut self, task: &Task, frame: &Frame) -> Result<Items, EvalError> {
+        let scope = self.scope(frame, Vec::new());
+        if let Some(node) = task.keywords.get(Keyword::Loop) {
+            let term = self.term(node);
+            let value = scope.evaluate(&term)?;
+            return match value {
+                Value::List(items) if !items.iter().any(|v| *v == Value::Unknown) => Ok(Items::Known(items.to_vec())),
+                value if value.has_unknown() => Ok(Items::Late(self.partial(&term, &scope)?)),
+                other => {
+                    let message = format!("`loop` needs a list, found {} ({other})", other.type_name());
+                    let origin = self.project.files.sources.origin(node.span);
+                    Err(EvalError { place: Some((origin, 1)), ..EvalError::failed(message) })
+                }
+            };
+        }
+        let Some((lookup, span, terms)) = &task.with else { return Ok(Items::None) };
+        let term = self.term(terms);
+        // A bare name stands for the variable, as `with_items: packages` did in old playbooks.
+        let value = scope.evaluate(&term)?;
+        if value.has_unknown() {
+            return match lookup.as_ref() {
+                "items" | "list" => Ok(Items::Late(self.partial(&term, &scope)?)),
+                _ => Err(EvalError::failed(format!("`with_{lookup}` over a result is not supported; use `loop` with filters"))),
+            };
+        }
+        let names = self.names(frame, Vec::new());
+        super::lookups::with_items(lookup, &value, scope.as_ref(), &names.search).map(Items::Known).map_err(|error| {
+            let origin = self.project.files.sources.origin(*span);
+            EvalError { place: error.place.or(Some((origin, lookup.len() as u32 + 5))), ..error }
+        })
+    }
+
+    /// The arguments as they were written.
+    fn args_term(&self, task: &Task, action: &Action) -> Term {
+        let mut entries: Vec<(Term, Term)> = Vec::new();
+        for entry in &task.args.named {
+            let key = Term::Value(Value::Str(entry.key.clone()));
+            let value = match (action, entry.key.as_ref()) {
+                (Action::Assert, "that") => Term::List(Arc::new(self.condition(&entry.value))),
+                (Action::Resource(_), "mode" | "directory_mode") => self.mode_term(&entry.value),
+                _ => self.term(&entry.value),
+            };
+            entries.push((key, value));
+        }
+        if let (Some(free), Some(name)) = (&task.args.free, self.free_form(task, action)) {
+            entries.push((Term::Value(Value::str(name)), self.term(free)));
+        }
+        Term::Map(Arc::new(entries))
+    }
+
+    /// A mode written without quotes keeps its digits: 0644 is what it looks like, 644 is a slip to be named.
+    fn mode_term(&self, node: &Yaml) -> Term {
+        let octal = node.as_scalar().filter(|s| s.style == crate::yaml::Style::Plain).map(|s| s.text.clone());
+        match octal.filter(|text| text.starts_with('0') && text.chars().all(|c| c.is_digit(8))) {
+            Some(text) => Term::Value(Value::Str(text)),
+            None => self.term(node),
+        }
+    }
+
+    fn free_form(&self, task: &Task, action: &Action) -> Option<&'static str> {
+        match action {
+            Action::Resource(_) => resource::find(&task.module).and_then(|kind| kind.free_form),
+            Action::Debug | Action::Fail => Some("msg"),
+            _ => None,
+        }
+    }
+
+    fn iteration(
+        &mut self,
+        task: &Arc<Task>,
+        frame: &Frame,
+        action: &Action,
+        item: Option<Value>,
+        locals: Vec<(String, Value)>,
+    ) -> Result<(Iteration, Footprint), Stop> {
+        let scope = self.scope(frame, locals.clone());
+        let (when, unknown_when) = match self.conditions(frame, &scope, task)? {
+            Some(found) => found,
+            None => return Ok((Iteration { item, ..skipped() }, Footprint::nothing())),
+        };
+        // What may never be reached is not judged here: its mistakes show up if it is reached.
+        let certain = !unknown_when && frame.gates.is_empty() && frame.handler.is_none() && frame.blocks.is_empty();
+        let written = self.args_term(task, action);
+        if matches!(action, Action::Assert | Action::Debug) {
+            let args = if matches!(action, Action::Debug) { self.partial(&written, &scope).unwrap_or(written) } else { written };
+            let footprint = if *action == Action::Assert { Footprint::world() } else { Footprint::observer() };
+            return Ok((Iteration { item, when, args, template: None }, footprint));
+        }
+        let args = match self.partial(&written, &scope) {
+            Ok(args) => args,
+            Err(error) if certain => return Err(self.failed(&error, &scope, task.span)),
+            Err(_) => written,
+        };
+        let iteration = Iteration { item, when, args, template: None };
+        let iteration = self.content(task, frame, action, iteration, &scope, certain)?;
+        let footprint = self.footprint(task, action, &iteration, certain)?;
+        Ok((iteration, footprint))
+    }
+
+    /// The conditions that are not known to hold; `None` where one is known not to.
+    fn conditions(&mut self, frame: &Frame, scope: &Arc<TermScope>, task: &Task) -> Result<Option<(Vec<Term>, bool)>, Stop> {
+        let mut open = Vec::new();
+        for term in &frame.when {
+            match scope.evaluate(term) {
+                Ok(value) if value.has_unknown() => open.push(term.clone()),
+                Ok(value) => {
+                    self.judge_condition(&value, term, task)?;
+                    if !crate::apply_truth(&value) {
+                        return Ok(None);
+                    }
+                }
+                // An earlier condition that is not known yet may keep this one from being asked.
+                Err(_) if !open.is_empty() || !frame.gates.is_empty() || frame.handler.is_some() => open.push(term.clone()),
+                Err(error) => return Err(self.failed(&error, scope, task.span)),
+            }
+        }
+        let unknown = !open.is_empty();
+        Ok(Some((open, unknown)))
+    }
+
+    fn judge_condition(&mut self, value: &Value, term: &Term, task: &Task) -> Result<(), Stop> {
+        if matches!(value, Value::Bool(_)) {
+            return Ok(());
+        }
+        let span = term.origin().and_then(|o| self.project.files.sources.span_at(o, raw_length(term))).unwrap_or(task.span);
+        let message = format!("this condition is {}, not a boolean; it counts as {}", value.type_name(), crate::apply_truth(value));
+        if self.project.strict {
+            let report = Diagnostic::error(Code::NonBooleanCondition, message).at(span, "");
+            self.mistake(report.help("compare it, or use a filter such as `| bool` or `| length > 0`"));
+            return Err(Stop::Mistakes);
+        }
+        let report = Diagnostic::warning(Code::NonBooleanCondition, message).at(span, "");
+        self.project.files.report(report.help("compare it, or use a filter such as `| bool` or `| length > 0`"));
+        Ok(())
+    }
+
+    /// Parses what is known, for its mistakes and for what it touches.
+    fn footprint(&mut self, task: &Task, action: &Action, iteration: &Iteration, certain: bool) -> Result<Footprint, Stop> {
+        let kind = match action {
+            Action::Resource(name) => resource::find(name),
+            Action::SetFact | Action::Noop | Action::Gate(_) => return Ok(Footprint::nothing()),
+            Action::Setup => return Ok(Footprint::observer()),
+            _ => return Ok(Footprint::world()),
+        };
+        let Some(kind) = kind else { return Ok(Footprint::world()) };
+        let Term::Value(Value::Map(args)) = &iteration.args else { return Ok(Footprint::world()) };
+        self.keep_secrets(kind, args);
+        if iteration.template.is_some() {
+            return Ok(Footprint::world());
+        }
+        match (kind.parse)(Args::new(args.as_ref().clone())) {
+            Ok(resource) => Ok(resource.footprint()),
+            Err(error) if certain => {
+                let find = |name: &str| {
+                    let entry = task.args.named.iter().find(|e| e.key.as_ref() == name);
+                    let free = || task.args.free.as_ref().map(|free| (free.span, free.span));
+                    entry.map(|e| (e.key_span, e.value.span)).or_else(free)
+                };
+                let report = diagnose::parameter(&error, &task.module, task.module_span, find);
+                self.mistake(report);
+                Err(Stop::Mistakes)
+            }
+            Err(_) => Ok(Footprint::world()),
+        }
+    }
+
+    /// Values of parameters that are secret by their nature.
+    fn keep_secrets(&self, kind: &resource::Kind, args: &Map) {
+        for spec in kind.params.iter().filter(|spec| spec.secret) {
+            for name in std::iter::once(&spec.name).chain(spec.aliases) {
+                if let Some(value) = args.get(*name) {
+                    self.project.redactor.add_value(value);
+                }
+            }
+        }
+    }
+}
+
+/// A time of work that is known not to be done.
+fn skipped() -> Iteration {
+    Iteration {
+        item: None,
+        when: vec![Term::Value(Value::Bool(false))],
+        args: Term::Value(Value::map::<&str>([])),
+        template: None,
+    }
+}
+
+fn raw_length(term: &Term) -> u32 {
+    match term {
+        Term::Template(template) => template.text.split('\n').next().unwrap_or("").trim().chars().count() as u32,
+        _ => 1,
+    }
+}

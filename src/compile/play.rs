@@ -1,0 +1,314 @@
+//! A play: its variables, roles, sections and flushes of handlers.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::frame::{Frame, Inherited, RoleInstance};
+use super::host::HostCompiler;
+use super::Stop;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::parse::{Keyword, Play, RoleRef};
+use crate::value::Value;
+use crate::variables::{Layer, LayerKind};
+use crate::yaml::Node as Yaml;
+
+/// What a play says about how its hosts are gone through.
+#[derive(Clone, Debug, Default)]
+pub struct PlaySettings {
+    /// Batches: numbers, or percentages as negative numbers; empty: all at once.
+    pub serial: Vec<i64>,
+    /// Stop when more than this share of hosts failed, in percent.
+    pub max_fail_percentage: Option<f64>,
+    /// A failure on one host stops all.
+    pub any_errors_fatal: bool,
+    /// Run notified handlers on failed hosts.
+    pub force_handlers: bool,
+    /// Reverse, sort or shuffle the hosts.
+    pub order: Option<String>,
+}
+
+impl PlaySettings {
+    /// Reads them; what is wrong is reported.
+    pub fn of(play: &Play, report: &dyn Fn(Diagnostic)) -> Self {
+        let value = |keyword| play.keywords.get(keyword).map(Yaml::to_value);
+        let flag = |keyword| value(keyword).is_some_and(|v| crate::apply_truth(&v));
+        let mut settings = Self {
+            any_errors_fatal: flag(Keyword::AnyErrorsFatal),
+            force_handlers: flag(Keyword::ForceHandlers),
+            order: value(Keyword::Order).map(|v| v.to_string()),
+            ..Self::default()
+        };
+        let bad = |node: Option<&Yaml>, what: &str| {
+            let message = format!("expected {what}");
+            if let Some(node) = node {
+                report(Diagnostic::error(Code::WrongShape, message).at(node.span, ""));
+            }
+        };
+        if let Some(serial) = value(Keyword::Serial) {
+            let items = match serial {
+                Value::List(items) => items.to_vec(),
+                other => vec![other],
+            };
+            for item in items {
+                match parse_serial(&item) {
+                    Some(size) => settings.serial.push(size),
+                    None => bad(play.keywords.get(Keyword::Serial), "a number of hosts or a percentage such as \"30%\""),
+                }
+            }
+        }
+        if let Some(limit) = value(Keyword::MaxFailPercentage) {
+            settings.max_fail_percentage = limit.to_string().trim_end_matches('%').parse().ok();
+            if settings.max_fail_percentage.is_none() {
+                bad(play.keywords.get(Keyword::MaxFailPercentage), "a percentage");
+            }
+        }
+        if let Some(Value::Str(strategy)) = value(Keyword::Strategy)
+            && !matches!(strategy.as_ref(), "linear" | "free" | "host_pinned" | "ansible.builtin.linear" | "ansible.builtin.free")
+        {
+            bad(play.keywords.get(Keyword::Strategy), "`linear`, `free` or `host_pinned`");
+        }
+        settings
+    }
+
+    /// Splits hosts into batches.
+    pub fn batches(&self, hosts: &[Arc<str>]) -> Vec<Vec<Arc<str>>> {
+        let mut rest = hosts.to_vec();
+        let mut batches = Vec::new();
+        let mut sizes = self.serial.iter().copied();
+        let mut size = sizes.next().unwrap_or(0);
+        while !rest.is_empty() {
+            let count = match size {
+                0 => rest.len(),
+                n if n < 0 => ((hosts.len() as i64 * -n) / 100).max(1) as usize,
+                n => n as usize,
+            };
+            let tail = rest.split_off(count.min(rest.len()));
+            batches.push(std::mem::replace(&mut rest, tail));
+            // The last size holds for all that follow.
+            size = sizes.next().unwrap_or(size);
+        }
+        batches
+    }
+}
+
+fn parse_serial(value: &Value) -> Option<i64> {
+    let text = value.to_string();
+    match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<i64>().ok().filter(|p| *p > 0).map(|p| -p),
+        None => text.trim().parse().ok().filter(|n| *n >= 0),
+    }
+}
+
+impl HostCompiler<'_> {
+    /// Compiles and runs the play.
+    ///
+    /// # Errors
+    /// Where mistakes were reported, or the host is lost.
+    pub fn play(&mut self) -> Result<(), Stop> {
+        let play = self.play;
+        let mut frame = Frame { dir: play.dir.clone(), ..Frame::default() };
+        frame.tags = Arc::new(self.tags_of(&frame, &play.keywords));
+        frame.keywords.push(Arc::new(Inherited(play.keywords.clone())));
+        self.play_variables(&frame)?;
+        let calls = self.role_calls(&frame)?;
+        self.handlers = play.handlers.iter().map(|item| (item.clone(), frame.clone())).collect();
+        let result = self.sections(&frame, &calls);
+        match result {
+            Err(Stop::Ended) => self.flush(false, true).map(drop),
+            Err(stop) => Err(stop),
+            Ok(()) => self.flush(false, true).map(drop),
+        }
+    }
+
+    fn sections(&mut self, frame: &Frame, calls: &[(Arc<RoleInstance>, Frame)]) -> Result<(), Stop> {
+        let play = self.play;
+        if !play.pre_tasks.is_empty() {
+            self.items(&play.pre_tasks, frame)?;
+            self.flush_handlers()?;
+        }
+        for (role, frame) in calls {
+            self.role_tasks(role, frame, None)?;
+        }
+        self.items(&play.tasks, frame)?;
+        if !calls.is_empty() || !play.tasks.is_empty() || play.post_tasks.is_empty() {
+            self.flush_handlers()?;
+        }
+        if !play.post_tasks.is_empty() {
+            self.items(&play.post_tasks, frame)?;
+            self.flush_handlers()?;
+        }
+        Ok(())
+    }
+
+    fn play_variables(&mut self, frame: &Frame) -> Result<(), Stop> {
+        let play = self.play;
+        if let Some(vars) = play.keywords.get(Keyword::Vars) {
+            let layer = self.layer(LayerKind::Play, vars);
+            self.play_layers.push(layer);
+        }
+        let Some(files) = play.keywords.get(Keyword::VarsFiles) else { return Ok(()) };
+        let entries = files.as_list().map_or_else(|| vec![files.clone()], <[Yaml]>::to_vec);
+        for entry in entries {
+            let candidates = entry.as_list().map_or_else(|| vec![entry.clone()], <[Yaml]>::to_vec);
+            self.vars_file(&candidates, frame, &entry)?;
+        }
+        Ok(())
+    }
+
+    /// Of several files the first that exists.
+    fn vars_file(&mut self, candidates: &[Yaml], frame: &Frame, entry: &Yaml) -> Result<(), Stop> {
+        let mut tried = Vec::new();
+        for candidate in candidates {
+            let scope = self.scope(frame, Vec::new());
+            let term = self.term(candidate);
+            let value = match scope.evaluate(&term) {
+                Ok(value) => value,
+                Err(error) => return Err(self.failed(&error, &scope, candidate.span)),
+            };
+            if value.has_unknown() {
+                return Ok(());
+            }
+            let name = value.to_string();
+            let dir = self.play.dir.clone();
+            let places = [dir.join(&name), dir.join("vars").join(&name)];
+            if let Some(path) = places.iter().find(|path| path.is_file()) {
+                if let Some(file) = self.project.files.vars(path, Some(candidate.span)) {
+                    let entries = crate::inventory::definitions(&file, &self.project.files);
+                    self.play_layers.push(Arc::new(Layer { kind: LayerKind::VarsFiles, entries }));
+                }
+                return Ok(());
+            }
+            tried.push(name);
+        }
+        let report = Diagnostic::error(Code::FileNotFound, format!("there is no file `{}`", tried.join("`, `")));
+        self.mistake(report.at(entry.span, "named here").help(format!("looked in {} and its `vars`", crate::source::display_path(&self.play.dir))));
+        Err(Stop::Mistakes)
+    }
+
+    /// The roles of the play in the order in which they run, dependencies first; their variables are everybody's.
+    fn role_calls(&mut self, frame: &Frame) -> Result<Vec<(Arc<RoleInstance>, Frame)>, Stop> {
+        let mut calls = Vec::new();
+        for role in &self.play.roles {
+            self.role_call(role, frame, &[], &mut calls)?;
+        }
+        self.roles = calls.iter().map(|(role, _)| role.clone()).collect();
+        for (role, frame) in &calls {
+            for item in role.role.handlers.iter() {
+                let frame = self.role_frame(role, frame);
+                self.handlers.push((item.clone(), frame));
+            }
+        }
+        Ok(calls)
+    }
+
+    pub(super) fn role_call(
+        &mut self,
+        reference: &RoleRef,
+        frame: &Frame,
+        parents: &[Arc<RoleInstance>],
+        calls: &mut Vec<(Arc<RoleInstance>, Frame)>,
+    ) -> Result<(), Stop> {
+        let frame = self.role_ref_frame(reference, frame)?;
+        let scope = self.scope(&frame, Vec::new());
+        let name = self.evaluate(&self.term(&reference.name), &scope, reference.name.span)?.to_string();
+        let from = parents.last().map(|parent| parent.role.path.clone());
+        let Some(role) = self.find_role(&name, &reference.name, from.as_deref()) else { return Err(Stop::Mistakes) };
+        if parents.iter().any(|parent| parent.role.path == role.path) {
+            let report = Diagnostic::error(Code::IncludeLoop, format!("the role `{name}` depends on itself"));
+            self.mistake(report.at(reference.name.span, ""));
+            return Err(Stop::Mistakes);
+        }
+        let params = {
+            let report = |diagnostic| self.project.files.report(diagnostic);
+            let mut layer = Layer::of(LayerKind::RoleParams, &reference.params, &self.terms(&report));
+            if let Some(entries) = reference.keywords.get(Keyword::Vars).and_then(Yaml::as_map) {
+                layer.entries.extend(Layer::of(LayerKind::RoleParams, entries, &self.terms(&report)).entries);
+            }
+            Arc::new(layer)
+        };
+        let instance = self.role_instance(role, params, parents);
+        let mut chain = parents.to_vec();
+        chain.push(instance.clone());
+        for dependency in &instance.role.dependencies {
+            self.role_call(dependency, &frame, &chain, calls)?;
+        }
+        let same = |other: &(Arc<RoleInstance>, Frame)| {
+            let (other, _) = other;
+            let equal = |a: &Layer, b: &Layer| {
+                a.entries.len() == b.entries.len()
+                    && a.entries.iter().all(|(k, v)| b.entries.get(k).is_some_and(|w| w.term == v.term))
+            };
+            other.role.path == instance.role.path && equal(&other.params, &instance.params)
+        };
+        if !instance.role.allow_duplicates && calls.iter().any(same) {
+            return Ok(());
+        }
+        calls.push((instance, frame));
+        Ok(())
+    }
+
+    /// The keywords of an entry of `roles` hold for all tasks of the role.
+    fn role_ref_frame(&mut self, reference: &RoleRef, frame: &Frame) -> Result<Frame, Stop> {
+        let mut inner = frame.below(&reference.keywords);
+        inner.tags = Arc::new(self.tags_of(frame, &reference.keywords));
+        if let Some(when) = reference.keywords.get(Keyword::When) {
+            inner.when.extend(self.condition(when));
+        }
+        Ok(inner)
+    }
+
+    pub(super) fn find_role(&mut self, name: &str, at: &Yaml, from: Option<&Path>) -> Option<Arc<crate::parse::Role>> {
+        match self.project.files.find_role(name, &self.play.dir, from) {
+            Ok(path) => Some(self.project.files.role(name, &path)),
+            Err(places) => {
+                let shown: Vec<String> = places.iter().map(|p| crate::source::display_path(p).to_string()).collect();
+                let candidates: Vec<String> = places
+                    .iter()
+                    .flat_map(|place| std::fs::read_dir(place).into_iter().flatten().filter_map(|e| e.ok()))
+                    .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                    .collect();
+                let help = crate::diagnostic::did_you_mean(name, candidates.iter().map(String::as_str));
+                let report = Diagnostic::error(Code::RoleNotFound, format!("there is no role `{name}`"));
+                let report = report.at(at.span, "").help_opt(help).note(format!("looked in {}", shown.join(", ")));
+                self.mistake(report);
+                None
+            }
+        }
+    }
+
+    pub(super) fn role_instance(
+        &self,
+        role: Arc<crate::parse::Role>,
+        params: Arc<Layer>,
+        parents: &[Arc<RoleInstance>],
+    ) -> Arc<RoleInstance> {
+        let layer = |kind, file: &crate::parse::VarsFile| {
+            Arc::new(Layer { kind, entries: crate::inventory::definitions(file, &self.project.files) })
+        };
+        Arc::new(RoleInstance {
+            defaults: layer(LayerKind::RoleDefaults, &role.defaults),
+            vars: layer(LayerKind::RoleVars, &role.vars),
+            params,
+            parents: parents.to_vec(),
+            role,
+        })
+    }
+
+    pub(super) fn role_frame(&self, role: &Arc<RoleInstance>, frame: &Frame) -> Frame {
+        Frame { role: Some(role.clone()), dir: role.role.path.join("tasks"), ..frame.clone() }
+    }
+
+    /// The tasks of a role.
+    pub(super) fn role_tasks(&mut self, role: &Arc<RoleInstance>, frame: &Frame, from: Option<&str>) -> Result<(), Stop> {
+        let frame = self.role_frame(role, frame);
+        let tasks = match from {
+            None => role.role.tasks.clone(),
+            Some(name) => {
+                let found = crate::parse::Files::main_file(&role.role.path.join("tasks"), Some(name));
+                found.and_then(|path| self.project.files.tasks(&path, None)).unwrap_or_default()
+            }
+        };
+        self.validate_arguments(role, &frame, from.unwrap_or("main"))?;
+        self.items(&tasks, &frame)
+    }
+}

@@ -1,0 +1,73 @@
+//! The names a task can use, from the strongest layer to the weakest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::template::{Bindings, EvalError, Lookup, LookupCall, Scope, Term};
+use crate::value::Value;
+use crate::variables::{Layer, LayerKind};
+
+/// Names of one task on one host.
+pub struct Names {
+    /// Magic variables: they stand above everything.
+    pub magic: Arc<dyn Fn(&str) -> Option<Value> + Send + Sync>,
+    /// The names `magic` knows.
+    pub magic_names: &'static [&'static str],
+    /// Layers, the strongest first.
+    pub layers: Vec<Arc<Layer>>,
+    /// What tasks have set (`set_fact`, `register`), as far as it is known.
+    pub runtime: Arc<BTreeMap<String, Value>>,
+    /// The loop variables of an iteration.
+    pub locals: Vec<(String, Value)>,
+    /// Facts are not known: nobody has asked the host yet.
+    pub facts_unknown: bool,
+    /// Directories relative paths of lookups are looked for in.
+    pub search: Vec<PathBuf>,
+}
+
+impl Names {
+    /// The strongest definition of a name, and the kind of its layer.
+    pub fn find(&self, name: &str) -> Option<(Term, Option<LayerKind>)> {
+        if let Some((_, value)) = self.locals.iter().rev().find(|(local, _)| local == name) {
+            return Some((Term::Value(value.clone()), None));
+        }
+        if let Some(value) = (self.magic)(name) {
+            return Some((Term::Value(value), None));
+        }
+        let runtime = || self.runtime.get(name).map(|v| (Term::Value(v.clone()), Some(LayerKind::SetFact)));
+        let mut asked = false;
+        for layer in &self.layers {
+            if !asked && layer.kind < LayerKind::SetFact {
+                asked = true;
+                if let Some(found) = runtime() {
+                    return Some(found);
+                }
+            }
+            if let Some(definition) = layer.get(name) {
+                return Some((definition.term.clone(), Some(layer.kind)));
+            }
+        }
+        if !asked && let Some(found) = runtime() {
+            return Some(found);
+        }
+        let is_fact = self.facts_unknown && (name.starts_with("ansible_") || name == "facts");
+        is_fact.then_some((Term::Value(Value::Unknown), Some(LayerKind::Facts)))
+    }
+}
+
+impl Bindings for Names {
+    fn binding(&self, name: &str) -> Option<Term> {
+        self.find(name).map(|(term, _)| term)
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        let layers = self.layers.iter().flat_map(|layer| layer.entries.keys().map(ToString::to_string));
+        let magic = self.magic_names.iter().map(|name| (*name).to_owned());
+        layers.chain(magic).chain(self.runtime.keys().cloned()).chain(self.locals.iter().map(|(n, _)| n.clone())).collect()
+    }
+
+    fn lookup(&self, call: &LookupCall, scope: &dyn Scope) -> Result<Lookup, EvalError> {
+        super::lookups::run(call, scope, &self.search)
+    }
+}

@@ -1,0 +1,456 @@
+//! Blocks and tasks: from syntax to a node.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::frame::Frame;
+use super::host::HostCompiler;
+use super::{Stop, modules};
+use crate::diagnostic::{Code, Diagnostic, did_you_mean};
+use crate::graph::{Action, Become, BlockRef, Iteration, Node, Section, Until, Work};
+use crate::parse::{Block, Item, Keyword, Keywords, Task};
+use crate::resource::Footprint;
+use crate::template::{Scope as _, Term, TermScope};
+use crate::value::Value;
+use crate::variables::LayerKind;
+use crate::yaml::Node as Yaml;
+
+impl HostCompiler<'_> {
+    /// Compiles a list of tasks and blocks.
+    pub(super) fn items(&mut self, items: &[Item], frame: &Frame) -> Result<(), Stop> {
+        for item in items {
+            match item {
+                Item::Block(block) => self.block(block, frame)?,
+                Item::Task(task) => match self.task(task, frame) {
+                    // Mistakes of one task do not hide those of the next.
+                    Err(Stop::Mistakes) => {}
+                    other => other?,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, block: &Block, frame: &Frame) -> Result<(), Stop> {
+        let mut inner = frame.below(&block.keywords);
+        inner.tags = Arc::new(self.tags_of(frame, &block.keywords));
+        if let Some(vars) = block.keywords.get(Keyword::Vars) {
+            let layer = self.layer(LayerKind::Block, vars);
+            inner.vars.insert(0, layer);
+        }
+        if let Some(when) = block.keywords.get(Keyword::When) {
+            inner.when.extend(self.condition(when));
+        }
+        if let Some(notify) = block.keywords.get(Keyword::Notify) {
+            inner.notify.push(self.term(notify));
+        }
+        if block.rescue.is_empty() && block.always.is_empty() {
+            return self.items(&block.body, &inner);
+        }
+        let id = self.next_block;
+        self.next_block += 1;
+        if !block.rescue.is_empty() {
+            self.rescues.push(id);
+        }
+        for (section, items) in [(Section::Body, &block.body), (Section::Rescue, &block.rescue), (Section::Always, &block.always)] {
+            let mut frame = inner.clone();
+            frame.blocks.push(BlockRef { id, section });
+            self.items(items, &frame)?;
+        }
+        Ok(())
+    }
+
+    /// The tags of something inside `frame`.
+    pub(super) fn tags_of(&mut self, frame: &Frame, keywords: &Keywords) -> BTreeSet<String> {
+        let mut tags = frame.tags.as_ref().clone();
+        let Some(node) = keywords.get(Keyword::Tags) else { return tags };
+        let value = if node.as_list().is_some() || node.as_scalar().is_some() { node.to_value() } else { Value::Null };
+        let items = match value {
+            Value::List(items) => items.to_vec(),
+            other => vec![other],
+        };
+        for item in items {
+            tags.extend(item.to_string().split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()));
+        }
+        tags
+    }
+
+    /// Compiles a task.
+    pub(super) fn task(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
+        let tags = self.tags_of(frame, &task.keywords);
+        let module = modules::short(&task.module).to_owned();
+        let is_static = matches!(module.as_str(), "import_tasks" | "import_role");
+        if !is_static && frame.handler.is_none() && !self.project.tags.selects(&tags) {
+            return Ok(());
+        }
+        let mut inner = frame.clone();
+        inner.tags = Arc::new(tags);
+        if let Some(vars) = task.keywords.get(Keyword::Vars) {
+            let kind = if module.starts_with("import_") || module.starts_with("include_") { LayerKind::IncludeParams } else { LayerKind::Task };
+            let kind = if module.starts_with("import_") { LayerKind::Task } else { kind };
+            let layer = self.layer(kind, vars);
+            inner.vars.insert(0, layer);
+        }
+        if let Some(when) = task.keywords.get(Keyword::When) {
+            let own = self.condition(when);
+            inner.when.extend(own);
+        }
+        match module.as_str() {
+            "import_tasks" | "include_tasks" => self.include_tasks(task, &inner, module == "import_tasks"),
+            "import_role" | "include_role" => self.include_role(task, &inner, module == "import_role"),
+            "include_vars" => self.include_vars(task, &inner),
+            "meta" => self.meta(task, &inner),
+            _ => self.plain_task(task, &inner, &module),
+        }
+    }
+
+    pub(super) fn plain_task(&mut self, task: &Arc<Task>, frame: &Frame, module: &str) -> Result<(), Stop> {
+        if self.goes_elsewhere(task, frame)? {
+            return Ok(());
+        }
+        let scope = self.scope(frame, Vec::new());
+        if !modules::is_module(&task.module) {
+            if self.certainly_skipped(frame, &scope) {
+                return self.skipped_node(task, frame);
+            }
+            return Err(self.unknown_module(task));
+        }
+        let action = match module {
+            "set_fact" => Action::SetFact,
+            "debug" => Action::Debug,
+            "assert" => Action::Assert,
+            "fail" => Action::Fail,
+            "setup" | "gather_facts" => Action::Setup,
+            "pause" => Action::Pause,
+            _ => Action::Resource(crate::resource::find(&task.module).map_or_else(|| module.to_owned(), |k| k.name.to_owned())),
+        };
+        self.check_argument_names(task, module)?;
+        let (work, footprint) = self.work(task, frame, &action)?;
+        self.push(task, frame, action, work, footprint)
+    }
+
+    /// Says whether the conditions are already known not to hold.
+    pub(super) fn certainly_skipped(&self, frame: &Frame, scope: &Arc<TermScope>) -> bool {
+        let no = |term: &Term| scope.evaluate(term).is_ok_and(|value| !value.has_unknown() && !crate::apply_truth(&value));
+        frame.when.iter().any(no)
+    }
+
+    /// Says whether the conditions are already known to hold.
+    pub(super) fn certainly_runs(&self, frame: &Frame, scope: &Arc<TermScope>) -> bool {
+        let yes = |term: &Term| scope.evaluate(term).is_ok_and(|value| !value.has_unknown() && crate::apply_truth(&value));
+        frame.gates.is_empty() && frame.handler.is_none() && frame.blocks.is_empty() && frame.when.iter().all(yes)
+    }
+
+    /// A node that only says that it was skipped.
+    pub(super) fn skipped_node(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
+        let when = vec![Term::Value(Value::Bool(false))];
+        let iteration = Iteration { item: None, when, args: Term::Value(Value::map::<&str>([])), template: None };
+        self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::nothing())
+    }
+
+    pub(super) fn unknown_module(&mut self, task: &Task) -> Stop {
+        let help = did_you_mean(modules::short(&task.module), modules::names());
+        let help = help.unwrap_or_else(|| "`cfg doc` lists the modules there are".to_owned());
+        let report = Diagnostic::error(Code::UnknownModule, format!("cfg has no module `{}`", task.module));
+        self.mistake(report.at(task.module_span, "").help(help));
+        Stop::Mistakes
+    }
+
+    /// Arguments that no module of this name has, whatever their values.
+    fn check_argument_names(&mut self, task: &Task, module: &str) -> Result<(), Stop> {
+        let kind = crate::resource::find(&task.module);
+        let known: Vec<&str> = match (kind, modules::ACTIONS.iter().find(|(name, _)| *name == module)) {
+            (Some(kind), _) => kind.params.iter().flat_map(|p| std::iter::once(p.name).chain(p.aliases.iter().copied())).collect(),
+            (None, Some((_, names))) if !names.is_empty() => names.to_vec(),
+            _ => return Ok(()),
+        };
+        let mut wrong = false;
+        for entry in &task.args.named {
+            if !known.contains(&entry.key.as_ref()) || entry.key.starts_with('_') {
+                let public = known.iter().copied().filter(|name| !name.starts_with('_'));
+                let help = did_you_mean(&entry.key, public).unwrap_or_else(|| format!("`cfg doc {module}` shows the parameters"));
+                let report = Diagnostic::error(Code::UnknownParameter, format!("`{module}` has no parameter `{}`", entry.key));
+                self.mistake(report.at(entry.key_span, "").help(help));
+                wrong = true;
+            }
+        }
+        if wrong { Err(Stop::Mistakes) } else { Ok(()) }
+    }
+
+    /// Makes the node and adds it.
+    pub(super) fn push(
+        &mut self,
+        task: &Arc<Task>,
+        frame: &Frame,
+        action: Action,
+        work: Work,
+        footprint: Footprint,
+    ) -> Result<(), Stop> {
+        let mut node = self.node(task, frame, action, work)?;
+        let names = self.names(frame, Vec::new());
+        let scope = self.scope(frame, Vec::new());
+        let (bound, uses) = {
+            let terms = node_terms(&node);
+            self.bind(&terms, &names, &scope)
+        };
+        node.scope = bound;
+        let sets = self.sets(&node);
+        self.note_requests(task, frame, &node)?;
+        self.builder.add(&mut node, footprint, &uses, &sets);
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    fn node(&mut self, task: &Arc<Task>, frame: &Frame, action: Action, work: Work) -> Result<Node, Stop> {
+        let own = &task.keywords;
+        let id = self.next_node;
+        self.next_node += 1;
+        let conditions = |this: &Self, keyword| own.get(keyword).map(|node| this.condition(node)).unwrap_or_default();
+        let flag = |this: &Self, keyword| {
+            let node = frame.keyword(own, keyword);
+            node.map_or(Term::Value(Value::Bool(false)), |node| this.flag_term(node))
+        };
+        let mut notify = frame.notify.clone();
+        notify.extend(own.get(Keyword::Notify).map(|node| self.term(node)));
+        let notify = self.known_notify(notify, frame, task)?;
+        let name = own.get(Keyword::Name).map(|node| self.term(node));
+        let name = name.unwrap_or_else(|| Term::Value(Value::str(&task.module)));
+        let scope = self.scope(frame, Vec::new());
+        // A name that cannot be evaluated is shown as it was written.
+        let name = self.partial(&name, &scope).unwrap_or(name);
+        Ok(Node {
+            id,
+            name,
+            role: frame.role.as_ref().map(|role| role.role.name.clone()),
+            module: task.module.clone(),
+            origin: self.project.files.sources.origin(task.span),
+            action,
+            work,
+            gates: frame.gates.clone(),
+            scope: Vec::new(),
+            register: own.get(Keyword::Register).and_then(Yaml::text).map(str::to_owned),
+            notify,
+            changed_when: conditions(self, Keyword::ChangedWhen),
+            failed_when: conditions(self, Keyword::FailedWhen),
+            until: self.until(own),
+            ignore_errors: flag(self, Keyword::IgnoreErrors),
+            no_log: flag(self, Keyword::NoLog),
+            check_mode: self.check_mode(frame, own),
+            environment: self.environment(frame, own)?,
+            timeout: None,
+            r#become: self.become_of(frame, own, task.span)?,
+            blocks: frame.blocks.clone(),
+            after: Vec::new(),
+            requisites: Vec::new(),
+            handler: frame.handler.clone(),
+            guards: self.guards(own),
+        })
+    }
+
+    /// A boolean that may be an expression.
+    fn flag_term(&self, node: &Yaml) -> Term {
+        match node.to_value() {
+            Value::Str(text) if !text.contains("{{") => match crate::value::parse_bool(&text) {
+                Some(flag) => Term::Value(Value::Bool(flag)),
+                None => self.expression(&text, node.span),
+            },
+            _ => self.term(node),
+        }
+    }
+
+    fn until(&self, own: &Keywords) -> Option<Until> {
+        let condition = own.get(Keyword::Until).map(|node| self.condition(node));
+        let retries = own.get(Keyword::Retries).map(|node| self.term(node));
+        // `retries` alone repeats until the task does not fail, as since ansible-core 2.16.
+        if condition.is_none() && retries.is_none() {
+            return None;
+        }
+        let delay = own.get(Keyword::Delay).map(|node| self.term(node));
+        Some(Until {
+            condition: condition.unwrap_or_default(),
+            retries: retries.unwrap_or(Term::Value(Value::Int(3))),
+            delay: delay.unwrap_or(Term::Value(Value::Int(5))),
+        })
+    }
+
+    fn check_mode(&self, frame: &Frame, own: &Keywords) -> Option<bool> {
+        let node = frame.keyword(own, Keyword::CheckMode)?;
+        let value = match node.to_value() {
+            Value::Str(text) if text.contains("{{") => self.scope(frame, Vec::new()).evaluate(&self.term(node)).ok()?,
+            other => other,
+        };
+        Some(crate::apply_truth(&value))
+    }
+
+    /// Environments of all levels in one mapping, inner ones win.
+    fn environment(&mut self, frame: &Frame, own: &Keywords) -> Result<Term, Stop> {
+        let mut entries: Vec<(Term, Term)> = Vec::new();
+        let nodes: Vec<Yaml> = frame.all(own, Keyword::Environment).into_iter().cloned().collect();
+        let scope = self.scope(frame, Vec::new());
+        for node in nodes {
+            let parts = node.as_list().map_or_else(|| vec![node.clone()], <[Yaml]>::to_vec);
+            for part in parts {
+                let term = self.term(&part);
+                let term = self.partial(&term, &scope).map_err(|error| self.failed(&error, &scope, part.span))?;
+                match term {
+                    Term::Value(Value::Map(map)) => {
+                        entries.extend(map.iter().map(|(k, v)| (Term::Value(Value::Str(k.clone())), Term::Value(v.clone()))));
+                    }
+                    Term::Map(map) => entries.extend(map.iter().cloned()),
+                    Term::Value(Value::Null) => {}
+                    _ => {
+                        let report = Diagnostic::error(Code::WrongShape, "`environment` is a mapping");
+                        self.mistake(report.at(part.span, ""));
+                    }
+                }
+            }
+        }
+        Ok(Term::map(entries))
+    }
+
+    fn guards(&self, own: &Keywords) -> Vec<(String, Term)> {
+        let pair = |keyword: Keyword| own.get(keyword).map(|node| (keyword.name().to_owned(), self.term(node)));
+        [Keyword::Unless, Keyword::OnlyIf].into_iter().filter_map(pair).collect()
+    }
+
+    /// As whom the task works: keywords, or the variables of the same meaning.
+    pub(super) fn become_of(&mut self, frame: &Frame, own: &Keywords, at: crate::source::Span) -> Result<Option<Become>, Stop> {
+        let scope = self.scope(frame, Vec::new());
+        let mut value = |keyword: Keyword, variable: &str| -> Result<Option<Value>, Stop> {
+            if let Ok(Some(value)) = scope.get(variable)
+                && !value.has_unknown()
+            {
+                return Ok(Some(value));
+            }
+            let Some(node) = frame.keyword(own, keyword) else { return Ok(None) };
+            let term = self.flag_or_text(node, keyword);
+            self.evaluate(&term, &scope, node.span).map(Some)
+        };
+        let wanted = value(Keyword::Become, "ansible_become")?.is_some_and(|v| crate::apply_truth(&v));
+        if !wanted {
+            return Ok(None);
+        }
+        let text = |value: Option<Value>| value.filter(|v| *v != Value::Null).map(|v| v.to_string());
+        let user = text(value(Keyword::BecomeUser, "ansible_become_user")?).unwrap_or_else(|| "root".into());
+        let method = text(value(Keyword::BecomeMethod, "ansible_become_method")?).unwrap_or_else(|| "sudo".into());
+        let flags = text(value(Keyword::BecomeFlags, "ansible_become_flags")?);
+        let exe = text(value(Keyword::BecomeExe, "ansible_become_exe")?);
+        let password = ["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"]
+            .iter()
+            .find_map(|name| scope.get(name).ok().flatten())
+            .map(|value| value.to_string());
+        if let Some(password) = &password {
+            self.project.redactor.add(password);
+        }
+        if !matches!(method.rsplit('.').next(), Some("sudo" | "su" | "doas")) {
+            let report = Diagnostic::error(Code::Unsupported, format!("cfg cannot become another user with `{method}`"));
+            self.mistake(report.at(at, "").help("use sudo, su or doas"));
+            return Err(Stop::Mistakes);
+        }
+        let method = method.rsplit('.').next().unwrap_or("sudo").to_owned();
+        Ok(Some(Become { user, method, password, flags, exe }))
+    }
+
+    fn flag_or_text(&self, node: &Yaml, keyword: Keyword) -> Term {
+        if keyword == Keyword::Become { self.flag_term(node) } else { self.term(node) }
+    }
+
+    /// The variables a node sets.
+    fn sets(&mut self, node: &Node) -> Vec<String> {
+        let mut sets: Vec<String> = node.register.iter().cloned().collect();
+        if let Some(name) = &node.register {
+            let value = registered_shape(node);
+            self.set_runtime(name, value);
+        }
+        if node.action == Action::SetFact {
+            for (name, value) in self.facts_set(node) {
+                self.set_runtime(&name, value);
+                sets.push(name);
+            }
+        }
+        if let Action::Resource(kind) = &node.action
+            && matches!(kind.as_str(), "package_facts" | "service_facts" | "getent")
+        {
+            sets.push("ansible_facts".into());
+            self.set_runtime("ansible_facts", Value::Unknown);
+        }
+        if let Action::Gate(name) = &node.action {
+            sets.push(name.clone());
+        }
+        sets
+    }
+
+    /// What `set_fact` sets, as far as it is known: unknown where a condition or the value is.
+    fn facts_set(&self, node: &Node) -> Vec<(String, Value)> {
+        let of = |iteration: &Iteration| -> Vec<(String, Value)> {
+            let certain = node.gates.is_empty() && iteration.when.is_empty() && node.blocks.is_empty() && node.handler.is_none();
+            match &iteration.args {
+                Term::Value(Value::Map(map)) => map
+                    .iter()
+                    .filter(|(name, _)| name.as_ref() != "cacheable")
+                    .map(|(name, value)| (name.to_string(), if certain { value.clone() } else { Value::Unknown }))
+                    .collect(),
+                Term::Map(entries) => entries
+                    .iter()
+                    .filter_map(|(key, value)| {
+                        let name = key.as_value()?.to_string();
+                        let value = value.as_value().filter(|_| certain).cloned();
+                        Some((name, value.unwrap_or(Value::Unknown)))
+                    })
+                    .collect(),
+                _ => Vec::new(),
+            }
+        };
+        let skipped = |iteration: &Iteration| iteration.when.iter().any(|t| *t == Term::Value(Value::Bool(false)));
+        match &node.work {
+            Work::Once(iteration) if skipped(iteration) => Vec::new(),
+            Work::Once(iteration) => of(iteration),
+            Work::Items(_, iterations) => iterations.iter().filter(|i| !skipped(i)).flat_map(of).collect(),
+            Work::Late(_, _, iteration) => of(iteration).into_iter().map(|(name, _)| (name, Value::Unknown)).collect(),
+        }
+    }
+}
+
+/// What is known of a result before the task has run: that it was skipped, or nothing.
+fn registered_shape(node: &Node) -> Value {
+    if let Work::Once(iteration) = &node.work
+        && node.gates.is_empty()
+        && iteration.when.iter().any(|term| *term == Term::Value(Value::Bool(false)))
+    {
+        return Value::map([
+            ("changed", Value::Bool(false)),
+            ("failed", Value::Bool(false)),
+            ("skipped", Value::Bool(true)),
+            ("skip_reason", Value::str("Conditional result was False")),
+        ]);
+    }
+    Value::Unknown
+}
+
+/// Every term of a node.
+pub(super) fn node_terms(node: &Node) -> Vec<&Term> {
+    let mut terms: Vec<&Term> = vec![&node.name, &node.ignore_errors, &node.no_log, &node.environment];
+    terms.extend(node.gates.iter().chain(&node.notify).chain(&node.changed_when).chain(&node.failed_when));
+    terms.extend(node.guards.iter().map(|(_, term)| term));
+    if let Some(until) = &node.until {
+        terms.extend(until.condition.iter().chain([&until.retries, &until.delay]));
+    }
+    let iterations: Vec<&Iteration> = match &node.work {
+        Work::Once(iteration) => vec![iteration],
+        Work::Items(looped, iterations) => {
+            terms.extend(&looped.label);
+            iterations.iter().collect()
+        }
+        Work::Late(looped, term, iteration) => {
+            terms.push(term);
+            terms.extend(&looped.label);
+            vec![iteration]
+        }
+    };
+    for iteration in iterations {
+        terms.extend(&iteration.when);
+        terms.push(&iteration.args);
+        terms.extend(iteration.template.as_ref().map(|file| &file.term));
+    }
+    terms
+}
