@@ -1,1 +1,4 @@
 //! cfg
+
+#[cfg(feature = "controller")]
+pub mod transport;
