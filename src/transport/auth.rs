@@ -112,18 +112,20 @@ impl Login<'_> {
     }
 
     /// Notes the server's answer.
-    fn step(&mut self, what: &str, result: AuthResult) -> Step {
-        self.sent += 1;
+    fn step(&mut self, what: &str, kind: MethodKind, result: AuthResult) -> Step {
         match result {
             AuthResult::Success => Step::In,
             AuthResult::Failure { remaining_methods, partial_success } => {
-                self.refused(what, remaining_methods, partial_success)
+                self.refused(what, kind, remaining_methods, partial_success)
             }
         }
     }
 
-    fn refused(&mut self, what: &str, remaining: MethodSet, partial: bool) -> Step {
+    fn refused(&mut self, what: &str, kind: MethodKind, remaining: MethodSet, partial: bool) -> Step {
+        self.sent += 1;
         let cut = remaining.is_empty();
+        // A method the server does not have is no attempt anybody needs to hear of.
+        let counts = partial || cut || remaining.contains(&kind);
         if !cut || self.offered.is_none() {
             self.offered = Some(remaining);
         }
@@ -132,7 +134,9 @@ impl Login<'_> {
             (false, true) => "the server closed the connection",
             (false, false) => "refused",
         };
-        self.tried.push(Attempt { what: what.to_owned(), outcome: outcome.to_owned() });
+        if counts {
+            self.tried.push(Attempt { what: what.to_owned(), outcome: outcome.to_owned() });
+        }
         if partial { Step::Partly } else { Step::Refused }
     }
 
@@ -190,7 +194,7 @@ impl Login<'_> {
                 None => self.handle.authenticate_publickey_with(user, identity.public.clone(), hash, &mut signer).await,
             };
             match result {
-                Ok(result) => refused = self.step(&identity.name, result),
+                Ok(result) => refused = self.step(&identity.name, MethodKind::PublicKey, result),
                 Err(SignError::Closed) => return Ok(Step::Refused),
                 Err(SignError::Key(problem)) => {
                     self.sent += 1;
@@ -237,7 +241,7 @@ impl Login<'_> {
             Ok(result) => result,
             Err(_) => return Ok(Step::Refused),
         };
-        let step = self.step("password", result);
+        let step = self.step("password", MethodKind::Password, result);
         if !matches!(step, Step::Refused) {
             self.keyring.keep_password(&self.login(), password);
         }
@@ -254,8 +258,8 @@ impl Login<'_> {
             let responses = match answer {
                 Ok(Interactive::Success) => return Ok(Step::In),
                 Ok(Interactive::Failure { remaining_methods, partial_success }) => {
-                    self.sent += 1;
-                    return Ok(self.refused("keyboard-interactive", remaining_methods, partial_success));
+                    let (what, kind) = ("keyboard-interactive", MethodKind::KeyboardInteractive);
+                    return Ok(self.refused(what, kind, remaining_methods, partial_success));
                 }
                 Ok(Interactive::InfoRequest { prompts, .. }) => {
                     let mut responses = Vec::with_capacity(prompts.len());

@@ -22,9 +22,6 @@ use super::jump::{self, Lease};
 use super::plan::{self, Plan};
 use super::{Ssh, Target, auth};
 
-/// More hops than this are a loop in the configuration.
-const MAX_HOPS: usize = 8;
-
 /// Head start of each address over the next (RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
 
@@ -39,16 +36,12 @@ struct Dialled {
     lease: Option<Lease>,
 }
 
-/// Connects to `target`, which is behind `depth` hops' worth of recursion.
-pub(super) async fn connect(ssh: &Ssh, target: &Target, depth: usize) -> Result<Connection, ConnectError> {
-    if depth > MAX_HOPS {
-        let what = format!("more than {MAX_HOPS} jump hosts on the way to {}: is it a loop?", target.alias);
-        return Err(ConnectError::Config { location: "ProxyJump".to_owned(), what });
-    }
+/// Connects to `target`, a jump host itself if `route` has the jumps that wait for it.
+pub(super) async fn connect(ssh: &Ssh, target: &Target, route: &[String]) -> Result<Connection, ConnectError> {
     let plan = Arc::new(plan::make(ssh, target).await?);
     let mut tried = 0;
     loop {
-        match once(ssh, &plan, depth).await {
+        match once(ssh, &plan, route).await {
             Err(error) if error.is_transient() && tried < ssh.shared.options.retries => {
                 sleep(backoff(tried)).await;
                 tried += 1;
@@ -65,8 +58,8 @@ fn backoff(tried: u32) -> Duration {
     base.mul_f64(0.5 + random as f64 / 1000.0)
 }
 
-async fn once(ssh: &Ssh, plan: &Arc<Plan>, depth: usize) -> Result<Connection, ConnectError> {
-    let Dialled { wire, addr, lease } = dial(ssh, plan, depth).await?;
+async fn once(ssh: &Ssh, plan: &Arc<Plan>, route: &[String]) -> Result<Connection, ConnectError> {
+    let Dialled { wire, addr, lease } = dial(ssh, plan, route).await?;
     let said = Said::default();
     let mut handle = shake_hands(ssh, plan, wire, &addr, &said).await?;
     let addr = if addr.is_empty() { plan.addr() } else { addr };
@@ -83,14 +76,14 @@ fn late(plan: &Plan, phase: Phase, after: Duration) -> ConnectError {
     ConnectError::Timeout { addr: plan.addr(), phase, after }
 }
 
-async fn dial(ssh: &Ssh, plan: &Plan, depth: usize) -> Result<Dialled, ConnectError> {
+async fn dial(ssh: &Ssh, plan: &Plan, route: &[String]) -> Result<Dialled, ConnectError> {
     match &plan.proxy {
-        Proxy::Jump(hops) => through(ssh, plan, hops, depth).await,
+        Proxy::Jump(hops) => through(ssh, plan, hops, route).await,
         Proxy::Command(command) => {
             let wire = Box::new(run_proxy(command)?);
             Ok(Dialled { wire, addr: String::new(), lease: None })
         }
-        Proxy::None => {
+        Proxy::None | Proxy::NoJump => {
             let limit = plan.connect_timeout;
             let (stream, addr) =
                 timeout(limit, straight(plan)).await.map_err(|_| late(plan, Phase::Connect, limit))??;
@@ -100,10 +93,16 @@ async fn dial(ssh: &Ssh, plan: &Plan, depth: usize) -> Result<Dialled, ConnectEr
 }
 
 /// Goes through jump hosts; each has limits and retries of its own.
-async fn through(ssh: &Ssh, plan: &Plan, hops: &str, depth: usize) -> Result<Dialled, ConnectError> {
-    let hop = jump::target(hops).map_err(|what| ConnectError::Config { location: "ProxyJump".to_owned(), what })?;
+async fn through(ssh: &Ssh, plan: &Plan, hops: &str, route: &[String]) -> Result<Dialled, ConnectError> {
+    let wrong = |what| ConnectError::Config { location: "ProxyJump".to_owned(), what };
+    let hop = jump::target(hops).map_err(wrong)?;
+    // Connections to jump hosts are shared, so one that waited for itself would wait for ever.
+    if route.iter().any(|waiting| waiting == hops) {
+        return Err(wrong(format!("the way to {hops} is a loop: {}", route.join(" through "))));
+    }
+    let route = [route, &[hops.to_owned()]].concat();
     let failed = |source| ConnectError::Proxy { hop: hop.alias.clone(), source };
-    let connect = || Box::pin(connect(ssh, &hop, depth + 1));
+    let connect = || Box::pin(connect(ssh, &hop, &route));
     let lease = ssh.shared.jumps.lease(hops, connect).await.map_err(failed)?;
     let jump = lease.connection().ok_or_else(|| failed(Arc::new(ConnectError::Lost { why: None })))?;
     let channel = jump.tunnel(&plan.host, plan.port).await.map_err(|error| failed(Arc::new(error)))?;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use russh::client::{self, DisconnectReason, Handle, Msg};
 use russh::keys::PublicKeyOrCertificate;
-use russh::{Channel, ChannelWriteHalf, Disconnect};
+use russh::{Channel, ChannelWriteHalf, Disconnect, Sig};
+use tokio::sync::watch;
 
 use super::Ssh;
 use super::error::{ConnectError, Phase};
-use super::exec::{Exec, OnDrop, Process};
+use super::exec::{Ending, Exec, OnDrop, Process};
 use super::jump::Lease;
 use super::plan::Plan;
 use super::streams::{RemoteStdin, Watched, watch_over};
@@ -99,10 +100,10 @@ impl Connection {
     pub async fn exec(&self, command: &str) -> Result<Exec, ConnectError> {
         let (read, write) = self.open(self.handle.channel_open_session(), "a session").await?.split();
         let write = Arc::new(write);
-        // From here on, whatever happens, the session's slot is given back.
-        let close = OnDrop::new(close_later(write.clone()));
-        write.exec(true, command).await.map_err(|_| ConnectError::Lost { why: self.said.get() })?;
         let (stdout, Watched { stderr, ending, cancel }) = watch_over(read, self.said.clone());
+        // From here on, whatever happens, the session's slot is given back.
+        let close = OnDrop::new(end_later(write.clone(), ending.clone()));
+        write.exec(true, command).await.map_err(|_| ConnectError::Lost { why: self.said.get() })?;
         let process = Process { stderr, ending, _guard: Box::new((close, cancel)) };
         Ok(Exec { stdin: Box::new(RemoteStdin::new(write)), stdout, process })
     }
@@ -138,11 +139,22 @@ impl Connection {
     }
 }
 
-/// Closes a channel from wherever it is dropped.
-fn close_later(channel: Arc<ChannelWriteHalf<Msg>>) -> impl FnOnce() + Send + Sync {
+/// Ends a command from wherever it is dropped.
+///
+/// sshd keeps the session's slot for as long as the command runs, channel or no channel, so it is also asked to
+/// terminate the command if that still runs.
+fn end_later(
+    channel: Arc<ChannelWriteHalf<Msg>>,
+    ending: watch::Receiver<Option<Ending>>,
+) -> impl FnOnce() + Send + Sync {
     move || {
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { channel.close().await });
-        }
+        let running = ending.borrow().is_none();
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            if running {
+                let _ = channel.signal(Sig::TERM).await;
+            }
+            channel.close().await
+        });
     }
 }

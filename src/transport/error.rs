@@ -231,7 +231,7 @@ impl ConnectError {
                 key.host
             )),
             Self::HostKeyRevoked { .. } => Some("give the host a new key: this one must not be trusted".to_owned()),
-            Self::Auth { tried, .. } => Some(auth_help(tried)),
+            Self::Auth { tried, message, .. } => Some(auth_help(tried, message.as_deref())),
             Self::Passphrase { path } => {
                 Some(format!("run `ssh-add {}` first, or run from a terminal to be asked", path.display()))
             }
@@ -290,8 +290,8 @@ fn unknown_key_help(key: &HostKey) -> String {
     )
 }
 
-fn auth_help(tried: &[Attempt]) -> String {
-    if tried.len() >= 5 {
+fn auth_help(tried: &[Attempt], message: Option<&str>) -> String {
+    if message.is_some_and(|text| text.contains("Too many authentication failures")) {
         return "the server stops listening after a few keys: name the right one with IdentityFile and set \
                 IdentitiesOnly yes"
             .to_owned();

@@ -76,9 +76,8 @@ impl Keyring {
 
     /// The keys of an agent, listed the first time they are asked for.
     pub(super) async fn agent(&self, socket: &Path) -> AgentKeys {
-        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        let cell = agents.entry(socket.to_owned()).or_default().clone();
-        drop(agents);
+        let cell =
+            self.agents.lock().unwrap_or_else(PoisonError::into_inner).entry(socket.to_owned()).or_default().clone();
         cell.get_or_init(|| super::agent::list(socket)).await.clone()
     }
 

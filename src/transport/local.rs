@@ -143,8 +143,17 @@ mod tests {
         drop((process, stdin));
         let mut rest = Vec::new();
         tokio::time::timeout(std::time::Duration::from_secs(5), stdout.read_to_end(&mut rest)).await.unwrap().unwrap();
-        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z"), "{state}");
+        let gone = || {
+            let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            state.is_empty() || state.contains(") Z")
+        };
+        for _ in 0..100 {
+            if gone() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("{pid} still runs");
     }
 
     #[tokio::test]

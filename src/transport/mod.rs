@@ -167,6 +167,6 @@ impl Ssh {
     /// # Errors
     /// The first failure that another try cannot mend, or the last of them.
     pub async fn connect(&self, target: &Target) -> Result<Connection, ConnectError> {
-        connect::connect(self, target, 0).await
+        connect::connect(self, target, &[]).await
     }
 }

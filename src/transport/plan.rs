@@ -137,7 +137,7 @@ fn proxy(target: &Target, config: &HostConfig, tokens: &Tokens<'_>) -> Result<Pr
         None => config.proxy.clone().unwrap_or(Proxy::None),
     };
     Ok(match chosen {
-        Proxy::None => Proxy::None,
+        Proxy::None | Proxy::NoJump => Proxy::None,
         Proxy::Jump(hosts) => Proxy::Jump(tokens.expand(&hosts)?),
         Proxy::Command(command) => Proxy::Command(tokens.expand(&command)?),
     })

@@ -30,6 +30,8 @@ pub enum ConfigSource {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Proxy {
     None,
+    /// Straight, unless a later line has a command.
+    NoJump,
     Jump(String),
     Command(String),
 }

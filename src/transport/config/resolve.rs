@@ -233,13 +233,23 @@ fn set_choice(
     }
 }
 
-/// `ProxyJump` and `ProxyCommand` compete: the first of either wins.
+/// `ProxyJump` and `ProxyCommand` compete: the first of either wins, but `ProxyJump none` only rules out jumps.
 fn set_proxy(config: &mut HostConfig, keyword: &str, word: &str, raw: &str) {
-    config.proxy.get_or_insert_with(|| match keyword {
-        _ if word.eq_ignore_ascii_case("none") => Proxy::None,
+    let none = word.eq_ignore_ascii_case("none");
+    let value = match keyword {
+        "proxyjump" if none => Proxy::NoJump,
         "proxyjump" => Proxy::Jump(word.to_owned()),
+        _ if none => Proxy::None,
         _ => Proxy::Command(raw.to_owned()),
-    });
+    };
+    let open = match config.proxy {
+        None => true,
+        Some(Proxy::NoJump) => keyword == "proxycommand",
+        Some(_) => false,
+    };
+    if open {
+        config.proxy = Some(value);
+    }
 }
 
 fn push_new(list: &mut Vec<String>, value: String) {

@@ -53,7 +53,7 @@ fn as_ssh_prints(config: &HostConfig) -> Vec<String> {
     match &config.proxy {
         Some(Proxy::Jump(hosts)) => lines.push(format!("proxyjump {hosts}")),
         Some(Proxy::Command(command)) => lines.push(format!("proxycommand {command}")),
-        None | Some(Proxy::None) => {}
+        None | Some(Proxy::None | Proxy::NoJump) => {}
     }
     lines.sort();
     lines
@@ -105,7 +105,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("Match exec \"test %h = web1\"\n Port 5\nMatch exec \"false\"\n Port 6\nMatch all\n User end\n", &["web1", "web2"]),
     ("Match host web1 exec \"true\"\n Port 5\nMatch canonical\n User c\n", &["web1", "web2"]),
     ("IdentityFile ~/.ssh/a\nHost web1\n IdentityFile \"/k/b c\"\n IdentityFile ~/.ssh/a\n CertificateFile /k/cert\n IdentitiesOnly yes\n", &["web1", "db"]),
-    ("Host a\n ProxyJump j1,j2:22\n ProxyCommand nc %h %p\nHost b\n ProxyCommand nc -x \"a b\" %h %p # x\n ProxyJump j\nHost c\n ProxyJump none\n ProxyCommand nc\n", &["a", "b", "c", "d"]),
+    ("Host a\n ProxyJump j1,j2:22\n ProxyCommand nc %h %p\nHost b\n ProxyCommand nc -x \"a b\" %h %p # x\n ProxyJump j\nHost c\n ProxyJump none\n ProxyCommand nc\nHost e\n ProxyCommand none\n ProxyJump j\nHost f\n ProxyJump none\n ProxyJump j\n", &["a", "b", "c", "d", "e", "f"]),
     ("UserKnownHostsFile /a /b\nGlobalKnownHostsFile /c\nHostKeyAlias other\nHashKnownHosts yes\n", &["a"]),
     ("StrictHostKeyChecking accept-new\nConnectTimeout 1m30\nServerAliveInterval 15\n", &["a"]),
     ("StrictHostKeyChecking no\nAddressFamily inet\nPasswordAuthentication no\nPreferredAuthentications publickey,password\n", &["a"]),
