@@ -142,7 +142,8 @@ impl Connection {
 /// Ends a command from wherever it is dropped.
 ///
 /// sshd keeps the session's slot for as long as the command runs, channel or no channel, so it is also asked to
-/// terminate the command if that still runs.
+/// terminate the command if that still runs. Root's sshd refuses that ("requires privilege separation"): there only
+/// commands that end at the end of their stdin give the slot back at once.
 fn end_later(
     channel: Arc<ChannelWriteHalf<Msg>>,
     ending: watch::Receiver<Option<Ending>>,

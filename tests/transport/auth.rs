@@ -240,6 +240,7 @@ async fn passwords() {
     let target = Target { user: Some(user.0.clone()), ..sshd.bare_target() };
     let with = |word: &str| Target { password: Some(Secret::new(word)), ..target.clone() };
     works(&sshd.ssh(), &with("correct horse")).await;
+    commands_end_when_dropped(&sshd.ssh(), &with("correct horse")).await;
     let error = sshd.ssh().connect(&with("wrong")).await.err().unwrap();
     assert!(error.to_string().contains("tried password (refused)"), "{error}");
     let person = Person::saying("correct horse");
@@ -247,6 +248,15 @@ async fn passwords() {
     works(&ssh, &target).await;
     works(&ssh, &target).await;
     assert_eq!(person.times_asked(), 1, "a password that worked is kept");
+}
+
+/// Commands that do not care for their stdin are terminated; sshd does that for all users but root.
+async fn commands_end_when_dropped(ssh: &Ssh, target: &Target) {
+    let connection = ssh.connect(target).await.unwrap();
+    for n in 0..15 {
+        drop(connection.exec("exec sleep 100").await.unwrap_or_else(|error| panic!("{n}: {error}")));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Two factors: the key is accepted, but the password is wanted as well.
