@@ -96,13 +96,13 @@ fn serve_controller() -> Result<(), FrameError> {
     let looking = Live::new(None, cancel.clone());
     let identity = looking.identity().map_err(|e| FrameError::Malformed(e.to_string()))?;
     let facts = crate::facts::gather(&looking);
-    let hello = Hello { magic: MAGIC.into(), protocol: PROTOCOL, identity, facts };
+    let hello = Hello { magic: MAGIC.into(), protocol: PROTOCOL, identity, facts: facts.clone() };
     out.send(&FromAgent::Hello(Box::new(hello)));
     let fetcher = Arc::new(Fetcher { out: out.clone(), arrived: Mutex::default(), wake: Condvar::new() });
     let (work, queue) = std::sync::mpsc::channel();
     let worker = {
         let (out, cancel, fetcher) = (out.clone(), cancel.clone(), fetcher.clone());
-        std::thread::spawn(move || Worker::new(out, cancel, fetcher).run(&queue))
+        std::thread::spawn(move || Worker::new(out, cancel, fetcher, facts).run(&queue))
     };
     let mut input = std::io::stdin().lock();
     let end = loop {
@@ -130,18 +130,23 @@ struct Worker {
     fetcher: Arc<Fetcher>,
     engine: Arc<Engine>,
     machines: Option<(String, Arc<LocalMachines>)>,
+    facts: crate::value::Map,
 }
 
 impl Worker {
-    fn new(out: Arc<Out>, cancel: Cancel, fetcher: Arc<Fetcher>) -> Self {
-        Self { out, cancel, fetcher, engine: Arc::new(Engine::default()), machines: None }
+    fn new(out: Arc<Out>, cancel: Cancel, fetcher: Arc<Fetcher>, facts: crate::value::Map) -> Self {
+        Self { out, cancel, fetcher, engine: Arc::new(Engine::default()), machines: None, facts }
     }
 
     fn run(mut self, queue: &std::sync::mpsc::Receiver<ToAgent>) {
         let mut session: Option<Session> = None;
         while let Ok(message) = queue.recv() {
             match message {
-                ToAgent::Begin(prologue) => {
+                ToAgent::Begin(mut prologue) => {
+                    // The facts need not travel back: they came from here.
+                    let mut variables = crate::facts::as_variables(&self.facts);
+                    variables.append(&mut prologue.variables);
+                    prologue.variables = variables;
                     let machines = self.machines(&prologue.run);
                     session = Some(Session::new(
                         *prologue,

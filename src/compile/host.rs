@@ -112,6 +112,44 @@ impl<'a> HostCompiler<'a> {
         }
     }
 
+    /// Begins the play on the host.
+    ///
+    /// # Errors
+    /// Where the host is lost.
+    pub fn begin(&mut self, prologue: crate::graph::Prologue) -> Result<(), Stop> {
+        self.driver.begin(prologue)
+    }
+
+    /// As whom the play works by default.
+    pub fn play_become(&mut self) -> Option<crate::graph::Become> {
+        let keywords = self.play.keywords.clone();
+        let frame = Frame { dir: self.play.dir.clone(), ..Frame::default() };
+        self.become_of(&frame, &keywords, self.play.span).ok().flatten()
+    }
+
+    /// The variables that say how the host is reached. `local` makes that this machine itself.
+    pub fn connection_scope(&self, local: bool) -> Arc<TermScope> {
+        let mut layer = Layer::new(LayerKind::Play);
+        let mut add = |name: &str, value: Term| {
+            layer.entries.insert(Arc::from(name), crate::variables::Definition { term: value, origin: None });
+        };
+        use crate::parse::Keyword;
+        for (keyword, name) in [(Keyword::RemoteUser, "ansible_user"), (Keyword::Port, "ansible_port"), (Keyword::Connection, "ansible_connection")] {
+            if let Some(node) = self.play.keywords.get(keyword) {
+                add(name, self.term(node));
+            }
+        }
+        if local {
+            add("ansible_connection", Term::Value(Value::str("local")));
+        }
+        let frame = Frame { dir: self.play.dir.clone(), ..Frame::default() };
+        let mut names = self.names(&frame, Vec::new());
+        // Variables of the inventory are stronger than the keywords of a play.
+        names.layers.push(Arc::new(layer));
+        names.facts_unknown = false;
+        TermScope::new(self.project.engine.clone(), Arc::new(names))
+    }
+
     /// What tasks have set, for the next play.
     pub fn carried(&self) -> BTreeMap<String, Value> {
         self.runtime.as_ref().clone()
@@ -447,17 +485,7 @@ fn magic(project: &Project, play: &Play, host: &str, hosts: &PlayHosts) -> BTree
 
 fn facts_layer(facts: &Facts) -> Layer {
     let Facts::Known(facts) = facts else { return Layer::new(LayerKind::Facts) };
-    Layer::of_values(LayerKind::Facts, flat_facts(facts))
-}
-
-/// Facts as variables: all of them in `ansible_facts`, and each under `ansible_`.
-pub fn flat_facts(facts: &Map) -> Vec<(String, Value)> {
-    let single = facts.iter().map(|(name, value)| {
-        let name = if name.starts_with("ansible_") { name.to_string() } else { format!("ansible_{name}") };
-        (name, value.clone())
-    });
-    let all = ("ansible_facts".to_owned(), Value::from(facts.clone()));
-    single.chain(std::iter::once(all)).collect()
+    Layer::of_values(LayerKind::Facts, crate::facts::as_variables(facts))
 }
 
 /// The variables of one host as `hostvars` shows them.
@@ -472,7 +500,7 @@ fn host_variables(
     unknown: bool,
     runtime: &Arc<BTreeMap<String, Value>>,
 ) -> Value {
-    let fact_layer = facts.map(|facts| Arc::new(Layer::of_values(LayerKind::Facts, flat_facts(facts))));
+    let fact_layer = facts.map(|facts| Arc::new(Layer::of_values(LayerKind::Facts, crate::facts::as_variables(facts))));
     let mut all: Vec<Arc<Layer>> = vec![extra.clone()];
     all.extend(fact_layer);
     all.extend(layers.iter().rev().cloned());

@@ -132,6 +132,15 @@ pub enum Stop {
 
 /// What compiling may ask of the run around it.
 pub trait Driver {
+    /// Begins a play.
+    ///
+    /// # Errors
+    /// Where the host is lost.
+    fn begin(&mut self, prologue: crate::graph::Prologue) -> Result<(), Stop> {
+        let _ = prologue;
+        Ok(())
+    }
+
     /// Runs a part of the program and gives back how it came out.
     ///
     /// # Errors

@@ -23,3 +23,13 @@ pub fn gather(machine: &dyn Inspect) -> Map {
     facts.insert("pkg_mgr".into(), Value::str("apt"));
     facts
 }
+
+/// Facts as variables: all of them in `ansible_facts`, and each under `ansible_`.
+pub fn as_variables(facts: &Map) -> Vec<(String, Value)> {
+    let single = facts.iter().map(|(name, value)| {
+        let name = if name.starts_with("ansible_") { name.to_string() } else { format!("ansible_{name}") };
+        (name, value.clone())
+    });
+    let all = ("ansible_facts".to_owned(), Value::from(facts.clone()));
+    single.chain(std::iter::once(all)).collect()
+}

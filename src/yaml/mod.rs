@@ -84,6 +84,13 @@ pub struct Entry {
 }
 
 impl Node {
+    /// A null that stands nowhere, for what was not written by anybody.
+    pub fn empty() -> Self {
+        let span = crate::source::SourceMap::default().add(std::path::Path::new(""), "");
+        let span = Span { file: span, start: 0, end: 0 };
+        Self { span, kind: Kind::Scalar(Scalar { text: Arc::from(""), style: Style::Plain, tag: Tag::None }) }
+    }
+
     /// The entries of a mapping.
     pub fn as_map(&self) -> Option<&[Entry]> {
         match &self.kind {

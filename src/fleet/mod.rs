@@ -1,0 +1,17 @@
+//! Many hosts: connecting, batches, gates, and the conversation with each agent.
+//!
+//! Invariants: hosts do not wait for each other except where the meaning needs it; a host that is lost counts as failed
+//! for every gate; memory is bounded by the hosts in flight. Asynchronous code stays in `link` and below; a host's
+//! program is compiled on a thread of its own, which waits for the agent where it has to.
+
+mod driver;
+mod history;
+mod link;
+mod run;
+mod target;
+
+pub use history::{History, RunRecord};
+pub use link::{Link, LinkError};
+pub use driver::DryDriver;
+pub use run::{EventSink, Outcome, RunOptions, Runner, hosts_text, rehearse};
+pub use target::{Connections, Login};

@@ -1,0 +1,405 @@
+//! A run: its plays one after the other, the batches of each, the hosts of a batch at once.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use super::driver::{DryDriver, HostDriver, Meeting};
+use super::link::Link;
+use super::target::Connections;
+use crate::compile::{Facts, HostCompiler, PlayHosts, PlaySettings, Project, Stop};
+use crate::event::{Counts, Event, Unreachable};
+use crate::graph::{Mode, Node, Prologue};
+use crate::parse::{Keyword, Play};
+use crate::template::TermScope;
+use crate::value::{Map, Value};
+use crate::yaml::Node as Yaml;
+
+/// How a run is made.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Its id.
+    pub run: String,
+    /// Apply or plan.
+    pub mode: Mode,
+    /// Hosts at once.
+    pub forks: usize,
+    /// Run notified handlers on failed hosts.
+    pub force_handlers: bool,
+}
+
+/// How a run came out.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Counts by host, in the order in which they were met.
+    pub hosts: Vec<(String, Counts)>,
+    /// Mistakes were found; no host was changed by the part they are in.
+    pub mistakes: bool,
+    /// It was cancelled.
+    pub cancelled: bool,
+}
+
+/// Takes events.
+pub type EventSink = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// What all hosts of a run share.
+pub struct Shared {
+    /// The project.
+    pub project: Arc<Project>,
+    options: RunOptions,
+    connections: Connections,
+    sink: EventSink,
+    state: Mutex<State>,
+    cancelled: AtomicBool,
+    runtime: tokio::runtime::Handle,
+}
+
+#[derive(Default)]
+struct State {
+    counts: Vec<(String, Counts)>,
+    facts: HashMap<String, Map>,
+    carried: HashMap<Arc<str>, BTreeMap<String, Value>>,
+    gone: BTreeSet<Arc<str>>,
+    failed: BTreeSet<Arc<str>>,
+    cancellers: HashMap<Arc<str>, Arc<dyn Fn() + Send + Sync>>,
+    mistakes: bool,
+}
+
+/// Runs plays.
+pub struct Runner {
+    shared: Arc<Shared>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Gives an event to the reports, and counts.
+    pub fn emit(&self, event: Event) {
+        match &event {
+            Event::TaskFinished { host, outcome } => self.count(host, |counts| counts.add(outcome)),
+            Event::Unreachable { host, .. } => self.count(host, |counts| counts.unreachable = 1),
+            _ => {}
+        }
+        (self.sink)(&event);
+    }
+
+    fn count(&self, host: &str, change: impl FnOnce(&mut Counts)) {
+        let mut state = self.state();
+        let at = state.counts.iter().position(|(name, _)| name == host);
+        let at = at.unwrap_or_else(|| {
+            state.counts.push((host.to_owned(), Counts::default()));
+            state.counts.len() - 1
+        });
+        if let Some((_, counts)) = state.counts.get_mut(at) {
+            change(counts);
+        }
+    }
+
+    /// Notes that a host failed.
+    pub fn host_failed(&self, host: &Arc<str>) {
+        self.state().failed.insert(host.clone());
+    }
+
+    /// The facts of a host that was met before.
+    pub fn known_facts(&self, host: &str) -> Option<Map> {
+        self.state().facts.get(host).cloned()
+    }
+
+    /// What an agent is told when a play begins.
+    pub fn prologue(&self, play: &str) -> Prologue {
+        Prologue {
+            run: self.options.run.clone(),
+            mode: self.options.mode,
+            play: play.to_owned(),
+            variables: Vec::new(),
+            force_handlers: self.options.force_handlers,
+            state_as: None,
+            secrets: Vec::new(),
+        }
+    }
+
+    /// An agent on the host a task is delegated to.
+    ///
+    /// # Errors
+    /// Where it cannot be reached.
+    pub fn open_for_delegation(&self, host: &str) -> Result<Link, Unreachable> {
+        let host: Arc<str> = Arc::from(host);
+        let scope = self.host_scope(&host, None);
+        self.runtime.block_on(self.connections.open(&host, &scope)).map_err(|error| error.unreachable())
+    }
+
+    /// Keeps that agent.
+    pub fn keep_after_delegation(&self, host: &str, link: Link) {
+        let host: Arc<str> = Arc::from(host);
+        self.runtime.block_on(self.connections.keep(&format!("delegated {host}").into(), link));
+    }
+
+    /// The variables that say how a host is reached.
+    fn host_scope(&self, host: &Arc<str>, play: Option<&Play>) -> Arc<TermScope> {
+        let mut driver = DryDriver::default();
+        let empty;
+        let play = match play {
+            Some(play) => play,
+            None => {
+                empty = blank_play();
+                &empty
+            }
+        };
+        let local = host.as_ref() == "localhost" && self.project.inventory.hosts.get(host).is_none_or(|h| h.implicit);
+        let compiler =
+            HostCompiler::new(&self.project, play, host.clone(), PlayHosts::default(), Facts::Unknown, &mut driver, BTreeMap::new());
+        compiler.connection_scope(local)
+    }
+}
+
+impl Runner {
+    /// Prepares a run. Must be called inside a tokio runtime.
+    pub fn new(project: Arc<Project>, options: RunOptions, connections: Connections, sink: EventSink) -> Self {
+        let shared = Shared {
+            project,
+            options,
+            connections,
+            sink,
+            state: Mutex::default(),
+            cancelled: AtomicBool::new(false),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Lets every host finish what it is writing and start nothing new.
+    pub fn canceller(&self) -> impl Fn() + Send + Sync + 'static {
+        let shared = self.shared.clone();
+        move || {
+            shared.cancelled.store(true, Ordering::SeqCst);
+            let cancellers: Vec<_> = shared.state().cancellers.values().cloned().collect();
+            for cancel in cancellers {
+                cancel();
+            }
+        }
+    }
+
+    /// Runs plays on their hosts.
+    pub async fn run(&self, plays: &[(Arc<Play>, Vec<Arc<str>>)]) -> Outcome {
+        for (play, hosts) in plays {
+            if self.shared.cancelled.load(Ordering::SeqCst) || self.shared.state().mistakes {
+                break;
+            }
+            self.play(play, hosts).await;
+        }
+        let state = self.shared.state();
+        Outcome { hosts: state.counts.clone(), mistakes: state.mistakes, cancelled: self.shared.cancelled.load(Ordering::SeqCst) }
+    }
+
+    async fn play(&self, play: &Arc<Play>, hosts: &[Arc<str>]) {
+        let project = &self.shared.project;
+        let settings = PlaySettings::of(play, &|diagnostic| project.files.report(diagnostic));
+        let alive: Vec<Arc<str>> = {
+            let state = self.shared.state();
+            hosts.iter().filter(|host| !state.gone.contains(*host)).cloned().collect()
+        };
+        let batches = settings.batches(&alive);
+        let count = batches.len() as u32;
+        for (i, batch) in batches.into_iter().enumerate() {
+            if self.shared.cancelled.load(Ordering::SeqCst) {
+                break;
+            }
+            let names = batch.iter().map(ToString::to_string).collect();
+            self.shared.emit(Event::PlayStarted { play: play.title(), hosts: names, batch: (i as u32 + 1, count) });
+            let hosts = PlayHosts { all: Arc::new(alive.clone()), batch: Arc::new(batch) };
+            self.batch(play, &hosts, &settings).await;
+            self.shared.emit(Event::PlayFinished { play: play.title() });
+            if self.must_stop(&hosts, &settings) {
+                self.shared.cancelled.store(false, Ordering::SeqCst);
+                let mut state = self.shared.state();
+                state.gone.extend(alive.iter().cloned());
+                break;
+            }
+        }
+    }
+
+    /// Gates between batches. Hosts that were lost count as failed.
+    fn must_stop(&self, hosts: &PlayHosts, settings: &PlaySettings) -> bool {
+        let state = self.shared.state();
+        let failed = hosts.batch.iter().filter(|host| state.failed.contains(*host) || state.gone.contains(*host)).count();
+        if state.mistakes || (failed > 0 && settings.any_errors_fatal) {
+            return true;
+        }
+        match settings.max_fail_percentage {
+            Some(limit) => failed as f64 * 100.0 / hosts.batch.len().max(1) as f64 > limit,
+            None => failed == hosts.batch.len() && failed > 0,
+        }
+    }
+
+    async fn batch(&self, play: &Arc<Play>, hosts: &PlayHosts, settings: &PlaySettings) {
+        let meeting = Arc::new(Meeting::default());
+        let turns = Arc::new(tokio::sync::Semaphore::new(self.shared.options.forks.max(1)));
+        let mut tasks = tokio::task::JoinSet::new();
+        for host in hosts.batch.iter() {
+            let (shared, play, host, hosts) = (self.shared.clone(), play.clone(), host.clone(), hosts.clone());
+            let (meeting, turns, settings) = (meeting.clone(), turns.clone(), settings.clone());
+            tasks.spawn(async move {
+                let _turn = turns.acquire_owned().await;
+                shared.host(play, host, hosts, meeting, settings).await;
+            });
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Shared {
+    async fn host(self: Arc<Self>, play: Arc<Play>, host: Arc<str>, hosts: PlayHosts, meeting: Arc<Meeting>, settings: PlaySettings) {
+        let is_first = hosts.batch.first() == Some(&host);
+        let scope = self.host_scope(&host, Some(&play));
+        let opened = self.connections.open(&host, &scope).await;
+        let link = match opened {
+            Ok(link) => link,
+            Err(error) => {
+                meeting.put_facts(&host, None);
+                if is_first {
+                    meeting.first_is_gone();
+                }
+                return self.lost(&host, error.unreachable(), &settings);
+            }
+        };
+        self.emit(Event::HostReady { host: host.to_string() });
+        let facts = link.hello.facts.clone();
+        let gathers = play.keywords.get(Keyword::GatherFacts).is_none_or(|node| crate::apply_truth(&node.to_value()));
+        meeting.put_facts(&host, Some(facts.clone()));
+        {
+            let mut state = self.state();
+            state.facts.insert(host.to_string(), facts.clone());
+            state.cancellers.insert(host.clone(), link.canceller());
+        }
+        let shared = self.clone();
+        let (name, batch) = (host.clone(), meeting.clone());
+        let done = tokio::task::spawn_blocking(move || shared.compile_and_run(&play, &name, &hosts, &batch, link, facts, gathers, &settings)).await;
+        if is_first {
+            meeting.first_is_gone();
+        }
+        if let Ok(Some(link)) = done {
+            self.connections.keep(&host, link).await;
+        }
+        self.state().cancellers.remove(&host);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the hand-over to a thread: everything it needs, once")]
+    fn compile_and_run(
+        &self,
+        play: &Play,
+        host: &Arc<str>,
+        hosts: &PlayHosts,
+        meeting: &Meeting,
+        mut link: Link,
+        facts: Map,
+        gathers: bool,
+        settings: &PlaySettings,
+    ) -> Option<Link> {
+        let carried = self.state().carried.get(host).cloned().unwrap_or_default();
+        let mut driver = HostDriver {
+            shared: self,
+            host: host.clone(),
+            link: &mut link,
+            meeting,
+            in_batch: hosts.batch.clone(),
+            lost: None,
+            failed: false,
+        };
+        let mut prologue = self.prologue(&play.title());
+        prologue.force_handlers |= settings.force_handlers;
+        prologue.variables = carried.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let _ = gathers;
+        let facts = Facts::Known(Arc::new(facts));
+        let (result, carried) = {
+            let mut compiler = HostCompiler::new(&self.project, play, host.clone(), hosts.clone(), facts, &mut driver, carried);
+            prologue.state_as = compiler.play_become();
+            let result = compiler.begin(prologue).and_then(|()| compiler.play());
+            (result, compiler.carried())
+        };
+        let (lost, failed) = (driver.lost.take(), driver.failed);
+        self.state().carried.insert(host.clone(), carried);
+        match result {
+            Err(Stop::Mistakes) => {
+                let mut state = self.state();
+                state.mistakes = true;
+                state.gone.insert(host.clone());
+                None
+            }
+            Err(Stop::Lost) => {
+                let why = lost.unwrap_or(Unreachable { message: "the connection was lost".into(), help: None });
+                self.lost(host, why, settings);
+                None
+            }
+            _ => {
+                if failed {
+                    self.failed(host, settings);
+                }
+                Some(link)
+            }
+        }
+    }
+
+    fn lost(&self, host: &Arc<str>, why: Unreachable, settings: &PlaySettings) {
+        self.emit(Event::Unreachable { host: host.to_string(), why });
+        self.failed(host, settings);
+    }
+
+    fn failed(&self, host: &Arc<str>, settings: &PlaySettings) {
+        let cancellers: Vec<_> = {
+            let mut state = self.state();
+            state.failed.insert(host.clone());
+            state.gone.insert(host.clone());
+            if settings.any_errors_fatal { state.cancellers.values().cloned().collect() } else { Vec::new() }
+        };
+        for cancel in cancellers {
+            cancel();
+        }
+    }
+}
+
+/// Finds mistakes before any host is contacted: compiles every host with nothing known of its facts or results. Gives
+/// the nodes of each.
+pub fn rehearse(project: &Project, plays: &[(Arc<Play>, Vec<Arc<str>>)], facts: &BTreeMap<String, Map>) -> Vec<(Arc<str>, Vec<Node>)> {
+    let mut all = Vec::new();
+    for (play, hosts) in plays {
+        let settings = PlaySettings::of(play, &|diagnostic| project.files.report(diagnostic));
+        for batch in settings.batches(hosts) {
+            let play_hosts = PlayHosts { all: Arc::new(hosts.clone()), batch: Arc::new(batch.clone()) };
+            for host in batch {
+                let mut driver = DryDriver { nodes: Vec::new(), facts: facts.clone() };
+                let known = facts.get(host.as_ref()).map_or(Facts::Unknown, |facts| Facts::Known(Arc::new(facts.clone())));
+                let mut compiler =
+                    HostCompiler::new(project, play, host.clone(), play_hosts.clone(), known, &mut driver, BTreeMap::new());
+                let _ = compiler.play();
+                all.push((host, driver.nodes));
+            }
+        }
+    }
+    all
+}
+
+fn blank_play() -> Play {
+    let hosts = crate::yaml::Node::empty();
+    Play {
+        span: hosts.span,
+        dir: std::path::PathBuf::from("."),
+        keywords: crate::parse::Keywords::default(),
+        hosts,
+        pre_tasks: Vec::new(),
+        roles: Vec::new(),
+        tasks: Vec::new(),
+        post_tasks: Vec::new(),
+        handlers: Vec::new(),
+    }
+}
+
+/// The text of a play's `hosts`.
+pub fn hosts_text(node: &Yaml) -> String {
+    match node.as_list() {
+        Some(items) => items.iter().filter_map(Yaml::text).collect::<Vec<_>>().join(":"),
+        None => node.text().unwrap_or("").to_owned(),
+    }
+}

@@ -1,0 +1,128 @@
+//! From a host of the inventory to a running agent.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::link::{Link, LinkError};
+use crate::agent::{self, AGENTS};
+use crate::template::{Scope as _, TermScope};
+use crate::transport::{self, Secret, Ssh, Target};
+use crate::value::Value;
+
+/// What the command line says about logging in.
+#[derive(Clone, Debug, Default)]
+pub struct Login {
+    /// `--user`
+    pub user: Option<String>,
+    /// `--private-key`
+    pub private_key: Option<PathBuf>,
+    /// Everything is done on this machine.
+    pub local: bool,
+}
+
+/// Opens connections. Agents stay connected from play to play.
+pub struct Connections {
+    ssh: Ssh,
+    login: Login,
+    local_agent: tokio::sync::OnceCell<PathBuf>,
+    idle: tokio::sync::Mutex<HashMap<Arc<str>, Link>>,
+}
+
+impl Connections {
+    /// Connections of a run.
+    pub fn new(ssh: Ssh, login: Login) -> Self {
+        Self { ssh, login, local_agent: tokio::sync::OnceCell::new(), idle: tokio::sync::Mutex::default() }
+    }
+
+    /// An agent on a host: the one that is connected already, or a new one.
+    ///
+    /// # Errors
+    /// Where the host cannot be reached.
+    pub async fn open(&self, host: &Arc<str>, scope: &Arc<TermScope>) -> Result<Link, LinkError> {
+        if let Some(link) = self.idle.lock().await.remove(host) {
+            return Ok(link);
+        }
+        if self.is_local(scope) {
+            return self.open_local().await;
+        }
+        let target = self.target(host, scope);
+        let connection = self.ssh.connect(&target).await?;
+        let exec = connection.exec(&agent::bootstrap()).await?;
+        Link::bootstrap(exec).await
+    }
+
+    /// Keeps an agent for the next play.
+    pub async fn keep(&self, host: &Arc<str>, link: Link) {
+        self.idle.lock().await.insert(host.clone(), link);
+    }
+
+    fn is_local(&self, scope: &Arc<TermScope>) -> bool {
+        let connection = scope.get("ansible_connection").ok().flatten().map(|v| v.to_string());
+        self.login.local || connection.as_deref() == Some("local")
+    }
+
+    async fn open_local(&self) -> Result<Link, LinkError> {
+        let path = self.local_agent.get_or_try_init(|| async { unpack() }).await?;
+        let exec = transport::local::exec(&[&path.to_string_lossy()])?;
+        Link::start(exec).await
+    }
+
+    /// What the inventory and the command line say about a host.
+    fn target(&self, host: &str, scope: &Arc<TermScope>) -> Target {
+        let get = |names: &[&str]| -> Option<Value> {
+            names.iter().find_map(|name| scope.get(name).ok().flatten()).filter(|v| *v != Value::Null)
+        };
+        let text = |names: &[&str]| get(names).map(|v| v.to_string()).filter(|t| !t.is_empty());
+        let key = text(&["ansible_ssh_private_key_file", "ansible_private_key_file"]).map(|p| PathBuf::from(expand_home(&p)));
+        let arguments = text(&["ansible_ssh_common_args"]).into_iter().chain(text(&["ansible_ssh_extra_args"])).collect::<Vec<_>>().join(" ");
+        Target {
+            alias: host.to_owned(),
+            host: text(&["ansible_host", "ansible_ssh_host"]),
+            port: text(&["ansible_port", "ansible_ssh_port"]).and_then(|p| p.parse().ok()),
+            user: text(&["ansible_user", "ansible_ssh_user"]).or_else(|| self.login.user.clone()),
+            identity_files: self.login.private_key.clone().or(key).into_iter().collect(),
+            password: text(&["ansible_password", "ansible_ssh_pass", "ansible_ssh_password"]).map(Secret::new),
+            proxy_jump: text(&["cfg_proxy_jump"]).or_else(|| jump_of(&arguments)),
+            known_host_keys: get(&["cfg_host_keys"]).map(|v| v.as_list().map_or_else(|| vec![v.to_string()], |l| l.iter().map(ToString::to_string).collect())).unwrap_or_default(),
+        }
+    }
+}
+
+/// `-J host` or `-o ProxyJump=host` in Ansible's ssh arguments.
+fn jump_of(arguments: &str) -> Option<String> {
+    let words: Vec<&str> = arguments.split_whitespace().collect();
+    let after = |flag: &str| words.iter().position(|w| *w == flag).and_then(|i| words.get(i + 1)).map(|w| (*w).to_owned());
+    let option = words.iter().find_map(|w| w.trim_start_matches("-o").trim_matches(['\'', '"']).strip_prefix("ProxyJump="));
+    after("-J").or_else(|| option.map(str::to_owned))
+}
+
+fn expand_home(path: &str) -> String {
+    match (path.strip_prefix("~/"), std::env::var("HOME")) {
+        (Some(rest), Ok(home)) => format!("{home}/{rest}"),
+        _ => path.to_owned(),
+    }
+}
+
+/// Puts the agent for this machine into the cache directory, as the bootstrap line does on others.
+fn unpack() -> Result<PathBuf, LinkError> {
+    use std::io::Read as _;
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    let cpu = std::env::consts::ARCH;
+    let found = AGENTS.iter().find(|agent| agent.cpu == cpu).ok_or_else(|| LinkError::NoCpu(cpu.to_owned()))?;
+    let cache = std::env::var("XDG_CACHE_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cache")));
+    let dir = PathBuf::from(cache.unwrap_or_else(|_| "/tmp".into())).join("cfg");
+    let failed = |_: std::io::Error| LinkError::NoPlace(dir.display().to_string());
+    let path = dir.join(format!("agent-{}", found.sha256));
+    let fits = std::fs::read(&path).is_ok_and(|bytes| crate::machine::Algorithm::Sha256.of(&bytes) == found.sha256);
+    if !fits {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed)?;
+        let mut bytes = Vec::new();
+        flate2::read::GzDecoder::new(found.gzip).read_to_end(&mut bytes).map_err(failed)?;
+        let temporary = dir.join(format!(".agent.{}", std::process::id()));
+        std::fs::write(&temporary, bytes).map_err(failed)?;
+        std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+        std::fs::rename(&temporary, &path).map_err(failed)?;
+    }
+    Ok(path)
+}
