@@ -1,1 +1,113 @@
+//! The command line: one file a sub-command, no logic of its own.
 
+mod apply;
+mod doc;
+mod error;
+mod explain;
+mod facts;
+mod graph;
+mod inventory;
+mod pages;
+mod project;
+mod schema;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+pub use error::{CliError, Exit};
+pub use pages::reference;
+
+/// Makes fleets of machines be what a playbook says.
+///
+/// cfg compiles YAML playbooks into one dependency graph of idempotent states per host, shows exactly what would change,
+/// and applies it over SSH. Playbooks, roles and inventories are Ansible's.
+#[derive(Debug, Parser)]
+#[command(name = "cfg", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make hosts be what playbooks say
+    Apply(apply::ApplyArgs),
+    /// Show what `apply` would change, and change nothing
+    Plan(apply::ApplyArgs),
+    /// Show the facts of hosts
+    Facts(facts::FactsArgs),
+    /// Show the inventory: hosts, groups and variables
+    Inventory(inventory::InventoryArgs),
+    /// Show the compiled graph of a host, with the reason of every edge
+    Graph(graph::GraphArgs),
+    /// Show the documentation of a module
+    Doc(doc::DocArgs),
+    /// Print the JSON schema of playbooks, for editors
+    Schema,
+    /// Explain a variable on a host, or an error code
+    Explain(explain::ExplainArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages into a directory
+    Man {
+        /// The directory
+        dir: std::path::PathBuf,
+    },
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Converged.into() };
+        }
+    };
+    match run(cli.command) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            error.print();
+            Exit::Usage.into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<Exit, CliError> {
+    match command {
+        Command::Apply(args) => apply::run(args, false),
+        Command::Plan(args) => apply::run(args, true),
+        Command::Facts(args) => facts::run(args),
+        Command::Inventory(args) => inventory::run(args),
+        Command::Graph(args) => graph::run(args),
+        Command::Doc(args) => doc::run(args),
+        Command::Schema => schema::run(),
+        Command::Explain(args) => explain::run(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "cfg", &mut std::io::stdout());
+            Ok(Exit::Converged)
+        }
+        Command::Man { dir } => pages::man(&dir),
+    }
+}
+
+/// Prints what a command was asked for; a closed pipe is nobody's mistake.
+pub(crate) fn print(text: &str) {
+    use std::io::Write as _;
+    let mut out = anstream::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -150,6 +150,26 @@ impl<'a> HostCompiler<'a> {
         TermScope::new(self.project.engine.clone(), Arc::new(names))
     }
 
+    /// The names the inventory defines for the host.
+    pub fn inventory_names(&self) -> BTreeSet<String> {
+        let layers = self.host_layers.iter().chain(std::iter::once(&self.project.extra));
+        layers.flat_map(|layer| layer.entries.keys().map(ToString::to_string)).collect()
+    }
+
+    /// Every definition of a variable, the one that wins first.
+    pub fn definitions_of(&self, name: &str) -> Vec<(LayerKind, crate::variables::Definition)> {
+        let frame = Frame { dir: self.play.dir.clone(), ..Frame::default() };
+        let names = self.names(&frame, Vec::new());
+        names.layers.iter().filter_map(|layer| Some((layer.kind, layer.get(name)?.clone()))).collect()
+    }
+
+    /// The value of a variable, as far as it is known without the host.
+    pub fn value_of(&self, name: &str) -> Option<Value> {
+        let frame = Frame { dir: self.play.dir.clone(), ..Frame::default() };
+        let value = crate::template::Scope::get(self.scope(&frame, Vec::new()).as_ref(), name).ok()??;
+        (!value.has_unknown()).then_some(value)
+    }
+
     /// What tasks have set, for the next play.
     pub fn carried(&self) -> BTreeMap<String, Value> {
         self.runtime.as_ref().clone()

@@ -120,6 +120,16 @@ impl HostCompiler<'_> {
         }
     }
 
+    /// Loads the variables and roles of the play, without its tasks.
+    ///
+    /// # Errors
+    /// Where they have mistakes.
+    pub fn prepare(&mut self) -> Result<(), Stop> {
+        let frame = Frame { dir: self.play.dir.clone(), ..Frame::default() };
+        self.play_variables(&frame)?;
+        self.role_calls(&frame).map(drop)
+    }
+
     fn sections(&mut self, frame: &Frame, calls: &[(Arc<RoleInstance>, Frame)]) -> Result<(), Stop> {
         let play = self.play;
         if !play.pre_tasks.is_empty() {

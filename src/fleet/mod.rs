@@ -13,5 +13,5 @@ mod target;
 pub use history::{History, RunRecord};
 pub use link::{Link, LinkError};
 pub use driver::DryDriver;
-pub use run::{EventSink, Outcome, RunOptions, Runner, hosts_text, rehearse};
+pub use run::{EventSink, Outcome, RunOptions, Runner, blank_play, hosts_text, rehearse};
 pub use target::{Connections, Login};

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
-
 use super::driver::{DryDriver, HostDriver, Meeting};
 use super::link::Link;
 use super::target::Connections;
@@ -381,7 +379,8 @@ pub fn rehearse(project: &Project, plays: &[(Arc<Play>, Vec<Arc<str>>)], facts: 
     all
 }
 
-fn blank_play() -> Play {
+/// A play that says nothing, for looking at hosts outside of any.
+pub fn blank_play() -> Play {
     let hosts = crate::yaml::Node::empty();
     Play {
         span: hosts.span,

@@ -1,0 +1,392 @@
+//! What every command that looks at a project shares: inventory, playbooks, variables, vault, limits.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::error::CliError;
+use crate::compile::{BlobStore, Project, TagFilter};
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::fleet::{History, hosts_text};
+use crate::inventory::{Inventory, Loader, Pattern, PatternError, default_places};
+use crate::parse::{Files, Play, Playbook, PlaybookEntry};
+use crate::secret::{Redactor, Vault};
+use crate::source::SourceMap;
+use crate::template::Engine;
+use crate::value::{Map, Value};
+use crate::variables::{Definition, Layer, LayerKind};
+
+/// Options about the project.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ProjectArgs {
+    /// Inventory: a file, a directory, a script, or `host1,host2,`; may be repeated
+    #[arg(short, long = "inventory", value_name = "PATH")]
+    pub inventory: Vec<String>,
+    /// Only these hosts: a pattern, `@FILE`, or `@RUN:failed` for what a run left
+    #[arg(short, long, value_name = "PATTERN")]
+    pub limit: Option<String>,
+    /// Set variables: `name=value`, JSON, YAML, or `@FILE`; may be repeated
+    #[arg(short, long = "extra-vars", value_name = "VARS")]
+    pub extra_vars: Vec<String>,
+    /// Read a vault password from this file (or the output of this executable); may be repeated
+    #[arg(long, value_name = "FILE", alias = "vault-id")]
+    pub vault_password_file: Vec<PathBuf>,
+    /// Ask for the vault password
+    #[arg(long)]
+    pub ask_vault_pass: bool,
+    /// Only tasks with these tags
+    #[arg(short, long, value_delimiter = ',', value_name = "TAGS")]
+    pub tags: Vec<String>,
+    /// No tasks with these tags
+    #[arg(long, value_delimiter = ',', value_name = "TAGS")]
+    pub skip_tags: Vec<String>,
+    /// Refuse conditions that are not booleans, as ansible-core 2.19 does
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// A project that was loaded.
+pub struct Loaded {
+    /// What hosts share.
+    pub project: Arc<Project>,
+    /// The plays with their hosts.
+    pub plays: Vec<(Arc<Play>, Vec<Arc<str>>)>,
+}
+
+/// How a project is loaded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadOptions {
+    /// Everything is done on this machine.
+    pub local: bool,
+    /// It is a plan.
+    pub plan: bool,
+    /// Differences are shown.
+    pub diff: bool,
+}
+
+/// Loads the inventory and playbooks.
+///
+/// # Errors
+/// Where something is wrong with them; all of it together.
+pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> Result<Loaded, CliError> {
+    let redactor = Redactor::default();
+    let vault = Arc::new(Vault::new(passwords(args)?, redactor.clone()));
+    let sources = SourceMap::default();
+    let files = Files::new(sources, roles_path(), vault);
+    let extra = Arc::new(extra_vars(args, &files)?);
+    let inventory = load_inventory(args, &files, options.local)?;
+    let set = |items: &[String]| items.iter().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect::<BTreeSet<_>>();
+    let project = Project {
+        engine: Arc::new(Engine::default()),
+        inventory,
+        extra,
+        tags: TagFilter { only: set(&args.tags), skip: set(&args.skip_tags) },
+        plan: options.plan,
+        diff: options.diff,
+        strict: args.strict,
+        redactor,
+        blobs: BlobStore::default(),
+        cwd: std::env::current_dir().unwrap_or_default(),
+        files,
+    };
+    let mut plays = Vec::new();
+    for playbook in playbooks {
+        read_playbook(&project, playbook, None, &mut plays, 0);
+    }
+    check(&project)?;
+    let mut selected = Vec::new();
+    for play in plays {
+        let hosts = select(&project, &play, args, options.local)?;
+        selected.push((play, hosts));
+    }
+    check(&project)?;
+    if !playbooks.is_empty() && selected.iter().all(|(_, hosts)| hosts.is_empty()) {
+        return Err(CliError::new("no play matches a host", "see `cfg inventory --graph` for the hosts and groups there are"));
+    }
+    Ok(Loaded { project: Arc::new(project), plays: selected })
+}
+
+/// Turns reported mistakes into an error; warnings are shown and forgotten.
+///
+/// # Errors
+/// Where there are mistakes.
+pub fn check(project: &Project) -> Result<(), CliError> {
+    let diagnostics = project.files.take_diagnostics();
+    let has_errors = diagnostics.has_errors();
+    let sorted = diagnostics.sorted();
+    if has_errors {
+        return Err(CliError::Mistakes(redacted(sorted, &project.redactor), project.files.sources.clone()));
+    }
+    for warning in sorted.iter().filter(|d| d.severity == Severity::Warning) {
+        eprint_diagnostic(warning, &project.files.sources);
+    }
+    Ok(())
+}
+
+/// Secrets do not belong into messages either.
+pub fn redacted(diagnostics: Vec<Diagnostic>, redactor: &Redactor) -> Vec<Diagnostic> {
+    let clean = |text: &str| redactor.redact(text).into_owned();
+    diagnostics
+        .into_iter()
+        .map(|d| Diagnostic { message: clean(&d.message), help: d.help.as_deref().map(clean), ..d })
+        .collect()
+}
+
+/// Shows one diagnostic on standard error.
+pub fn eprint_diagnostic(diagnostic: &Diagnostic, sources: &SourceMap) {
+    use std::io::{IsTerminal as _, Write as _};
+    let mut err = std::io::stderr().lock();
+    let colour = err.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let _ = err.write_all(crate::diagnostic::render(diagnostic, sources, colour).as_bytes());
+}
+
+fn roles_path() -> Vec<PathBuf> {
+    let given = std::env::var("ANSIBLE_ROLES_PATH").ok();
+    let mut paths: Vec<PathBuf> =
+        given.iter().flat_map(|p| p.split(':')).filter(|p| !p.is_empty()).map(PathBuf::from).collect();
+    paths.push(PathBuf::from("roles"));
+    if let Ok(home) = std::env::var("HOME") {
+        paths.push(PathBuf::from(home).join(".ansible/roles"));
+    }
+    paths.push(PathBuf::from("/etc/ansible/roles"));
+    paths
+}
+
+fn passwords(args: &ProjectArgs) -> Result<Vec<Vec<u8>>, CliError> {
+    let mut files = args.vault_password_file.clone();
+    files.extend(std::env::var_os("ANSIBLE_VAULT_PASSWORD_FILE").map(PathBuf::from).filter(|_| files.is_empty()));
+    let mut passwords = Vec::new();
+    for file in files {
+        passwords.push(password_from(&file)?);
+    }
+    if args.ask_vault_pass {
+        let typed = ask("Vault password: ")?;
+        passwords.push(typed.into_bytes());
+    }
+    Ok(passwords)
+}
+
+/// Asks a person for a secret. Never where there is no terminal.
+///
+/// # Errors
+/// Where there is nobody to ask.
+pub fn ask(prompt: &str) -> Result<String, CliError> {
+    use std::io::IsTerminal as _;
+    if !std::io::stdin().is_terminal() {
+        return Err(CliError::new("a password is to be asked for, but there is no terminal", "give it in a file instead"));
+    }
+    rpassword::prompt_password(prompt).map_err(|e| CliError::Message(format!("cannot read a password: {e}"), None))
+}
+
+fn password_from(path: &Path) -> Result<Vec<u8>, CliError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    // `label@path` as Ansible writes vault ids.
+    let text = path.to_string_lossy().into_owned();
+    let path = match text.split_once('@') {
+        Some((_, rest)) if !path.exists() => PathBuf::from(rest),
+        _ => path.to_path_buf(),
+    };
+    let failed = |e: std::io::Error| {
+        CliError::new(format!("cannot read the vault password file {}: {e}", path.display()), "check --vault-password-file")
+    };
+    let meta = path.metadata().map_err(failed)?;
+    let bytes = if meta.permissions().mode() & 0o111 != 0 {
+        let absolute = path.canonicalize().map_err(failed)?;
+        std::process::Command::new(absolute).output().map_err(failed)?.stdout
+    } else {
+        std::fs::read(&path).map_err(failed)?
+    };
+    Ok(String::from_utf8_lossy(&bytes).trim().as_bytes().to_vec())
+}
+
+/// `-e`: pairs, JSON, YAML or a file. Values are data: nobody's text becomes a template by being typed... but a file's does.
+fn extra_vars(args: &ProjectArgs, files: &Files) -> Result<Layer, CliError> {
+    let mut layer = Layer::new(LayerKind::Extra);
+    for text in &args.extra_vars {
+        if let Some(path) = text.strip_prefix('@') {
+            let path = Path::new(path);
+            let file = files.vars(path, None);
+            let file = file.ok_or_else(|| CliError::new(format!("cannot read {}", path.display()), "check -e"))?;
+            layer.entries.extend(crate::inventory::definitions(&file, files));
+            continue;
+        }
+        let trimmed = text.trim_start();
+        let values: Vec<(Arc<str>, Value)> = if trimmed.starts_with('{') || trimmed.starts_with('[') {
+            let id = files.sources.add(Path::new("-e"), text.clone());
+            let mut diagnostics = crate::diagnostic::Diagnostics::default();
+            let nodes = crate::yaml::load(&files.sources, id, &mut diagnostics);
+            match nodes.first().map(crate::yaml::Node::to_value) {
+                Some(Value::Map(map)) if !diagnostics.has_errors() => map.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+                _ => return Err(CliError::new(format!("`-e {text}` is not a mapping"), "write name=value, a JSON mapping, or @FILE")),
+            }
+        } else {
+            let mut pairs = Vec::new();
+            for (_, word) in crate::parse::split_pairs(text) {
+                let Some((name, value)) = word.split_once('=') else {
+                    return Err(CliError::new(format!("`-e {text}` is not name=value"), "write name=value, a JSON mapping, or @FILE"));
+                };
+                let value = value.trim_matches(['\'', '"']);
+                pairs.push((Arc::from(name), Value::str(value)));
+            }
+            pairs
+        };
+        let define = |(name, value): (Arc<str>, Value)| (name, Definition { term: value.into(), origin: None });
+        layer.entries.extend(values.into_iter().map(define));
+    }
+    Ok(layer)
+}
+
+/// Loads the inventory that was given, or the one that is found.
+///
+/// # Errors
+/// Where none is found: the places are named.
+pub fn load_inventory(args: &ProjectArgs, files: &Files, local: bool) -> Result<Inventory, CliError> {
+    let loader = Loader { files };
+    if !args.inventory.is_empty() {
+        for path in args.inventory.iter().filter(|p| !p.contains(',') && !Path::new(p).exists()) {
+            return Err(CliError::new(format!("there is no inventory {path}"), "check the path given with -i"));
+        }
+        return Ok(loader.load(&args.inventory));
+    }
+    if local {
+        return Ok(Inventory::local());
+    }
+    let places = default_places();
+    match places.iter().find(|place| place.exists()) {
+        Some(place) => Ok(loader.load(&[place.to_string_lossy().into_owned()])),
+        None => {
+            let shown: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
+            Err(CliError::new(
+                format!("no inventory: none was given and none was found; looked at {}", shown.join(", ")),
+                "give one with -i inventory.yml (see inventory.example.yml), or work on this machine with --local",
+            ))
+        }
+    }
+}
+
+fn read_playbook(project: &Project, path: &Path, at: Option<crate::source::Span>, plays: &mut Vec<Arc<Play>>, depth: usize) {
+    if depth > 20 {
+        let mut report = Diagnostic::error(Code::IncludeLoop, format!("{} imports itself", path.display()));
+        if let Some(span) = at {
+            report = report.at(span, "");
+        }
+        return project.files.report(report);
+    }
+    let Some(documents) = project.files.documents(path, at) else { return };
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf();
+    let mut diagnostics = crate::diagnostic::Diagnostics::default();
+    let playbook = Playbook::parse(&documents, dir.clone(), &mut diagnostics);
+    for diagnostic in diagnostics {
+        project.files.report(diagnostic);
+    }
+    for entry in playbook.entries {
+        match entry {
+            PlaybookEntry::Play(play) => plays.push(play),
+            PlaybookEntry::Import(node) => {
+                let name = node.text().unwrap_or_default();
+                read_playbook(project, &dir.join(name), Some(node.span), plays, depth + 1);
+            }
+        }
+    }
+}
+
+/// The hosts of a play, within the limit.
+fn select(project: &Project, play: &Play, args: &ProjectArgs, local: bool) -> Result<Vec<Arc<str>>, CliError> {
+    let written = hosts_text(&play.hosts);
+    let text = match evaluate_hosts(project, play, &written) {
+        Some(text) => text,
+        None => return Ok(Vec::new()),
+    };
+    if local && args.inventory.is_empty() {
+        return Ok(project.inventory.hosts.keys().cloned().collect());
+    }
+    let mut hosts = match Pattern::parse(&text).hosts(&project.inventory) {
+        Ok(hosts) => hosts,
+        // `localhost` needs no inventory.
+        Err(_) if matches!(text.as_str(), "localhost" | "127.0.0.1") => vec![Arc::from(text.as_str())],
+        Err(error) => {
+            let help = match &error {
+                PatternError::Unknown { nearest: Some(name), .. } => Some(format!("did you mean `{name}`?")),
+                _ => Some("see `cfg inventory --graph` for the hosts and groups there are".to_owned()),
+            };
+            let report = Diagnostic::error(Code::NoHostsMatched, error.to_string()).at(play.hosts.span, "");
+            project.files.report(report.help_opt(help));
+            return Ok(Vec::new());
+        }
+    };
+    if let Some(limit) = &args.limit {
+        let allowed = limited(project, limit)?;
+        hosts.retain(|host| allowed.contains(host));
+    }
+    let order = play.keywords.get(crate::parse::Keyword::Order).and_then(crate::yaml::Node::text);
+    match order {
+        Some("reverse_inventory") => hosts.reverse(),
+        Some("sorted") => hosts.sort(),
+        Some("reverse_sorted") => {
+            hosts.sort();
+            hosts.reverse();
+        }
+        _ => {}
+    }
+    Ok(hosts)
+}
+
+/// `hosts` may name extra variables.
+fn evaluate_hosts(project: &Project, play: &Play, text: &str) -> Option<String> {
+    if !text.contains("{{") {
+        return Some(text.to_owned());
+    }
+    struct Extra(Arc<Layer>);
+    impl crate::template::Bindings for Extra {
+        fn binding(&self, name: &str) -> Option<crate::template::Term> {
+            self.0.get(name).map(|d| d.term.clone())
+        }
+        fn names(&self) -> BTreeSet<String> {
+            self.0.entries.keys().map(ToString::to_string).collect()
+        }
+    }
+    let origin = project.files.sources.origin(play.hosts.span);
+    let term = crate::template::Term::from_text(&Arc::from(text), origin, 0);
+    let scope = crate::template::TermScope::new(project.engine.clone(), Arc::new(Extra(project.extra.clone())));
+    match scope.evaluate(&term) {
+        Ok(value) => Some(value.to_string()),
+        Err(error) => {
+            let report = Diagnostic::error(Code::UndefinedVariable, format!("`hosts`: {}", error.message));
+            project.files.report(report.at(play.hosts.span, "").help("`hosts` can use variables given with -e only"));
+            None
+        }
+    }
+}
+
+/// The hosts a limit allows.
+fn limited(project: &Project, limit: &str) -> Result<Vec<Arc<str>>, CliError> {
+    let text = match limit.strip_prefix('@') {
+        None => limit.to_owned(),
+        Some(reference) if Path::new(reference).is_file() => {
+            let lines = std::fs::read_to_string(reference).unwrap_or_default();
+            lines.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect::<Vec<_>>().join(",")
+        }
+        Some(reference) => {
+            let hosts = History::default().hosts(reference);
+            let hosts = hosts.ok_or_else(|| CliError::new(format!("there is no run or file `{reference}`"), "a run says its id at its end"))?;
+            if hosts.is_empty() {
+                return Err(CliError::new(format!("the run `{reference}` left no such hosts"), "there is nothing to go on with"));
+            }
+            hosts.join(",")
+        }
+    };
+    Pattern::parse(&text).hosts(&project.inventory).map_err(|error| {
+        let help = match &error {
+            PatternError::Unknown { nearest: Some(name), .. } => format!("did you mean `{name}`?"),
+            _ => "see `cfg inventory --graph` for the hosts and groups there are".to_owned(),
+        };
+        CliError::new(format!("--limit: {error}"), help)
+    })
+}
+
+/// A mapping as pairs, for commands that show variables.
+pub fn map_of(value: &Value) -> Map {
+    value.as_map().cloned().unwrap_or_default()
+}
