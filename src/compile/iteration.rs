@@ -162,8 +162,8 @@ impl HostCompiler<'_> {
         let written = self.args_term(task, action);
         if matches!(action, Action::Assert | Action::Debug) {
             let args = if matches!(action, Action::Debug) { self.partial(&written, &scope).unwrap_or(written) } else { written };
-            let footprint = if *action == Action::Assert { Footprint::world() } else { Footprint::observer() };
-            return Ok((Iteration { item, when, args, template: None }, footprint));
+            // Messages come in written order; a failed assertion keeps later states from starting.
+            return Ok((Iteration { item, when, args, template: None }, Footprint::world()));
         }
         let args = match self.partial(&written, &scope) {
             Ok(args) => args,

@@ -186,6 +186,8 @@ impl HostCompiler<'_> {
         work: Work,
         footprint: Footprint,
     ) -> Result<(), Stop> {
+        // Handlers come after everything that may notify them, and before everything after the flush.
+        let footprint = if frame.handler.is_some() { Footprint::world() } else { footprint };
         let mut node = self.node(task, frame, action, work)?;
         let names = self.names(frame, Vec::new());
         let scope = self.scope(frame, Vec::new());
