@@ -13,8 +13,22 @@ mod types;
 
 pub mod attrs;
 
+mod apt;
+mod command;
 mod copy;
 mod file;
+mod glob;
+mod package;
+mod program;
+mod raw;
+mod service;
+mod shell;
+mod systemd;
+mod template;
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 
@@ -102,17 +116,20 @@ pub struct Failure {
     pub result: Map,
     /// What to do about it.
     pub help: Option<String>,
+    /// It is no failure: this is a dry run, and what it depends on is known after apply.
+    pub unknown: bool,
 }
 
 impl Failure {
     /// A failure in words.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), result: Map::new(), help: None }
+        Self { message: message.into(), result: Map::new(), help: None, unknown: false }
     }
 }
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Self { help: fault.help().map(str::to_owned), ..Self::new(fault.to_string()) }
+        let unknown = fault.kind == crate::machine::FaultKind::Unknown;
+        Self { help: fault.help().map(str::to_owned), unknown, ..Self::new(fault.to_string()) }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::args::{Args, ParamError};
 use super::params::ParamSpec;
-use super::{Resource, copy, file};
+use super::{Resource, apt, command, copy, file, package, raw, service, shell, systemd, template};
 
 /// A resource type.
 #[derive(Clone, Copy)]
@@ -40,12 +40,26 @@ macro_rules! kind {
         }
     };
     ($name:literal, $($path:ident)::+) => { kind!($name, $($path)::+, [], "ansible.builtin", None) };
+    ($name:literal, $($path:ident)::+, free $free:literal) => {
+        kind!($name, $($path)::+, [], "ansible.builtin", Some($free))
+    };
+    ($name:literal, $($path:ident)::+, alias $($alias:literal)+) => {
+        kind!($name, $($path)::+, [$($alias),+], "ansible.builtin", None)
+    };
 }
 
 /// The types, by name.
 pub const KINDS: &[Kind] = &[
+    kind!("apt", apt::Apt),
+    kind!("command", command::Command, free "cmd"),
     kind!("copy", copy::Copy),
     kind!("file", file::File),
+    kind!("package", package::Package),
+    kind!("raw", raw::Raw, free "cmd"),
+    kind!("service", service::Service),
+    kind!("shell", shell::Shell, free "cmd"),
+    kind!("systemd", systemd::Systemd, alias "systemd_service"),
+    kind!("template", template::Template),
 ];
 
 /// Finds a type by its short or fully qualified name.
