@@ -14,17 +14,28 @@ mod types;
 pub mod attrs;
 
 mod apt;
+mod blockinfile;
 mod command;
 mod copy;
+mod edit;
 mod file;
 mod glob;
+mod group;
+mod lineinfile;
 mod package;
+mod ping;
 mod program;
+mod python;
 mod raw;
+mod replace;
 mod service;
 mod shell;
+mod slurp;
+mod stat;
 mod systemd;
+mod tempfile;
 mod template;
+mod user;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]

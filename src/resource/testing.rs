@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Args, Context, Failure, Outcome, find};
 use crate::diagnostic::Diagnostics;
-use crate::machine::{Attrs, Blank, Change, Content, Inspect as _, Machine, Preview, Tracked, Written};
+use crate::machine::{Attrs, Blank, Change, Content, Machine, Preview, Tracked, Written};
 use crate::source::SourceMap;
 use crate::value::{Map, Value};
 
