@@ -362,7 +362,9 @@ impl<'a> Runner<'a> {
         };
         let tracked = self.intending(Tracked::new(machine, self.no_log), scope);
         let mut result = resource.converge(&tracked, &context);
-        if refresh && result.is_ok() && tracked.changes().is_empty() {
+        // What ran or changed something just now has seen the news already.
+        let idle = |outcome: &resource::Outcome| outcome.changed.as_ref().is_none_or(|changed| !changed.is_true());
+        if refresh && result.as_ref().is_ok_and(idle) && tracked.changes().is_empty() {
             result = resource.refresh(&tracked, &context).unwrap_or(result);
         }
         let changes = tracked.changes();
@@ -379,6 +381,7 @@ impl<'a> Runner<'a> {
                 let message = result.get("msg").and_then(|m| m.as_str().map(str::to_owned));
                 Attempt { result, changed, failed: Value::Bool(false), skipped: outcome.skipped, changes, message, ..Attempt::default() }
             }
+            Err(failure) if failure.unknown => Attempt { changes, ..Attempt::unknown(failure.message) },
             Err(failure) => Attempt {
                 result: failure.result,
                 changed: Value::Bool(!changes.is_empty()),

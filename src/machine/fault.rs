@@ -34,6 +34,8 @@ pub enum FaultKind {
     Timeout,
     /// The run was cancelled.
     Cancelled,
+    /// This is a dry run, and it is known after apply.
+    Unknown,
     /// Anything else.
     Other,
 }

@@ -56,6 +56,10 @@ pub struct Transaction {
     pub purge: bool,
     /// Remove packages nothing needs any more.
     pub autoremove: bool,
+    /// Clean the cache of downloaded packages that cannot be downloaded any more.
+    pub autoclean: bool,
+    /// Fail rather than remove a package.
+    pub no_remove: bool,
     /// Only upgrade what is installed.
     pub only_upgrade: bool,
     /// Allow packages to be downgraded.

@@ -324,6 +324,10 @@ impl Machine for Tracked {
     fn unit_action(&self, name: &str, action: UnitAction) -> Result<()> {
         self.begin()?;
         self.machine.unit_action(name, action)?;
+        // Reading definitions again changes no service; as in Ansible it is not a change.
+        if matches!(action, UnitAction::DaemonReload | UnitAction::DaemonReexec) {
+            return Ok(());
+        }
         self.run_change("service", name, action.verb().trim_end_matches("-or-restart"));
         Ok(())
     }

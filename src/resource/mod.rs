@@ -13,8 +13,33 @@ mod types;
 
 pub mod attrs;
 
+mod apt;
+mod blockinfile;
+mod command;
 mod copy;
+mod edit;
 mod file;
+mod glob;
+mod group;
+mod lineinfile;
+mod package;
+mod ping;
+mod program;
+mod python;
+mod raw;
+mod replace;
+mod service;
+mod shell;
+mod slurp;
+mod stat;
+mod systemd;
+mod tempfile;
+mod template;
+mod user;
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 
@@ -102,17 +127,20 @@ pub struct Failure {
     pub result: Map,
     /// What to do about it.
     pub help: Option<String>,
+    /// It is no failure: this is a dry run, and what it depends on is known after apply.
+    pub unknown: bool,
 }
 
 impl Failure {
     /// A failure in words.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), result: Map::new(), help: None }
+        Self { message: message.into(), result: Map::new(), help: None, unknown: false }
     }
 }
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Self { help: fault.help().map(str::to_owned), ..Self::new(fault.to_string()) }
+        let unknown = fault.kind == crate::machine::FaultKind::Unknown;
+        Self { help: fault.help().map(str::to_owned), unknown, ..Self::new(fault.to_string()) }
     }
 }

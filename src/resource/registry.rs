@@ -2,7 +2,10 @@
 
 use super::args::{Args, ParamError};
 use super::params::ParamSpec;
-use super::{Resource, copy, file};
+use super::{
+    Resource, apt, blockinfile, command, copy, file, group, lineinfile, package, ping, raw, replace, service,
+    shell, slurp, stat, systemd, tempfile, template, user,
+};
 
 /// A resource type.
 #[derive(Clone, Copy)]
@@ -40,12 +43,35 @@ macro_rules! kind {
         }
     };
     ($name:literal, $($path:ident)::+) => { kind!($name, $($path)::+, [], "ansible.builtin", None) };
+    ($name:literal, $($path:ident)::+, free $free:literal) => {
+        kind!($name, $($path)::+, [], "ansible.builtin", Some($free))
+    };
+    ($name:literal, $($path:ident)::+, alias $($alias:literal)+) => {
+        kind!($name, $($path)::+, [$($alias),+], "ansible.builtin", None)
+    };
 }
 
 /// The types, by name.
 pub const KINDS: &[Kind] = &[
+    kind!("apt", apt::Apt),
+    kind!("blockinfile", blockinfile::Blockinfile),
+    kind!("command", command::Command, free "cmd"),
     kind!("copy", copy::Copy),
     kind!("file", file::File),
+    kind!("group", group::Group),
+    kind!("lineinfile", lineinfile::Lineinfile),
+    kind!("package", package::Package),
+    kind!("ping", ping::Ping),
+    kind!("raw", raw::Raw, free "cmd"),
+    kind!("replace", replace::Replace),
+    kind!("service", service::Service),
+    kind!("shell", shell::Shell, free "cmd"),
+    kind!("slurp", slurp::Slurp),
+    kind!("stat", stat::Stat),
+    kind!("systemd", systemd::Systemd, alias "systemd_service"),
+    kind!("tempfile", tempfile::Tempfile),
+    kind!("template", template::Template),
+    kind!("user", user::User),
 ];
 
 /// Finds a type by its short or fully qualified name.

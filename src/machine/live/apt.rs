@@ -108,6 +108,9 @@ pub fn steps(transaction: &Transaction) -> Vec<Vec<String>> {
     if transaction.autoremove {
         steps.push(vec!["autoremove".into()]);
     }
+    if transaction.autoclean {
+        steps.push(vec!["autoclean".into()]);
+    }
     if transaction.clean {
         steps.push(vec!["clean".into()]);
     }
@@ -136,6 +139,7 @@ pub fn options(transaction: &Transaction) -> Vec<String> {
     for (wanted, option) in [
         (transaction.autoremove, "--auto-remove"),
         (transaction.purge, "--purge"),
+        (transaction.no_remove, "--no-remove"),
         (transaction.allow_unauthenticated, "--allow-unauthenticated"),
         (transaction.allow_held, "--allow-change-held-packages"),
     ] {

@@ -21,7 +21,7 @@ pub fn foresee(live: &Live, transaction: &Transaction) -> Result<Foresight> {
     }
     foresight.report.lists_time = apt::lists_time();
     for step in apt::steps(transaction) {
-        if step.first().is_some_and(|verb| verb == "clean") {
+        if step.first().is_some_and(|verb| verb == "clean" || verb == "autoclean") {
             continue;
         }
         let arguments = options.iter().cloned().chain(apt::options(transaction)).chain(["--simulate".to_owned()]);

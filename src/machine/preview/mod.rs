@@ -153,6 +153,12 @@ fn missing(operation: &str, path: &Path) -> Fault {
     Fault { kind: FaultKind::NotFound, ..fault }
 }
 
+/// The content of something a package or a program is yet to bring.
+fn unknown(path: &Path) -> Fault {
+    let fault = Fault::new(format!("read {}", path.display()), "its content is known after apply");
+    Fault { kind: FaultKind::Unknown, ..fault }
+}
+
 impl Inspect for Preview {
     fn lstat(&self, path: &Path) -> Result<Option<Stat>> {
         let real = self.real(path)?;
@@ -171,7 +177,7 @@ impl Inspect for Preview {
                 let fault = Fault::new(format!("read {}", path.display()), format!("larger than {limit} bytes"));
                 Err(Fault { kind: FaultKind::TooLarge, ..fault })
             }
-            Some(Some(_)) => Err(Fault::new(format!("read {}", path.display()), "its content is known after apply")),
+            Some(Some(_)) => Err(unknown(path)),
         }
     }
 
@@ -199,7 +205,7 @@ impl Inspect for Preview {
             Some(Some(Data::Bytes(bytes))) => Ok(algorithm.of(&bytes)),
             Some(Some(Data::Under(source))) => self.under.digest(&source, algorithm),
             Some(None) => Err(missing("read", path)),
-            Some(Some(_)) => Err(Fault::new(format!("read {}", path.display()), "its content is known after apply")),
+            Some(Some(_)) => Err(unknown(path)),
         }
     }
 

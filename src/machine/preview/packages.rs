@@ -161,7 +161,7 @@ impl Preview {
             home: home.clone(),
             shell,
             groups,
-            password: change.password.clone().or(old.as_ref().and_then(|u| u.password.clone())),
+            password: locked(change.password.clone().or(old.as_ref().and_then(|u| u.password.clone())), change.lock),
             expires: change.expires.or(old.and_then(|u| u.expires)),
         };
         self.state().users.insert(change.name.clone(), Some(user));
@@ -200,4 +200,14 @@ impl Preview {
         }
         Ok(60_000)
     }
+}
+
+/// A locked password has a `!` before it; a new account has nothing but that.
+fn locked(password: Option<String>, lock: Option<bool>) -> Option<String> {
+    let password = password.unwrap_or_else(|| "!".to_owned());
+    Some(match lock {
+        Some(true) if !password.starts_with('!') => format!("!{password}"),
+        Some(false) => password.strip_prefix('!').filter(|rest| !rest.is_empty()).unwrap_or(&password).to_owned(),
+        _ => password,
+    })
 }

@@ -1,0 +1,148 @@
+//! `service`: services, whatever the service manager.
+
+use super::params::params;
+use super::systemd::{State, Wanted, check_name};
+use super::types::choices;
+use super::{Context, Failure, Footprint, Outcome, ParamError, Resource};
+use crate::machine::Machine;
+
+choices! {
+    /// The service manager.
+    pub enum Manager {
+        /// The one of the host.
+        Auto = "auto",
+    }
+}
+
+params! {
+    /// Manages services with the service manager of the host: systemd, or the scripts of `/etc/init.d`.
+    ///
+    /// # Example
+    /// ```yaml
+    /// - service: { name: nginx, state: started, enabled: true }
+    /// ```
+    pub struct Service {
+        /// The service.
+        name: String, required;
+        /// What is wanted of it.
+        state: Option<State>;
+        /// It starts at boot.
+        enabled: Option<bool>;
+        /// The service manager.
+        r#use: Manager = Manager::Auto, named "use";
+    }
+}
+
+impl Service {
+    /// Checks what the types alone cannot.
+    ///
+    /// # Errors
+    /// Where nothing is asked for.
+    pub fn check(&self) -> Result<(), ParamError> {
+        let Manager::Auto = self.r#use;
+        if self.state.is_none() && self.enabled.is_none() {
+            return Err(ParamError::conflict("nothing is asked for: give `state` or `enabled`"));
+        }
+        check_name(&self.name)
+    }
+
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted { name: &self.name, state: self.state, enabled: self.enabled, masked: None }
+    }
+}
+
+impl Resource for Service {
+    fn footprint(&self) -> Footprint {
+        self.wanted().footprint()
+    }
+
+    fn converge(&self, machine: &dyn Machine, _context: &Context) -> Result<Outcome, Failure> {
+        self.wanted().converge(machine)
+    }
+
+    fn refresh(&self, machine: &dyn Machine, _context: &Context) -> Option<Result<Outcome, Failure>> {
+        self.wanted().refresh(machine)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::testing::{Bench, args};
+    use super::super::{Context, find};
+    use crate::machine::{Change, Tracked};
+
+    fn bench() -> Bench {
+        let bench = Bench::with(&[]);
+        bench.run("file", "{path: /etc/systemd/system, state: directory}").unwrap();
+        bench.run("copy", "{dest: /etc/systemd/system/web.service, content: ''}").unwrap();
+        bench
+    }
+
+    fn verbs(changes: &[Change]) -> Vec<&str> {
+        changes.iter().flat_map(|c| &c.properties).map(|(_, _, verb)| verb.as_str()).collect()
+    }
+
+    #[test]
+    fn services_come_to_rest() {
+        let table = [
+            ("service", "{name: web, state: started, enabled: true}", vec!["enable", "start"]),
+            ("service", "{name: web, state: started}", vec!["start"]),
+            ("service", "{name: web.service, state: stopped, enabled: false}", vec![]),
+            ("systemd", "{name: web, masked: true}", vec!["mask"]),
+            ("systemd", "{name: web, masked: false, daemon_reload: true}", vec![]),
+            ("systemd_service", "{daemon_reload: true}", vec![]),
+        ];
+        for (kind, text, expected) in table {
+            let bench = bench();
+            let (_, changes) = bench.run(kind, text).unwrap();
+            assert_eq!(verbs(&changes), expected, "{text}");
+            assert_eq!(verbs(&bench.run(kind, text).unwrap().1), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn some_states_act_each_time() {
+        let bench = bench();
+        for (text, expected) in [("restarted", "restart"), ("reloaded", "reload"), ("restarted", "restart")] {
+            let (_, changes) = bench.run("service", &format!("{{name: web, state: {text}}}")).unwrap();
+            assert_eq!(verbs(&changes), [expected]);
+        }
+        bench.run("systemd", "{name: web, masked: true}").unwrap();
+        assert!(bench.fails("systemd", "{name: web, state: restarted}").contains("masked"));
+    }
+
+    #[test]
+    fn refusals() {
+        let bench = bench();
+        let table = [
+            ("service", "{name: db, state: started}", "`db`"),
+            ("service", "{name: web}", "nothing is asked for"),
+            ("service", "{name: 'w*', enabled: true}", "one service"),
+            ("service", "{name: web, state: started, pattern: x}", "`pattern`"),
+            ("systemd", "{state: started}", "`name`"),
+            ("systemd", "{name: web, state: started, scope: user}", "system"),
+        ];
+        for (kind, text, expected) in table {
+            let message = bench.fails(kind, text);
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn watching_restarts_what_runs() {
+        let bench = bench();
+        let refresh = |text: &str| {
+            let resource = (find("service").unwrap().parse)(args("service", text)).unwrap();
+            let tracked = Tracked::new(Arc::clone(&bench.0), false);
+            let _ = resource.refresh(&tracked, &Context::default());
+            verbs(&tracked.changes()).join(" ")
+        };
+        assert_eq!(refresh("{name: web, enabled: true}"), "");
+        assert_eq!(refresh("{name: web, state: started}"), "restart");
+        assert_eq!(refresh("{name: web, enabled: true}"), "restart");
+        assert_eq!(refresh("{name: web, state: stopped}"), "");
+        assert_eq!(refresh("{name: web, state: reloaded}"), "reload");
+    }
+}
