@@ -24,6 +24,7 @@ pub mod local;
 mod pattern;
 mod plan;
 mod prompt;
+mod signer;
 mod streams;
 mod verify;
 
@@ -90,7 +91,10 @@ impl Target {
     /// A target of which only the name is known.
     #[must_use]
     pub fn named(alias: impl Into<String>) -> Self {
-        Self { alias: alias.into(), ..Self::default() }
+        Self {
+            alias: alias.into(),
+            ..Self::default()
+        }
     }
 }
 
@@ -159,7 +163,9 @@ impl Ssh {
             keyring: keys::Keyring::new(prompt),
             jumps: jump::Jumps::default(),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
     /// Connects and logs in, trying again where that may help.

@@ -4,5 +4,5 @@ mod sshd;
 
 mod auth;
 mod exec;
-mod host_keys;
 mod hops;
+mod host_keys;
