@@ -3,15 +3,12 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use russh::client::{self, Handle};
 use russh::{SshId, client::Config};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -20,14 +17,11 @@ use super::connection::{Client, Connection, Said, SessionError};
 use super::error::{ConnectError, Phase};
 use super::jump::{self, Lease};
 use super::plan::{self, Plan};
+use super::wire::{Eager, ProxyCommand, Wire};
 use super::{Ssh, Target, auth};
 
 /// Head start of each address over the next (RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
-
-/// What a session runs on.
-trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 /// A wire, the address at its other end, and the place on a jump connection it uses.
 struct Dialled {
@@ -103,7 +97,7 @@ async fn dial(ssh: &Ssh, plan: &Plan, route: &[String]) -> Result<Dialled, Conne
     match &plan.proxy {
         Proxy::Jump(hops) => through(ssh, plan, hops, route).await,
         Proxy::Command(command) => {
-            let wire = Box::new(run_proxy(command)?);
+            let wire = Box::new(ProxyCommand::start(command)?);
             Ok(Dialled {
                 wire,
                 addr: String::new(),
@@ -116,7 +110,7 @@ async fn dial(ssh: &Ssh, plan: &Plan, route: &[String]) -> Result<Dialled, Conne
                 .await
                 .map_err(|_| late(plan, Phase::Connect, limit))??;
             Ok(Dialled {
-                wire: Box::new(stream),
+                wire: Box::new(Eager::new(stream)),
                 addr: addr.to_string(),
                 lease: None,
             })
@@ -231,74 +225,6 @@ async fn race(addrs: &[SocketAddr]) -> io::Result<(TcpStream, SocketAddr)> {
                 None => return Err(last),
             },
             () = head_start => {}
-        }
-    }
-}
-
-/// A proxy command's streams; the command dies with them.
-struct ProxyCommand {
-    wire: tokio::io::Join<tokio::process::ChildStdout, tokio::process::ChildStdin>,
-    _child: Child,
-}
-
-fn run_proxy(command: &str) -> Result<ProxyCommand, ConnectError> {
-    let failed = |source| ConnectError::ProxyCommand {
-        command: command.to_owned(),
-        source,
-    };
-    let shell = std::env::var("SHELL")
-        .ok()
-        .filter(|shell| !shell.is_empty())
-        .unwrap_or_else(|| "/bin/sh".to_owned());
-    let mut child = Command::new(shell)
-        .args(["-c", &format!("exec {command}")])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(failed)?;
-    match (child.stdout.take(), child.stdin.take()) {
-        (Some(stdout), Some(stdin)) => Ok(ProxyCommand {
-            wire: tokio::io::join(stdout, stdin),
-            _child: child,
-        }),
-        _ => Err(failed(io::ErrorKind::BrokenPipe.into())),
-    }
-}
-
-mod proxy_wire {
-    use super::ProxyCommand;
-    use std::io;
-    use std::pin::Pin;
-    use std::task::{Context, Poll};
-    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-    impl AsyncRead for ProxyCommand {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            into: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.wire).poll_read(cx, into)
-        }
-    }
-
-    impl AsyncWrite for ProxyCommand {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            data: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.wire).poll_write(cx, data)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.wire).poll_flush(cx)
-        }
-
-        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.wire).poll_shutdown(cx)
         }
     }
 }

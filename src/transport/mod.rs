@@ -27,6 +27,7 @@ mod prompt;
 mod signer;
 mod streams;
 mod verify;
+mod wire;
 
 use std::fmt;
 use std::path::PathBuf;
