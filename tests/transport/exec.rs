@@ -1,8 +1,9 @@
 //! Commands and their streams.
 
+use std::process::Command;
 use std::time::Duration;
 
-use cfg::transport::{ConnectError, Connection, Exec, Exit};
+use cfg::transport::{ConnectError, Connection, Exec, Exit, Options, Ssh};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::sshd::Sshd;
@@ -104,7 +105,7 @@ async fn lines_go_back_and_forth() {
 }
 
 /// sshd frees a slot once it saw the command end, which takes the command and a busy machine a moment.
-async fn start_when_there_is_room(connection: &Connection, command: &str) -> Exec {
+pub async fn start_when_there_is_room(connection: &Connection, command: &str) -> Exec {
     for _ in 0..100 {
         match connection.exec(command).await {
             Ok(exec) => return exec,
@@ -178,6 +179,51 @@ async fn a_lost_connection_is_no_exit() {
         error
             .to_string()
             .starts_with("the connection was lost while a command was running"),
+        "{error}"
+    );
+}
+
+/// Pitfall 5: a server that went silent is noticed, and not waited for until the kernel gives up.
+#[tokio::test]
+async fn a_silent_server_is_noticed() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let options = Options {
+        keepalive: Some(Duration::from_millis(200)),
+        ..sshd.options()
+    };
+    let connection = Ssh::new(options, None)
+        .unwrap()
+        .connect(&sshd.target())
+        .await
+        .unwrap();
+    let pid = connection
+        .exec("echo $PPID")
+        .await
+        .unwrap()
+        .output()
+        .await
+        .unwrap()
+        .stdout;
+    let pid = String::from_utf8(pid).unwrap();
+    let mut exec = connection.exec("sleep 60").await.unwrap();
+    let signal = |name: &str| {
+        Command::new("kill")
+            .args([name, pid.trim()])
+            .status()
+            .unwrap()
+    };
+    // Idle but answering is well.
+    assert!(
+        tokio::time::timeout(Duration::from_millis(1500), exec.process.wait())
+            .await
+            .is_err()
+    );
+    assert!(signal("-STOP").success());
+    let lost = tokio::time::timeout(Duration::from_secs(5), exec.process.wait()).await;
+    signal("-KILL");
+    let error = lost.expect("must be noticed").unwrap_err();
+    assert!(
+        matches!(&error, ConnectError::Lost { why: Some(why) } if why.contains("eepalive")),
         "{error}"
     );
 }

@@ -6,3 +6,4 @@ mod auth;
 mod exec;
 mod hops;
 mod host_keys;
+mod passwords;
