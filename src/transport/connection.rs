@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use russh::client::{self, DisconnectReason, Handle, Msg};
 use russh::keys::PublicKeyOrCertificate;
-use russh::{Channel, ChannelWriteHalf, Disconnect, Sig};
-use tokio::sync::watch;
+use russh::{Channel, ChannelWriteHalf, Disconnect};
 
 use super::Ssh;
 use super::error::{ConnectError, Phase};
-use super::exec::{Ending, Exec, OnDrop, Process};
+use super::exec::{Exec, OnDrop, Process};
 use super::jump::Lease;
 use super::plan::Plan;
 use super::streams::{RemoteStdin, Watched, watch_over};
@@ -130,7 +129,7 @@ impl Connection {
             },
         ) = watch_over(read, self.said.clone());
         // From here on, whatever happens, the session's slot is given back.
-        let close = OnDrop::new(end_later(write.clone(), ending.clone()));
+        let close = OnDrop::new(close_later(write.clone()));
         write
             .exec(true, command)
             .await
@@ -195,25 +194,14 @@ impl Connection {
     }
 }
 
-/// Ends a command from wherever it is dropped.
+/// Closes a command's channel from wherever it is dropped.
 ///
-/// sshd keeps the session's slot for as long as the command runs, channel or no channel, so it is also asked to
-/// terminate the command if that still runs. Root's sshd refuses that ("requires privilege separation"): there only
-/// commands that end at the end of their stdin give the slot back at once.
-fn end_later(
-    channel: Arc<ChannelWriteHalf<Msg>>,
-    ending: watch::Receiver<Option<Ending>>,
-) -> impl FnOnce() + Send + Sync {
+/// The command sees the end of its stdin and a broken stdout, and is not killed: it may be in the middle of something.
+/// sshd frees the session's slot when the command ends, so one that minds neither keeps it until then.
+fn close_later(channel: Arc<ChannelWriteHalf<Msg>>) -> impl FnOnce() + Send + Sync {
     move || {
-        let running = ending.borrow().is_none();
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        runtime.spawn(async move {
-            if running {
-                let _ = channel.signal(Sig::TERM).await;
-            }
-            channel.close().await
-        });
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { channel.close().await });
+        }
     }
 }

@@ -24,7 +24,7 @@ pub struct Exec {
     pub stdin: Stdin,
     /// Its standard output.
     pub stdout: Stdout,
-    /// The command itself: its stderr and its end. Dropping it ends the command's channel (or kills a local program).
+    /// The command itself: its stderr and its end. Dropping it closes the command's channel (or kills a local program).
     pub process: Process,
 }
 
@@ -115,7 +115,7 @@ pub(super) enum Ending {
 pub struct Process {
     pub(super) stderr: Tail,
     pub(super) ending: watch::Receiver<Option<Ending>>,
-    /// Ends the command when dropped.
+    /// Lets go of the command when dropped.
     pub(super) _guard: Box<dyn Send + Sync>,
 }
 

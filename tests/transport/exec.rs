@@ -105,7 +105,7 @@ async fn lines_go_back_and_forth() {
 }
 
 /// sshd frees a slot once it saw the command end, which takes the command and a busy machine a moment.
-pub async fn start_when_there_is_room(connection: &Connection, command: &str) -> Exec {
+async fn start_when_there_is_room(connection: &Connection, command: &str) -> Exec {
     for _ in 0..100 {
         match connection.exec(command).await {
             Ok(exec) => return exec,

@@ -1,11 +1,11 @@
 //! Logging in with a password, and with one of two factors.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cfg::transport::{ConnectError, Secret, Ssh, Target};
 
 use crate::auth::works;
-use crate::exec::start_when_there_is_room;
 use crate::sshd::{Person, Sshd};
 
 /// Passwords need a user whose password we may set; a user of our own, gone at the end.
@@ -13,7 +13,12 @@ struct User(String);
 
 impl User {
     fn create(password: &str) -> Option<Self> {
-        let name = format!("cfgtest{}", std::process::id());
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!(
+            "cfgtest{}x{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
         let made = Command::new("useradd")
             .args(["-M", "-d", "/", "-s", "/bin/sh", &name])
             .output()
@@ -56,7 +61,6 @@ async fn passwords() {
         ..target.clone()
     };
     works(&sshd.ssh(), &with("correct horse")).await;
-    commands_end_when_dropped(&sshd.ssh(), &with("correct horse")).await;
     let error = sshd.ssh().connect(&with("wrong")).await.err().unwrap();
     assert!(
         error.to_string().contains("tried password (refused)"),
@@ -67,14 +71,6 @@ async fn passwords() {
     works(&ssh, &target).await;
     works(&ssh, &target).await;
     assert_eq!(person.times_asked(), 1, "a password that worked is kept");
-}
-
-/// Commands that do not care for their stdin are terminated; sshd does that for all users but root.
-async fn commands_end_when_dropped(ssh: &Ssh, target: &Target) {
-    let connection = ssh.connect(target).await.unwrap();
-    for _ in 0..15 {
-        drop(start_when_there_is_room(&connection, "exec sleep 100").await);
-    }
 }
 
 /// Two factors: the key is accepted, but the password is wanted as well.
@@ -97,4 +93,35 @@ async fn both_a_key_and_a_password() {
         .map(|attempt| attempt.outcome.as_str())
         .collect();
     assert_eq!(outcomes, ["accepted, but not enough", "refused"], "{error}");
+}
+
+#[tokio::test]
+async fn keyboard_interactive() {
+    let Some(sshd) = Sshd::start("UsePAM yes\nKbdInteractiveAuthentication yes") else {
+        return;
+    };
+    let Some(user) = User::create("correct horse") else {
+        return eprintln!("skipped: cannot make a user");
+    };
+    let target = Target {
+        user: Some(user.0.clone()),
+        ..sshd.bare_target()
+    };
+    let given = Target {
+        password: Some(Secret::new("correct horse")),
+        ..target.clone()
+    };
+    works(&sshd.ssh(), &given).await;
+    let person = Person::saying("correct horse");
+    works(
+        &Ssh::new(sshd.options(), Some(person.clone())).unwrap(),
+        &target,
+    )
+    .await;
+    assert_eq!(person.times_asked(), 1);
+    let nobody = sshd.ssh().connect(&target).await.err().unwrap();
+    assert!(
+        matches!(&nobody, ConnectError::Auth { tried, .. } if tried.is_empty()),
+        "{nobody}"
+    );
 }
