@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use russh::client::{self, DisconnectReason, Handle, Msg};
 use russh::keys::PublicKeyOrCertificate;
-use russh::{Channel, ChannelWriteHalf, Disconnect, Sig};
-use tokio::sync::watch;
+use russh::{Channel, ChannelWriteHalf, Disconnect};
 
 use super::Ssh;
 use super::error::{ConnectError, Phase};
-use super::exec::{Ending, Exec, OnDrop, Process};
+use super::exec::{Exec, OnDrop, Process};
 use super::jump::Lease;
 use super::plan::Plan;
 use super::streams::{RemoteStdin, Watched, watch_over};
@@ -32,11 +31,17 @@ pub(super) struct Said(Arc<Mutex<Option<String>>>);
 
 impl Said {
     pub(super) fn get(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn set(&self, text: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(text);
     }
 }
 
@@ -60,12 +65,24 @@ pub(super) enum SessionError {
 impl client::Handler for Client {
     type Error = SessionError;
 
-    async fn check_server_key(&mut self, offered: &PublicKeyOrCertificate) -> Result<bool, SessionError> {
-        let verdict = self.ssh.shared.known_hosts.check(&self.plan.trust, &self.addr, offered);
-        verdict.map(|()| true).map_err(|error| SessionError::HostKey(Box::new(error)))
+    async fn check_server_key(
+        &mut self,
+        offered: &PublicKeyOrCertificate,
+    ) -> Result<bool, SessionError> {
+        let verdict = self
+            .ssh
+            .shared
+            .known_hosts
+            .check(&self.plan.trust, &self.addr, offered);
+        verdict
+            .map(|()| true)
+            .map_err(|error| SessionError::HostKey(Box::new(error)))
     }
 
-    async fn disconnected(&mut self, reason: DisconnectReason<SessionError>) -> Result<(), SessionError> {
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<SessionError>,
+    ) -> Result<(), SessionError> {
         match reason {
             DisconnectReason::ReceivedDisconnect(info) => self.said.set(info.message),
             DisconnectReason::Error(error) => self.said.set(error.to_string()),
@@ -98,20 +115,48 @@ impl Connection {
     /// # Errors
     /// [`ConnectError::Channel`] if the server gives no session, [`ConnectError::Lost`] if the connection has ended.
     pub async fn exec(&self, command: &str) -> Result<Exec, ConnectError> {
-        let (read, write) = self.open(self.handle.channel_open_session(), "a session").await?.split();
+        let (read, write) = self
+            .open(self.handle.channel_open_session(), "a session")
+            .await?
+            .split();
         let write = Arc::new(write);
-        let (stdout, Watched { stderr, ending, cancel }) = watch_over(read, self.said.clone());
+        let (
+            stdout,
+            Watched {
+                stderr,
+                ending,
+                cancel,
+            },
+        ) = watch_over(read, self.said.clone());
         // From here on, whatever happens, the session's slot is given back.
-        let close = OnDrop::new(end_later(write.clone(), ending.clone()));
-        write.exec(true, command).await.map_err(|_| ConnectError::Lost { why: self.said.get() })?;
-        let process = Process { stderr, ending, _guard: Box::new((close, cancel)) };
-        Ok(Exec { stdin: Box::new(RemoteStdin::new(write)), stdout, process })
+        let close = OnDrop::new(close_later(write.clone()));
+        write
+            .exec(true, command)
+            .await
+            .map_err(|_| ConnectError::Lost {
+                why: self.said.get(),
+            })?;
+        let process = Process {
+            stderr,
+            ending,
+            _guard: Box::new((close, cancel)),
+        };
+        Ok(Exec {
+            stdin: Box::new(RemoteStdin::new(write)),
+            stdout,
+            process,
+        })
     }
 
     /// Opens a way through this host to another.
     pub(super) async fn tunnel(&self, host: &str, port: u16) -> Result<Channel<Msg>, ConnectError> {
         let what = format!("a way to {host}:{port}");
-        self.open(self.handle.channel_open_direct_tcpip(host, port.into(), "127.0.0.1", 0), &what).await
+        self.open(
+            self.handle
+                .channel_open_direct_tcpip(host, port.into(), "127.0.0.1", 0),
+            &what,
+        )
+        .await
     }
 
     async fn open(
@@ -121,41 +166,42 @@ impl Connection {
     ) -> Result<Channel<Msg>, ConnectError> {
         match tokio::time::timeout(self.timeout, opening).await {
             Ok(Ok(channel)) => Ok(channel),
-            Ok(Err(russh::Error::ChannelOpenFailure(why))) => {
-                Err(ConnectError::Channel { what: what.to_owned(), why: why.description().to_lowercase() })
-            }
-            Ok(Err(_)) => Err(ConnectError::Lost { why: self.said.get() }),
-            Err(_) => {
-                Err(ConnectError::Timeout { addr: self.addr.clone(), phase: Phase::Channel, after: self.timeout })
-            }
+            Ok(Err(russh::Error::ChannelOpenFailure(why))) => Err(ConnectError::Channel {
+                what: what.to_owned(),
+                why: why.description().to_lowercase(),
+            }),
+            Ok(Err(_)) => Err(ConnectError::Lost {
+                why: self.said.get(),
+            }),
+            Err(_) => Err(ConnectError::Timeout {
+                addr: self.addr.clone(),
+                phase: Phase::Channel,
+                after: self.timeout,
+            }),
         }
     }
 
     /// Says goodbye and waits until that is on its way.
     pub async fn close(self) {
-        if self.handle.disconnect(Disconnect::ByApplication, "", "").await.is_ok() {
+        if self
+            .handle
+            .disconnect(Disconnect::ByApplication, "", "")
+            .await
+            .is_ok()
+        {
             let _ = tokio::time::timeout(Duration::from_secs(1), self.handle).await;
         }
     }
 }
 
-/// Ends a command from wherever it is dropped.
+/// Closes a command's channel from wherever it is dropped.
 ///
-/// sshd keeps the session's slot for as long as the command runs, channel or no channel, so it is also asked to
-/// terminate the command if that still runs. Root's sshd refuses that ("requires privilege separation"): there only
-/// commands that end at the end of their stdin give the slot back at once.
-fn end_later(
-    channel: Arc<ChannelWriteHalf<Msg>>,
-    ending: watch::Receiver<Option<Ending>>,
-) -> impl FnOnce() + Send + Sync {
+/// The command sees the end of its stdin and a broken stdout, and is not killed: it may be in the middle of something.
+/// sshd frees the session's slot when the command ends, so one that minds neither keeps it until then.
+fn close_later(channel: Arc<ChannelWriteHalf<Msg>>) -> impl FnOnce() + Send + Sync {
     move || {
-        let running = ending.borrow().is_none();
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
-            if running {
-                let _ = channel.signal(Sig::TERM).await;
-            }
-            channel.close().await
-        });
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { channel.close().await });
+        }
     }
 }

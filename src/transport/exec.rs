@@ -24,7 +24,7 @@ pub struct Exec {
     pub stdin: Stdin,
     /// Its standard output.
     pub stdout: Stdout,
-    /// The command itself: its stderr and its end. Dropping it ends the command's channel (or kills a local program).
+    /// The command itself: its stderr and its end. Dropping it closes the command's channel (or kills a local program).
     pub process: Process,
 }
 
@@ -49,8 +49,14 @@ impl Exec {
         let mut stdout = Vec::new();
         let read = self.stdout.read_to_end(&mut stdout).await;
         let exit = self.process.wait().await?;
-        read.map_err(|error| ConnectError::Lost { why: Some(error.to_string()) })?;
-        Ok(Output { stdout, stderr: self.process.stderr(), exit })
+        read.map_err(|error| ConnectError::Lost {
+            why: Some(error.to_string()),
+        })?;
+        Ok(Output {
+            stdout,
+            stderr: self.process.stderr(),
+            exit,
+        })
     }
 
     /// The end of stderr so far.
@@ -109,7 +115,7 @@ pub(super) enum Ending {
 pub struct Process {
     pub(super) stderr: Tail,
     pub(super) ending: watch::Receiver<Option<Ending>>,
-    /// Ends the command when dropped.
+    /// Lets go of the command when dropped.
     pub(super) _guard: Box<dyn Send + Sync>,
 }
 
@@ -125,7 +131,10 @@ impl Process {
         };
         match ending {
             Some(Ending::Exit(exit)) => Ok(exit),
-            Some(Ending::Refused(why)) => Err(ConnectError::Channel { what: "the command".to_owned(), why }),
+            Some(Ending::Refused(why)) => Err(ConnectError::Channel {
+                what: "the command".to_owned(),
+                why,
+            }),
             Some(Ending::Lost(why)) => Err(ConnectError::Lost { why }),
             None => Err(ConnectError::Lost { why: None }),
         }

@@ -24,8 +24,10 @@ pub mod local;
 mod pattern;
 mod plan;
 mod prompt;
+mod signer;
 mod streams;
 mod verify;
+mod wire;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -90,7 +92,10 @@ impl Target {
     /// A target of which only the name is known.
     #[must_use]
     pub fn named(alias: impl Into<String>) -> Self {
-        Self { alias: alias.into(), ..Self::default() }
+        Self {
+            alias: alias.into(),
+            ..Self::default()
+        }
     }
 }
 
@@ -159,7 +164,9 @@ impl Ssh {
             keyring: keys::Keyring::new(prompt),
             jumps: jump::Jumps::default(),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
     /// Connects and logs in, trying again where that may help.

@@ -17,8 +17,12 @@ pub(super) fn matches(pattern: &str, text: &str) -> bool {
             }
             (None, None) => return true,
             _ => {
-                let Some((after_star, from)) = retry else { return false };
-                let Some((_, shorter)) = from.split_first() else { return false };
+                let Some((after_star, from)) = retry else {
+                    return false;
+                };
+                let Some((_, shorter)) = from.split_first() else {
+                    return false;
+                };
                 retry = Some((after_star, shorter));
                 (pattern, text) = (after_star, shorter);
             }
@@ -75,7 +79,11 @@ mod tests {
             (&[][..], "web1", false),
         ];
         for (list, text, expected) in table {
-            assert_eq!(list_matches(list.iter().copied(), text), expected, "{list:?} {text}");
+            assert_eq!(
+                list_matches(list.iter().copied(), text),
+                expected,
+                "{list:?} {text}"
+            );
         }
     }
 }

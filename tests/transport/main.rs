@@ -4,5 +4,6 @@ mod sshd;
 
 mod auth;
 mod exec;
-mod host_keys;
 mod hops;
+mod host_keys;
+mod passwords;

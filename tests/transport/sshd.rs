@@ -39,7 +39,11 @@ impl Sshd {
         keygen(&path("host_key"), "ed25519", "");
         keygen(&path("key"), "ed25519", "");
         fs::copy(path("key.pub"), path("authorized")).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let config = format!(
             "{extra}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
              StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nMaxStartups 100\n\
@@ -64,7 +68,10 @@ impl Sshd {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("sshd does not listen: {}", fs::read_to_string(sshd.path("log")).unwrap());
+        panic!(
+            "sshd does not listen: {}",
+            fs::read_to_string(sshd.path("log")).unwrap()
+        );
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -72,7 +79,11 @@ impl Sshd {
     }
 
     pub fn write_known_hosts(&self, key: &str) {
-        fs::write(self.path("known_hosts"), format!("[127.0.0.1]:{} {key}", self.port)).unwrap();
+        fs::write(
+            self.path("known_hosts"),
+            format!("[127.0.0.1]:{} {key}", self.port),
+        )
+        .unwrap();
     }
 
     /// Lets a key in.
@@ -91,11 +102,18 @@ impl Sshd {
 
     /// A target that logs in with the key let in from the start.
     pub fn target(&self) -> Target {
-        Target { identity_files: vec![self.path("key")], ..self.bare_target() }
+        Target {
+            identity_files: vec![self.path("key")],
+            ..self.bare_target()
+        }
     }
 
     pub fn bare_target(&self) -> Target {
-        Target { port: Some(self.port), user: Some("root".into()), ..Target::named("127.0.0.1") }
+        Target {
+            port: Some(self.port),
+            user: Some("root".into()),
+            ..Target::named("127.0.0.1")
+        }
     }
 
     pub fn options(&self) -> Options {
@@ -125,9 +143,14 @@ impl Sshd {
 
 pub fn keygen(path: &Path, kind: &str, passphrase: &str) {
     let mut command = Command::new("ssh-keygen");
-    command.args(["-q", "-t", kind, "-C", "a comment", "-N", passphrase, "-f"]).arg(path);
+    command
+        .args(["-q", "-t", kind, "-C", "a comment", "-N", passphrase, "-f"])
+        .arg(path);
     assert!(command.status().unwrap().success());
-    assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
 }
 
 /// Answers every question with one word, and counts them.
@@ -139,7 +162,10 @@ pub struct Person {
 
 impl Person {
     pub fn saying(answer: &str) -> Arc<Self> {
-        Arc::new(Self { answer: Some(answer.to_owned()), asked: AtomicUsize::new(0) })
+        Arc::new(Self {
+            answer: Some(answer.to_owned()),
+            asked: AtomicUsize::new(0),
+        })
     }
 
     pub fn times_asked(&self) -> usize {
