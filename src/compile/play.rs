@@ -111,7 +111,7 @@ impl HostCompiler<'_> {
         frame.keywords.push(Arc::new(Inherited(play.keywords.clone())));
         self.play_variables(&frame)?;
         let calls = self.role_calls(&frame)?;
-        self.handlers = play.handlers.iter().map(|item| (item.clone(), frame.clone())).collect();
+        self.handlers.extend(play.handlers.iter().map(|item| (item.clone(), frame.clone())));
         let result = self.sections(&frame, &calls);
         match result {
             Err(Stop::Ended) => self.flush(false, true).map(drop),
