@@ -205,7 +205,7 @@ async fn a_silent_server_is_noticed() {
         .unwrap()
         .stdout;
     let pid = String::from_utf8(pid).unwrap();
-    let mut exec = connection.exec("sleep 60").await.unwrap();
+    let mut exec = connection.exec("cat").await.unwrap();
     let signal = |name: &str| {
         Command::new("kill")
             .args([name, pid.trim()])

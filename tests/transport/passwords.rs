@@ -39,7 +39,7 @@ impl User {
 
 impl Drop for User {
     fn drop(&mut self) {
-        let _ = Command::new("userdel").arg(&self.0).output();
+        let _ = Command::new("userdel").arg("-f").arg(&self.0).output();
     }
 }
 

@@ -74,6 +74,15 @@ impl Sshd {
         );
     }
 
+    /// How many connections it serves now: each is a child process.
+    pub fn connections(&self) -> usize {
+        let listed = Command::new("ps")
+            .args(["-o", "pid=", "--ppid", &self.child.id().to_string()])
+            .output()
+            .unwrap();
+        String::from_utf8(listed.stdout).unwrap().lines().count()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
