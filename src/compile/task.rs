@@ -110,7 +110,8 @@ impl HostCompiler<'_> {
         }
         let scope = self.scope(frame, Vec::new());
         if !modules::is_module(&task.module) {
-            if self.certainly_skipped(frame, &scope) {
+            let open = matches!(self.facts, super::Facts::Unknown) && !self.certainly_runs(frame, &scope);
+            if open || self.certainly_skipped(frame, &scope) {
                 return self.skipped_node(task, frame);
             }
             return Err(self.unknown_module(task));

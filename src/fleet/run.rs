@@ -205,7 +205,10 @@ impl Runner {
             if self.shared.cancelled.load(Ordering::SeqCst) {
                 break;
             }
-            let names = batch.iter().map(ToString::to_string).collect();
+            let names: Vec<String> = batch.iter().map(ToString::to_string).collect();
+            for name in &names {
+                self.shared.count(name, |_| {});
+            }
             self.shared.emit(Event::PlayStarted { play: play.title(), hosts: names, batch: (i as u32 + 1, count) });
             let hosts = PlayHosts { all: Arc::new(alive.clone()), batch: Arc::new(batch) };
             self.batch(play, &hosts, &settings).await;
