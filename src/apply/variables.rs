@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use crate::graph::{Node, Segment};
 use crate::machine::{
-    Algorithm, Command, Foresight, Group, Identity, Inspect, Key, Machine, Output, Package, Result, Stat, Transaction, Unit,
+    Algorithm, Command, Fetch, Foresight, Group, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Stat, Transaction, Unit,
     User,
 };
 use crate::template::{Bindings, Engine, Term, TermScope};
@@ -126,5 +127,8 @@ impl Inspect for ReadOnly {
         probe(command: &Command) -> Output;
         identity() -> Identity;
         foresee(transaction: &Transaction) -> Foresight;
+        reach(host: &str, port: u16, timeout: Duration, limit: u64) -> Reach;
+        pause(time: Duration) -> bool;
+        download(fetch: &Fetch, limit: u64) -> Vec<u8>;
     }
 }

@@ -12,6 +12,7 @@ mod fault;
 mod file;
 mod journal;
 mod live;
+mod net;
 mod package;
 mod preview;
 mod remote;
@@ -26,6 +27,7 @@ pub use fault::{Fault, FaultKind, Result};
 pub use file::{hex, Algorithm, Attrs, Content, FileKind, Stat, Written};
 pub use journal::{Journal, state_dir};
 pub use live::{Cancel, Live};
+pub use net::{Fetch, Fetched, Reach};
 pub use package::{Foresight, ForeseenFile, Package, Request, Selection, Transaction, TransactionReport};
 pub use preview::{Blank, Preview};
 pub use remote::{Call, Exchange, Remote, Reply, serve};
@@ -71,6 +73,12 @@ pub trait Inspect: Send + Sync {
     fn identity(&self) -> Result<Identity>;
     /// What a package transaction would bring.
     fn foresee(&self, transaction: &Transaction) -> Result<Foresight>;
+    /// Tries to connect to a port, and reads up to `limit` bytes of what is said there.
+    fn reach(&self, host: &str, port: u16, timeout: std::time::Duration, limit: u64) -> Result<Reach>;
+    /// Lets time pass, until it has passed or the run is cancelled. In a dry run none passes: it gives `false`.
+    fn pause(&self, time: std::time::Duration) -> Result<bool>;
+    /// Fetches something of at most `limit` bytes into memory.
+    fn download(&self, fetch: &Fetch, limit: u64) -> Result<Vec<u8>>;
 
     /// What is at a path, following links; `None` where nothing is or a link dangles.
     fn stat(&self, path: &Path) -> Result<Option<Stat>> {
@@ -124,6 +132,8 @@ pub trait Machine: Inspect {
     fn put_group(&self, change: &GroupChange) -> Result<()>;
     /// Removes a group.
     fn remove_group(&self, name: &str) -> Result<()>;
+    /// Fetches something into a file, which is replaced as a whole where its content differs. A dry run fetches nothing.
+    fn fetch(&self, fetch: &Fetch, path: &Path, attrs: &Attrs, how: &Written) -> Result<Fetched>;
     /// Runs a program that may change anything. A dry run does not run it: its output is unknown.
     fn run(&self, command: &Command) -> Result<Output>;
 }

@@ -4,13 +4,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, Group, GroupChange, Identity, Inspect, Key, Machine, Output, Package, Result,
-    Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
+    Algorithm, Attrs, Command, Content, Fault, Fetch, Fetched, Group, GroupChange, Identity, Inspect, Key, Machine, Output, Package, Reach,
+    Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
 };
 
 macro_rules! calls {
@@ -94,8 +95,8 @@ macro_rules! lend {
 }
 
 lend! { PathBuf => Path, as_path, to_path_buf; String => str, as_str, to_owned; }
-lend! { ref Key, Command, Attrs, Content, Written, Transaction, UserChange, GroupChange }
-lend! { copy u64, bool, Algorithm, UnitAction, Option<f64> }
+lend! { ref Key, Command, Attrs, Content, Written, Transaction, UserChange, GroupChange, Fetch }
+lend! { copy u16, u64, bool, Duration, Algorithm, UnitAction, Option<f64> }
 
 calls! {
     inspect {
@@ -111,6 +112,9 @@ calls! {
         Probe = probe(command: Command) -> Output;
         Identity = identity() -> Identity;
         Foresee = foresee(transaction: Transaction) -> Foresight;
+        Reached = reach(host: String, port: u16, timeout: Duration, limit: u64) -> Reach;
+        Pause = pause(time: Duration) -> bool;
+        Download = download(fetch: Fetch, limit: u64) -> Vec<u8>;
     }
     machine {
         Write = write(path: PathBuf, content: Content, attrs: Attrs, how: Written) -> ();
@@ -127,6 +131,7 @@ calls! {
         RemoveUser = remove_user(name: String, files: bool, force: bool) -> ();
         PutGroup = put_group(change: GroupChange) -> ();
         RemoveGroup = remove_group(name: String) -> ();
+        Fetched = fetch(fetch: Fetch, path: PathBuf, attrs: Attrs, how: Written) -> Fetched;
         Run = run(command: Command) -> Output;
     }
 }

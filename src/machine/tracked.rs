@@ -3,14 +3,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, FileKind, Group, GroupChange, Identity, Inspect, Key, Machine, Output, Package,
-    Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
+    Algorithm, Attrs, Command, Content, Fetch, Fetched, FileKind, Group, GroupChange, Identity, Inspect, Key, Machine, Output, Package,
+    Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
 };
 
 /// Files larger than this are not diffed.
@@ -253,6 +254,9 @@ impl Inspect for Tracked {
         probe(command: &Command) -> Output;
         identity() -> Identity;
         foresee(transaction: &Transaction) -> Foresight;
+        reach(host: &str, port: u16, timeout: Duration, limit: u64) -> Reach;
+        pause(time: Duration) -> bool;
+        download(fetch: &Fetch, limit: u64) -> Vec<u8>;
     }
 }
 
@@ -369,6 +373,15 @@ impl Machine for Tracked {
         self.machine.remove_group(name)?;
         self.push(removed("group", name));
         Ok(())
+    }
+
+    fn fetch(&self, fetch: &Fetch, path: &Path, attrs: &Attrs, how: &Written) -> Result<Fetched> {
+        let mut fetched = Fetched::default();
+        self.around(path, how.secret, || {
+            fetched = self.machine.fetch(fetch, path, attrs, how)?;
+            Ok(())
+        })?;
+        Ok(fetched)
     }
 
     fn run(&self, command: &Command) -> Result<Output> {

@@ -28,14 +28,17 @@ mod program;
 mod python;
 mod raw;
 mod replace;
+mod script;
 mod service;
 mod shell;
 mod slurp;
 mod stat;
+mod sysctl;
 mod systemd;
 mod tempfile;
 mod template;
 mod user;
+mod wait_for;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]

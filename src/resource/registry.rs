@@ -3,8 +3,8 @@
 use super::args::{Args, ParamError};
 use super::params::ParamSpec;
 use super::{
-    Resource, apt, blockinfile, command, copy, file, group, lineinfile, package, ping, raw, replace, service,
-    shell, slurp, stat, systemd, tempfile, template, user,
+    Resource, apt, blockinfile, command, copy, file, group, lineinfile, package, ping, raw, replace, script,
+    service, shell, slurp, stat, sysctl, systemd, tempfile, template, user, wait_for,
 };
 
 /// A resource type.
@@ -64,14 +64,17 @@ pub const KINDS: &[Kind] = &[
     kind!("ping", ping::Ping),
     kind!("raw", raw::Raw, free "cmd"),
     kind!("replace", replace::Replace),
+    kind!("script", script::Script, free "cmd"),
     kind!("service", service::Service),
     kind!("shell", shell::Shell, free "cmd"),
     kind!("slurp", slurp::Slurp),
     kind!("stat", stat::Stat),
+    kind!("sysctl", sysctl::Sysctl, [], "ansible.posix", None),
     kind!("systemd", systemd::Systemd, alias "systemd_service"),
     kind!("tempfile", tempfile::Tempfile),
     kind!("template", template::Template),
     kind!("user", user::User),
+    kind!("wait_for", wait_for::WaitFor),
 ];
 
 /// Finds a type by its short or fully qualified name.

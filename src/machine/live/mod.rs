@@ -11,17 +11,19 @@ mod exec;
 mod files;
 mod foresee;
 mod maintainer;
+mod net;
 mod sysv;
 mod systemd;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, FaultKind, Group, GroupChange, Identity, Inspect, Journal, Key, Machine,
-    Output, Package, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
+    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, Group, GroupChange, Identity, Inspect, Journal, Key, Machine,
+    Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
 };
 
 /// Ends the programs that run and refuses new ones once it is set.
@@ -130,6 +132,21 @@ impl Inspect for Live {
     fn foresee(&self, transaction: &Transaction) -> Result<Foresight> {
         foresee::foresee(self, transaction)
     }
+
+    fn reach(&self, host: &str, port: u16, timeout: Duration, limit: u64) -> Result<Reach> {
+        net::reach(host, port, timeout, limit, &self.cancel)
+    }
+
+    fn pause(&self, time: Duration) -> Result<bool> {
+        net::pause(time, &self.cancel)
+    }
+
+    fn download(&self, fetch: &Fetch, limit: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        net::ask(fetch, &self.cancel)?.read_into(&mut bytes, limit)?;
+        net::verify(fetch, |algorithm| Ok(algorithm.of(&bytes)))?;
+        Ok(bytes)
+    }
 }
 
 impl Machine for Live {
@@ -209,6 +226,20 @@ impl Machine for Live {
     fn remove_group(&self, name: &str) -> Result<()> {
         self.note("remove_group", name)?;
         exec::checked(self, &Command::new(["groupdel", "--", name]))
+    }
+
+    fn fetch(&self, fetch: &Fetch, path: &Path, attrs: &Attrs, how: &Written) -> Result<Fetched> {
+        let (download, status) = net::Download::get(fetch, path, &self.cancel)?;
+        let sha256 = download.digest(Algorithm::Sha256)?;
+        let is_file = files::lstat(path)?.is_some_and(|stat| stat.kind == super::FileKind::File);
+        let replaced = !is_file || self.digest(path, Algorithm::Sha256)? != sha256;
+        let sha1 = download.digest(Algorithm::Sha1)?;
+        if replaced {
+            self.write(path, &Content::File(download.path().to_path_buf()), attrs, how)?;
+        } else if *attrs != Attrs::default() {
+            self.set_attrs(path, attrs)?;
+        }
+        Ok(Fetched { status: Some(status), sha1, replaced })
     }
 
     fn run(&self, command: &Command) -> Result<Output> {

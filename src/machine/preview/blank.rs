@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::package::Foresight;
 use super::super::{
-    Algorithm, Command, Fault, FileKind, Group, Identity, Inspect, Key, Output, Package, Result, Stat, Stdio, Transaction,
+    Algorithm, Command, Fault, Fetch, FileKind, Group, Identity, Inspect, Key, Output, Package, Reach, Result, Stat, Stdio, Transaction,
     Unit, User,
 };
 
@@ -81,6 +81,18 @@ impl Inspect for Blank {
 
     fn identity(&self) -> Result<Identity> {
         Ok(Identity { uid: 0, gid: 0, user: "root".into(), home: "/root".into() })
+    }
+
+    fn reach(&self, _host: &str, _port: u16, _timeout: std::time::Duration, _limit: u64) -> Result<Reach> {
+        Ok(Reach::Closed)
+    }
+
+    fn pause(&self, _time: std::time::Duration) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn download(&self, fetch: &Fetch, _limit: u64) -> Result<Vec<u8>> {
+        Err(Fault::new(format!("fetch {}", fetch.url), "this machine has no network"))
     }
 
     fn foresee(&self, transaction: &Transaction) -> Result<Foresight> {

@@ -11,11 +11,12 @@ mod packages;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, FaultKind, FileKind, Group, GroupChange, Identity, Inspect, Key, Machine,
-    Output, Package, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
+    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, Group, GroupChange, Identity, Inspect, Key, Machine,
+    Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
 };
 use overlay::{Data, Overlay};
 
@@ -252,6 +253,19 @@ impl Inspect for Preview {
     fn foresee(&self, transaction: &Transaction) -> Result<Foresight> {
         self.under.foresee(transaction)
     }
+
+    /// What listens now says nothing about what will after the apply.
+    fn reach(&self, _host: &str, _port: u16, _timeout: Duration, _limit: u64) -> Result<Reach> {
+        Ok(Reach::Unknown)
+    }
+
+    fn pause(&self, _time: Duration) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn download(&self, fetch: &Fetch, limit: u64) -> Result<Vec<u8>> {
+        self.under.download(fetch, limit)
+    }
 }
 
 /// `redis` and `redis.service` are one.
@@ -387,6 +401,15 @@ impl Machine for Preview {
     fn remove_group(&self, name: &str) -> Result<()> {
         self.state().groups.insert(name.to_owned(), None);
         Ok(())
+    }
+
+    fn fetch(&self, _fetch: &Fetch, path: &Path, attrs: &Attrs, how: &Written) -> Result<Fetched> {
+        self.require_parent("write", path)?;
+        let real = self.real(path)?;
+        let old = self.lstat_real(&real)?;
+        let stat = self.new_stat(FileKind::File, attrs, old.as_ref(), if how.secret { 0o600 } else { 0o644 }, 0)?;
+        self.state().files.put(real, stat, Data::Unknown);
+        Ok(Fetched::default())
     }
 
     fn run(&self, _command: &Command) -> Result<Output> {

@@ -1,0 +1,50 @@
+//! The network as the machine traits speak of it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Algorithm;
+
+/// What came of trying to connect to a port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reach {
+    /// Something listens; what it said first, where that was asked for.
+    Open(Vec<u8>),
+    /// Nothing listens, or it cannot be reached.
+    Closed,
+    /// It was not tried, because this is a dry run.
+    Unknown,
+}
+
+/// Something to fetch by HTTP or HTTPS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// Where from.
+    pub url: String,
+    /// Header fields.
+    pub headers: Vec<(String, String)>,
+    /// User name and password.
+    pub user: Option<(String, String)>,
+    /// Time to wait for a connection, and for an answer.
+    pub timeout: Duration,
+    /// Take any certificate.
+    pub insecure: bool,
+    /// Use no proxy, whatever the environment says.
+    pub direct: bool,
+    /// Variables added to the environment, where proxies are looked for.
+    pub env: Vec<(String, String)>,
+    /// The digest the content must have.
+    pub checksum: Option<(Algorithm, String)>,
+}
+
+/// What was fetched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// The status of the answer; `None` where this is a dry run and nothing was fetched.
+    pub status: Option<u16>,
+    /// The SHA-1 of the content.
+    pub sha1: String,
+    /// The file had another content, or was not there.
+    pub replaced: bool,
+}
