@@ -37,6 +37,8 @@ pub struct Attempt {
     pub failed: Value,
     /// It was skipped, and why.
     pub skipped: Option<String>,
+    /// Nothing of it is known: it was not even tried.
+    pub open: bool,
     /// What changed.
     pub changes: Vec<Change>,
     /// A message.
@@ -70,7 +72,8 @@ impl Attempt {
 
     /// It depends on something that is known after apply.
     pub fn unknown(message: impl Into<String>) -> Self {
-        Self { changed: Value::Unknown, failed: Value::Bool(false), message: Some(message.into()), ..Self::default() }
+        let message = Some(message.into());
+        Self { changed: Value::Unknown, failed: Value::Bool(false), open: true, message, ..Self::default() }
     }
 
     /// How it came out.
@@ -86,6 +89,9 @@ impl Attempt {
 
     /// The registered value.
     pub fn registered(&self) -> Value {
+        if self.open {
+            return Value::Unknown;
+        }
         let mut map = self.result.clone();
         map.insert("changed".into(), self.changed.clone());
         map.insert("failed".into(), self.failed.clone());

@@ -25,7 +25,11 @@ struct State {
 
 /// Where cfg keeps its state: `/var/lib/cfg` for root, the user's state directory otherwise.
 pub fn state_dir(identity: &Identity) -> PathBuf {
-    if identity.uid == 0 { PathBuf::from("/var/lib/cfg") } else { identity.home.join(".local/state/cfg") }
+    if identity.uid == 0 {
+        return PathBuf::from("/var/lib/cfg");
+    }
+    // `nobody` and its like have no home.
+    if identity.home.is_dir() { identity.home.join(".local/state/cfg") } else { PathBuf::from(format!("/var/tmp/cfg-{}", identity.uid)) }
 }
 
 impl Journal {

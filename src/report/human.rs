@@ -47,7 +47,7 @@ pub struct Human {
 
 #[derive(Default)]
 struct HostStory {
-    lines: Vec<String>,
+    lines: Vec<(u32, Vec<String>)>,
     done: bool,
 }
 
@@ -108,7 +108,7 @@ impl Human {
         }
         let lines = story::task_lines(outcome, self.options.diff, self.options.verbose, style);
         if outcome.status != Status::Failed || self.options.verbose > 0 {
-            self.hosts.entry(host.to_owned()).or_default().lines.extend(lines);
+            self.hosts.entry(host.to_owned()).or_default().lines.push((outcome.node, lines));
         }
     }
 
@@ -165,7 +165,10 @@ impl Human {
                 continue;
             }
             story.done = true;
-            let lines = std::mem::take(&mut story.lines);
+            // In written order, whatever ended first.
+            let mut tasks = std::mem::take(&mut story.lines);
+            tasks.sort_by_key(|(node, _)| *node);
+            let lines: Vec<String> = tasks.into_iter().flat_map(|(_, lines)| lines).collect();
             if lines.is_empty() {
                 continue;
             }

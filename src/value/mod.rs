@@ -4,12 +4,12 @@
 //! (collections are shared). [`Value::Unknown`] stands for a result that cannot exist yet; it spreads, it is never guessed.
 
 mod json;
+mod serial;
 mod text;
 
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
 
 pub use json::{from_json, to_json};
 pub use text::{is_truthy_word, parse_bool, python_repr};
@@ -18,7 +18,7 @@ pub use text::{is_truthy_word, parse_bool, python_repr};
 pub type Map = IndexMap<Arc<str>, Value>;
 
 /// Plain data, as YAML 1.1 and Jinja know it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
     /// YAML's `null`, Python's `None`.
     #[default]

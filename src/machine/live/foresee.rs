@@ -13,9 +13,9 @@ use super::{Live, apt, deb, exec, fault, maintainer};
 pub fn foresee(live: &Live, transaction: &Transaction) -> Result<Foresight> {
     let mut foresight = Foresight::default();
     let scratch = Scratch::make()?;
-    let mut options = Vec::new();
+    let mut options = scratch.own_cache();
     if apt::needs_update(transaction) {
-        options = scratch.own_lists()?;
+        options.extend(scratch.own_lists()?);
         exec::checked(live, &apt_get(&options, ["update".to_owned()]))?;
         foresight.report.updated_lists = true;
     }
@@ -84,6 +84,13 @@ impl Scratch {
         let path = base.join(format!("cfg-plan-{}-{stamp}", std::process::id()));
         std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(fault("make the directory", &path))?;
         Ok(Self(path))
+    }
+
+    /// Options that keep apt from writing the caches it makes of its lists into the system's directory.
+    fn own_cache(&self) -> Vec<String> {
+        let dir = self.0.display();
+        let option = |name: &str| format!("-oDir::Cache::{name}={dir}/{name}.bin");
+        vec![option("pkgcache"), option("srcpkgcache")]
     }
 
     /// Options that make apt keep its lists and cache here. As root it would otherwise drop to `_apt`, who cannot write.

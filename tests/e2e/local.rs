@@ -1,0 +1,86 @@
+//! This machine, without SSH.
+
+use crate::fleet::{cfg, events};
+
+fn playbook(dir: &std::path::Path, text: &str) -> String {
+    let path = dir.join("play.yml");
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn without_an_inventory_the_error_says_where_it_looked() {
+    let dir = tempfile::tempdir().unwrap();
+    let play = playbook(dir.path(), "- hosts: all\n  tasks: []\n");
+    let output = cfg(&["apply", &play]).current_dir(dir.path()).env_remove("ANSIBLE_INVENTORY").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text.contains("inventory.yml") && text.contains("/etc/ansible/hosts") && text.contains("--local"), "{text}");
+}
+
+#[test]
+fn independent_states_run_at_once_and_dependent_ones_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let play = playbook(
+        dir.path(),
+        "- hosts: all\n  order: explicit\n  tasks:\n\
+         \x20   - { name: slow a, command: sleep 1, id: a }\n\
+         \x20   - { name: slow b, command: sleep 1, id: b }\n\
+         \x20   - { name: after both, command: \"true\", require: [a, b] }\n",
+    );
+    let started = std::time::Instant::now();
+    let run = events(cfg(&["apply", &play, "--local"]));
+    run.converged();
+    let position = |what: &str, name: &str| {
+        run.events.iter().position(|e| e["event"] == what && (e["name"] == name || e["outcome"]["name"] == name)).unwrap()
+    };
+    // Both were started before either had ended, and the third after both.
+    assert!(position("task_started", "slow b") < position("task_finished", "slow a"));
+    assert!(position("task_started", "slow a") < position("task_finished", "slow b"));
+    for name in ["slow a", "slow b"] {
+        assert!(position("task_finished", name) < position("task_started", "after both"));
+    }
+    println!("two states of one second each took {:?}", started.elapsed());
+}
+
+#[test]
+fn a_circle_is_refused_with_its_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let play = playbook(
+        dir.path(),
+        "- hosts: all\n  tasks:\n\
+         \x20   - { name: first, command: \"true\", id: a, require: [b] }\n\
+         \x20   - { name: second, command: \"true\", id: b, require: [a] }\n",
+    );
+    let output = cfg(&["plan", &play, "--local"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("wait for each other in a circle") && text.contains("play.yml:3") && text.contains("require: b"), "{text}");
+}
+
+#[test]
+fn results_decide_on_the_target() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let play = playbook(
+        dir.path(),
+        &format!(
+            "- hosts: all\n  vars: {{ shown: \"got {{{{ said.stdout }}}}\" }}\n  tasks:\n\
+             \x20   - {{ command: echo yes, register: said, changed_when: false }}\n\
+             \x20   - {{ copy: {{ dest: {0}, content: \"{{{{ shown }}}}\" }}, when: said.stdout == 'yes', register: written }}\n\
+             \x20   - {{ copy: {{ dest: {0}.no, content: x }}, when: said.stdout == 'no' }}\n\
+             \x20   - {{ command: \"echo {{{{ item }}}}\", loop: \"{{{{ said.stdout_lines }}}}\", register: each, changed_when: false }}\n\
+             \x20   - assert: {{ that: [written is changed, \"each.results[0].stdout == 'yes'\"] }}\n\
+             \x20   - {{ set_fact: {{ mode: \"{{{{ said.stdout | length }}}}\" }} }}\n\
+             \x20   - assert: {{ that: mode | int == 3 }}\n",
+            out.display()
+        ),
+    );
+    let planned = events(cfg(&["plan", &play, "--local"]));
+    assert_eq!(planned.status, 0, "{}", planned.text);
+    assert!(!out.exists(), "a plan writes nothing");
+    let run = events(cfg(&["apply", &play, "--local"]));
+    run.converged();
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), "got yes");
+    assert!(!dir.path().join("out.no").exists());
+}
