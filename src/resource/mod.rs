@@ -40,6 +40,7 @@ mod systemd;
 mod tempfile;
 mod template;
 mod unarchive;
+mod unpack;
 mod user;
 mod wait_for;
 #[cfg(test)]
