@@ -140,6 +140,20 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_run_has_a_status() {
+        use super::super::{Args, testing::args};
+        let live = machine::Live::new(None, machine::Cancel::default());
+        let run = |text: &str| {
+            let parsed: Args = args("command", text);
+            Command::from_args(parsed).unwrap().converge(&live, &Context::default()).unwrap_err()
+        };
+        assert_eq!(run("no-such-program").result.get("rc"), Some(&Value::Int(2)));
+        let failure = run("ls /nonexistent");
+        assert_eq!((failure.message.as_str(), failure.result.get("rc")), ("non-zero return code", Some(&Value::Int(2))));
+        assert!(failure.result.contains_key("stderr"));
+    }
+
+    #[test]
     fn guards() {
         let bench = Bench::with(&[("/etc/there", "")]);
         let table = [

@@ -41,6 +41,17 @@ fn names_are_unique_and_sorted() {
 }
 
 #[test]
+fn defaults_are_shown_as_they_are_written() {
+    let shown = |kind: &str, name: &str| {
+        super::find(kind).unwrap().params.iter().find(|p| p.name == name).unwrap().shown_default()
+    };
+    let table = [("apt", "state", "present"), ("apt", "lock_timeout", "60"), ("ping", "data", "pong"), ("copy", "force", "true")];
+    for (kind, name, expected) in table {
+        assert_eq!(shown(kind, name), expected);
+    }
+}
+
+#[test]
 fn every_parameter_is_documented() {
     for kind in KINDS {
         for param in kind.params {

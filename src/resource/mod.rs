@@ -14,11 +14,13 @@ mod types;
 pub mod attrs;
 
 mod apt;
+mod archive;
 mod blockinfile;
 mod command;
 mod copy;
 mod edit;
 mod file;
+mod get_url;
 mod glob;
 mod group;
 mod lineinfile;
@@ -37,6 +39,8 @@ mod sysctl;
 mod systemd;
 mod tempfile;
 mod template;
+mod unarchive;
+mod unpack;
 mod user;
 mod wait_for;
 #[cfg(test)]

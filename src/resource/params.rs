@@ -28,6 +28,16 @@ pub struct ParamSpec {
     pub secret: bool,
 }
 
+impl ParamSpec {
+    /// The default as one would write it in a task: `State :: BuildDep` is the choice `build-dep`.
+    pub fn shown_default(&self) -> String {
+        let letters = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+        let word = self.default.rsplit("::").next().unwrap_or_default();
+        let choice = self.choices.iter().find(|choice| !word.is_empty() && letters(choice) == letters(word));
+        choice.map_or_else(|| self.default.trim_matches('"').to_owned(), |choice| (*choice).to_owned())
+    }
+}
+
 /// A type a parameter can have.
 pub trait FromValue: Sized {
     /// The type in words.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Context, Failure, Outcome, glob};
-use crate::machine::{Command, Inspect, Machine, Output};
+use crate::machine::{Command, Fault, FaultKind, Inspect, Machine, Output};
 use crate::value::{Map, Value};
 
 /// A program with what decides whether it runs.
@@ -41,6 +41,23 @@ impl Program<'_> {
         .changed(false)
     }
 
+    /// A program that cannot be started has a status too: tasks with `failed_when: false` look at `rc`.
+    fn not_started(&self, fault: Fault) -> Failure {
+        let status = match fault.kind {
+            FaultKind::NotFound => 2,
+            FaultKind::Denied => 13,
+            _ => return fault.into(),
+        };
+        let mut failure = Failure::from(fault);
+        failure.result = Map::from_iter([
+            (key("cmd"), self.shown.clone()),
+            (key("rc"), Value::Int(status)),
+            (key("stdout"), Value::str("")),
+            (key("stderr"), Value::str("")),
+        ]);
+        failure
+    }
+
     /// Runs it.
     pub fn run(mut self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
         if let Some(dir) = &self.command.chdir
@@ -50,7 +67,7 @@ impl Program<'_> {
         }
         self.command.env.extend(context.environment.iter().cloned());
         let start = jiff::ZonedDateTime::now();
-        let output = machine.run(&self.command)?;
+        let output = machine.run(&self.command).map_err(|fault| self.not_started(fault))?;
         let end = jiff::ZonedDateTime::now();
         let mut result = Map::from_iter([(key("cmd"), self.shown.clone()), (key("rc"), output.rc())]);
         let Output::Known(stdio) = &output else {

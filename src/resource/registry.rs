@@ -3,8 +3,8 @@
 use super::args::{Args, ParamError};
 use super::params::ParamSpec;
 use super::{
-    Resource, apt, blockinfile, command, copy, file, group, lineinfile, package, ping, raw, replace, script,
-    service, shell, slurp, stat, sysctl, systemd, tempfile, template, user, wait_for,
+    Resource, apt, blockinfile, command, copy, file, get_url, group, lineinfile, package, ping, raw, replace,
+    script, service, shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, user, wait_for,
 };
 
 /// A resource type.
@@ -58,6 +58,7 @@ pub const KINDS: &[Kind] = &[
     kind!("command", command::Command, free "cmd"),
     kind!("copy", copy::Copy),
     kind!("file", file::File),
+    kind!("get_url", get_url::GetUrl),
     kind!("group", group::Group),
     kind!("lineinfile", lineinfile::Lineinfile),
     kind!("package", package::Package),
@@ -73,6 +74,7 @@ pub const KINDS: &[Kind] = &[
     kind!("systemd", systemd::Systemd, alias "systemd_service"),
     kind!("tempfile", tempfile::Tempfile),
     kind!("template", template::Template),
+    kind!("unarchive", unarchive::Unarchive),
     kind!("user", user::User),
     kind!("wait_for", wait_for::WaitFor),
 ];
