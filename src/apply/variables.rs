@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 
 use crate::graph::{Node, Segment};
 use crate::machine::{
-    Algorithm, Command, Foresight, Group, Identity, Inspect, Key, Machine, Output, Package, Result, Stat, Transaction, Unit,
+    Algorithm, Command, Foresight, Group, Identity, Inspect, Key, Machine, Output, Package, Result, Stat, Transaction, Unit, Usage,
     User,
 };
 use crate::template::{Bindings, Engine, Term, TermScope};
@@ -126,5 +126,6 @@ impl Inspect for ReadOnly {
         probe(command: &Command) -> Output;
         identity() -> Identity;
         foresee(transaction: &Transaction) -> Foresight;
+        usage(path: &Path) -> Usage;
     }
 }

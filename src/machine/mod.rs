@@ -23,7 +23,7 @@ use std::path::Path;
 pub use account::{Group, GroupChange, Key, User, UserChange};
 pub use command::{Command, Output, Stdio};
 pub use fault::{Fault, FaultKind, Result};
-pub use file::{hex, Algorithm, Attrs, Content, FileKind, Stat, Written};
+pub use file::{hex, Algorithm, Attrs, Content, FileKind, Stat, Usage, Written};
 pub use journal::{Journal, state_dir};
 pub use live::{Cancel, Live};
 pub use package::{Foresight, ForeseenFile, Package, Request, Selection, Transaction, TransactionReport};
@@ -71,6 +71,11 @@ pub trait Inspect: Send + Sync {
     fn identity(&self) -> Result<Identity>;
     /// What a package transaction would bring.
     fn foresee(&self, transaction: &Transaction) -> Result<Foresight>;
+
+    /// How full the file system of a path is. Where nobody can tell, as on a machine in memory, that is an error.
+    fn usage(&self, path: &Path) -> Result<Usage> {
+        Err(Fault::new(format!("ask for the free space of {}", path.display()), "this machine does not know it"))
+    }
 
     /// What is at a path, following links; `None` where nothing is or a link dangles.
     fn stat(&self, path: &Path) -> Result<Option<Stat>> {

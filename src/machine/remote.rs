@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::package::Foresight;
 use super::{
     Algorithm, Attrs, Command, Content, Fault, Group, GroupChange, Identity, Inspect, Key, Machine, Output, Package, Result,
-    Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
+    Stat, Transaction, TransactionReport, Unit, UnitAction, Usage, User, UserChange, Written,
 };
 
 macro_rules! calls {
@@ -111,6 +111,7 @@ calls! {
         Probe = probe(command: Command) -> Output;
         Identity = identity() -> Identity;
         Foresee = foresee(transaction: Transaction) -> Foresight;
+        Usage = usage(path: PathBuf) -> Usage;
     }
     machine {
         Write = write(path: PathBuf, content: Content, attrs: Attrs, how: Written) -> ();

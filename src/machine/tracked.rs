@@ -10,7 +10,7 @@ use similar::TextDiff;
 use super::package::Foresight;
 use super::{
     Algorithm, Attrs, Command, Content, FileKind, Group, GroupChange, Identity, Inspect, Key, Machine, Output, Package,
-    Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
+    Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Usage, Written,
 };
 
 /// Files larger than this are not diffed.
@@ -253,6 +253,7 @@ impl Inspect for Tracked {
         probe(command: &Command) -> Output;
         identity() -> Identity;
         foresee(transaction: &Transaction) -> Foresight;
+        usage(path: &Path) -> Usage;
     }
 }
 

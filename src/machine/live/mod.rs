@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 use super::package::Foresight;
 use super::{
     Algorithm, Attrs, Command, Content, Fault, FaultKind, Group, GroupChange, Identity, Inspect, Journal, Key, Machine,
-    Output, Package, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
+    Output, Package, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, Usage, UserChange, Written,
 };
 
 /// Ends the programs that run and refuses new ones once it is set.
@@ -129,6 +129,10 @@ impl Inspect for Live {
 
     fn foresee(&self, transaction: &Transaction) -> Result<Foresight> {
         foresee::foresee(self, transaction)
+    }
+
+    fn usage(&self, path: &Path) -> Result<Usage> {
+        files::usage(path)
     }
 }
 

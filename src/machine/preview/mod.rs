@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::package::Foresight;
 use super::{
     Algorithm, Attrs, Command, Content, Fault, FaultKind, FileKind, Group, GroupChange, Identity, Inspect, Key, Machine,
-    Output, Package, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
+    Output, Package, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, Usage, User, UserChange, Written,
 };
 use overlay::{Data, Overlay};
 
@@ -251,6 +251,10 @@ impl Inspect for Preview {
 
     fn foresee(&self, transaction: &Transaction) -> Result<Foresight> {
         self.under.foresee(transaction)
+    }
+
+    fn usage(&self, path: &Path) -> Result<Usage> {
+        self.under.usage(path)
     }
 }
 
