@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::graph::{Node, Segment};
 use crate::machine::{
-    Algorithm, Command, Fetch, Foresight, Group, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Stat, Transaction, Unit,
+    Algorithm, Command, Fetch, Foresight, Group, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Stat, Transaction, Unit, Usage,
     User,
 };
 use crate::template::{Bindings, Engine, Term, TermScope};
@@ -130,5 +130,6 @@ impl Inspect for ReadOnly {
         reach(host: &str, port: u16, timeout: Duration, limit: u64) -> Reach;
         pause(time: Duration) -> bool;
         download(fetch: &Fetch, limit: u64) -> Vec<u8>;
+        usage(path: &Path) -> Usage;
     }
 }

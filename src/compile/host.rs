@@ -65,6 +65,7 @@ pub struct HostCompiler<'a> {
     pub(super) run_once_seen: u32,
     pub(super) started: Instant,
     magic_cache: Arc<BTreeMap<String, Value>>,
+    hostvars: Arc<Map>,
 }
 
 impl<'a> HostCompiler<'a> {
@@ -82,7 +83,7 @@ impl<'a> HostCompiler<'a> {
         let host_layers = project.inventory.layers(&host, Some(&play.dir), &project.files);
         let explicit = play.keywords.get(crate::parse::Keyword::Order).and_then(Yaml::text) == Some("explicit");
         let magic_cache = Arc::new(magic(project, play, &host, &hosts));
-        Self {
+        let mut compiler = Self {
             project,
             play,
             host,
@@ -109,7 +110,10 @@ impl<'a> HostCompiler<'a> {
             run_once_seen: 0,
             started: Instant::now(),
             magic_cache,
-        }
+            hostvars: Arc::default(),
+        };
+        compiler.evaluate_hostvars();
+        compiler
     }
 
     /// Begins the play on the host.
@@ -278,43 +282,38 @@ impl<'a> HostCompiler<'a> {
 
     /// `hostvars`: the variables of every host, evaluated as far as they can be. Other hosts' results are not in it.
     fn hostvars_source(&self) -> Arc<dyn Fn() -> Value + Send + Sync> {
-        let mut facts: Vec<(Arc<str>, Option<Map>)> = Vec::new();
-        if self.uses_hostvars() {
-            for host in self.project.inventory.hosts.keys() {
-                let known = if *host == self.host {
-                    match &self.facts {
-                        Facts::Known(facts) => Some(facts.as_ref().clone()),
-                        Facts::Unknown => None,
-                    }
-                } else {
-                    self.driver.facts_of(host)
-                };
-                facts.push((host.clone(), known));
-            }
-        }
-        let layers: Vec<Vec<Arc<Layer>>> = facts
-            .iter()
-            .map(|(host, _)| self.project.inventory.layers(host, Some(&self.play.dir), &self.project.files))
-            .collect();
-        let engine = self.project.engine.clone();
-        let unknown = matches!(self.facts, Facts::Unknown);
-        let extra = self.project.extra.clone();
-        let groups: Vec<Value> = facts
-            .iter()
-            .map(|(host, _)| Value::list(self.project.inventory.group_names(host).iter().map(Value::str)))
-            .collect();
-        let (own, own_runtime) = (self.host.clone(), self.runtime.clone());
-        let done: std::sync::OnceLock<Value> = std::sync::OnceLock::new();
+        let (all, own, runtime) = (self.hostvars.clone(), self.host.clone(), self.runtime.clone());
         Arc::new(move || {
-            done.get_or_init(|| {
-                let entries = facts.iter().zip(&layers).zip(&groups).map(|(((host, facts), layers), groups)| {
-                    let runtime = if *host == own { own_runtime.clone() } else { Arc::default() };
-                    (host.clone(), host_variables(host, facts.as_ref(), layers, groups, &engine, &extra, unknown, &runtime))
-                });
-                Value::from(entries.collect::<Map>())
-            })
-            .clone()
+            let mut map = all.as_ref().clone();
+            // What tasks of this host have set since is seen through `hostvars` too.
+            if let Some(Value::Map(vars)) = map.get_mut(own.as_ref()) {
+                let vars = Arc::make_mut(vars);
+                vars.extend(runtime.iter().map(|(name, value)| (Arc::from(name.as_str()), value.clone())));
+            }
+            Value::from(map)
         })
+    }
+
+    /// Evaluates `hostvars` once. Waits for the facts of the other hosts of the batch, so only where it is used.
+    fn evaluate_hostvars(&mut self) {
+        if !self.uses_hostvars() {
+            return;
+        }
+        let inventory = &self.project.inventory;
+        let mut map = Map::new();
+        for host in inventory.hosts.keys() {
+            let facts = match &self.facts {
+                Facts::Known(facts) if *host == self.host => Some(facts.as_ref().clone()),
+                Facts::Unknown if *host == self.host => None,
+                _ => self.driver.facts_of(host),
+            };
+            let layers = inventory.layers(host, Some(&self.play.dir), &self.project.files);
+            let groups = Value::list(inventory.group_names(host).iter().map(Value::str));
+            let unknown = matches!(self.facts, Facts::Unknown);
+            let vars = host_variables(host, facts.as_ref(), &layers, &groups, &self.project.engine, &self.project.extra, unknown);
+            map.insert(host.clone(), vars);
+        }
+        self.hostvars = Arc::new(map);
     }
 
     /// Says whether anything in the project speaks of `hostvars`; most do not, and need not pay for it.
@@ -509,7 +508,6 @@ fn facts_layer(facts: &Facts) -> Layer {
 }
 
 /// The variables of one host as `hostvars` shows them.
-#[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
 fn host_variables(
     host: &str,
     facts: Option<&Map>,
@@ -518,7 +516,6 @@ fn host_variables(
     engine: &Arc<crate::template::Engine>,
     extra: &Arc<Layer>,
     unknown: bool,
-    runtime: &Arc<BTreeMap<String, Value>>,
 ) -> Value {
     let fact_layer = facts.map(|facts| Arc::new(Layer::of_values(LayerKind::Facts, crate::facts::as_variables(facts))));
     let mut all: Vec<Arc<Layer>> = vec![extra.clone()];
@@ -533,7 +530,7 @@ fn host_variables(
         }),
         magic_names: &["inventory_hostname", "group_names"],
         layers: all,
-        runtime: runtime.clone(),
+        runtime: Arc::default(),
         locals: Vec::new(),
         facts_unknown: unknown,
         search: Vec::new(),

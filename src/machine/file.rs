@@ -34,6 +34,21 @@ pub struct Stat {
     pub links: u64,
 }
 
+/// How full a file system is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Bytes of a block.
+    pub block_size: u64,
+    /// All blocks.
+    pub blocks: u64,
+    /// Blocks an ordinary user may fill.
+    pub blocks_available: u64,
+    /// All inodes.
+    pub inodes: u64,
+    /// Inodes an ordinary user may make.
+    pub inodes_available: u64,
+}
+
 /// Kinds of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileKind {

@@ -24,7 +24,7 @@ use std::path::Path;
 pub use account::{Group, GroupChange, Key, User, UserChange};
 pub use command::{Command, Output, Stdio};
 pub use fault::{Fault, FaultKind, Result};
-pub use file::{hex, Algorithm, Attrs, Content, FileKind, Stat, Written};
+pub use file::{hex, Algorithm, Attrs, Content, FileKind, Stat, Usage, Written};
 pub use journal::{Journal, state_dir};
 pub use live::{Cancel, Live};
 pub use net::{Fetch, Fetched, Reach};
@@ -79,6 +79,11 @@ pub trait Inspect: Send + Sync {
     fn pause(&self, time: std::time::Duration) -> Result<bool>;
     /// Fetches something of at most `limit` bytes into memory.
     fn download(&self, fetch: &Fetch, limit: u64) -> Result<Vec<u8>>;
+
+    /// How full the file system of a path is. Where nobody can tell, as on a machine in memory, that is an error.
+    fn usage(&self, path: &Path) -> Result<Usage> {
+        Err(Fault::new(format!("ask for the free space of {}", path.display()), "this machine does not know it"))
+    }
 
     /// What is at a path, following links; `None` where nothing is or a link dangles.
     fn stat(&self, path: &Path) -> Result<Option<Stat>> {

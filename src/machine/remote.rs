@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::package::Foresight;
 use super::{
     Algorithm, Attrs, Command, Content, Fault, Fetch, Fetched, Group, GroupChange, Identity, Inspect, Key, Machine, Output, Package, Reach,
-    Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
+    Result, Stat, Transaction, TransactionReport, Unit, Usage, UnitAction, User, UserChange, Written,
 };
 
 macro_rules! calls {
@@ -115,6 +115,7 @@ calls! {
         Reached = reach(host: String, port: u16, timeout: Duration, limit: u64) -> Reach;
         Pause = pause(time: Duration) -> bool;
         Download = download(fetch: Fetch, limit: u64) -> Vec<u8>;
+        Usage = usage(path: PathBuf) -> Usage;
     }
     machine {
         Write = write(path: PathBuf, content: Content, attrs: Attrs, how: Written) -> ();

@@ -11,7 +11,7 @@ use similar::TextDiff;
 use super::package::Foresight;
 use super::{
     Algorithm, Attrs, Command, Content, Fetch, Fetched, FileKind, Group, GroupChange, Identity, Inspect, Key, Machine, Output, Package,
-    Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
+    Reach, Result, Stat, Transaction, TransactionReport, Unit, Usage, UnitAction, User, UserChange, Written,
 };
 
 /// Files larger than this are not diffed.
@@ -257,6 +257,7 @@ impl Inspect for Tracked {
         reach(host: &str, port: u16, timeout: Duration, limit: u64) -> Reach;
         pause(time: Duration) -> bool;
         download(fetch: &Fetch, limit: u64) -> Vec<u8>;
+        usage(path: &Path) -> Usage;
     }
 }
 

@@ -157,7 +157,9 @@ impl Run {
 
     /// Fails with what was said unless the run converged.
     pub fn converged(&self) -> &Self {
-        assert_eq!(self.status, 0, "{}", self.text);
+        let bad = |line: &&str| line.contains("\"failed\":true") || line.contains("unreachable\",") || !line.starts_with('{');
+        let why: Vec<&str> = self.text.lines().filter(bad).collect();
+        assert_eq!(self.status, 0, "{}", why.join("\n"));
         self
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::XattrFlags;
 
-use super::super::{Attrs, Content, Fault, FaultKind, FileKind, Result, Stat};
+use super::super::{Attrs, Content, Fault, FaultKind, FileKind, Result, Stat, Usage};
 use super::fault;
 
 /// What is at a path. A missing or non-directory ancestor means that nothing is there.
@@ -18,6 +18,18 @@ pub fn lstat(path: &Path) -> Result<Option<Stat>> {
         Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(None),
         Err(e) => Err(Fault::io(format!("look at {}", path.display()), &e)),
     }
+}
+
+/// How full the file system of a path is.
+pub fn usage(path: &Path) -> Result<Usage> {
+    let told = rustix::fs::statvfs(path).map_err(|e| fault("ask for the free space of", path)(e.into()))?;
+    Ok(Usage {
+        block_size: told.f_frsize,
+        blocks: told.f_blocks,
+        blocks_available: told.f_bavail,
+        inodes: told.f_files,
+        inodes_available: told.f_favail,
+    })
 }
 
 fn stat_of(meta: &std::fs::Metadata) -> Stat {

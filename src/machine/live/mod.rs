@@ -23,7 +23,7 @@ use std::time::Duration;
 use super::package::Foresight;
 use super::{
     Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, Group, GroupChange, Identity, Inspect, Journal, Key, Machine,
-    Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
+    Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, Usage, UnitAction, User, UserChange, Written,
 };
 
 /// Ends the programs that run and refuses new ones once it is set.
@@ -146,6 +146,10 @@ impl Inspect for Live {
         net::ask(fetch, &self.cancel)?.read_into(&mut bytes, limit)?;
         net::verify(fetch, |algorithm| Ok(algorithm.of(&bytes)))?;
         Ok(bytes)
+    }
+
+    fn usage(&self, path: &Path) -> Result<Usage> {
+        files::usage(path)
     }
 }
 

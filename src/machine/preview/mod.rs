@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::package::Foresight;
 use super::{
     Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, Group, GroupChange, Identity, Inspect, Key, Machine,
-    Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, User, UserChange, Written,
+    Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, Usage, UnitAction, User, UserChange, Written,
 };
 use overlay::{Data, Overlay};
 
@@ -220,6 +220,10 @@ impl Inspect for Preview {
 
     fn download(&self, fetch: &Fetch, limit: u64) -> Result<Vec<u8>> {
         self.under.download(fetch, limit)
+    }
+
+    fn usage(&self, path: &Path) -> Result<Usage> {
+        self.under.usage(path)
     }
 }
 

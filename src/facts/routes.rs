@@ -1,0 +1,115 @@
+//! The kernel's tables of addresses and routes.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::look::Look;
+
+/// An IPv4 route.
+pub struct Route4 {
+    /// Interface.
+    pub interface: String,
+    /// Where it leads.
+    pub network: Ipv4Addr,
+    /// Bits of the network.
+    pub prefix: u32,
+    /// Through which host; unspecified where the network is at the interface.
+    pub gateway: Ipv4Addr,
+    /// The smaller, the better.
+    pub metric: u32,
+}
+
+/// Reads `/proc/net/route`, whose addresses are in the byte order of the machine.
+pub fn routes4(text: &str) -> Vec<Route4> {
+    let address = |word: &str| u32::from_str_radix(word, 16).ok().map(|n| Ipv4Addr::from(n.to_ne_bytes()));
+    let line = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [interface, network, gateway, _, _, _, metric, mask, ..] = words.as_slice() else { return None };
+        Some(Route4 {
+            interface: (*interface).to_owned(),
+            network: address(network)?,
+            prefix: u32::from(address(mask)?).count_ones(),
+            gateway: address(gateway)?,
+            metric: metric.parse().ok()?,
+        })
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// The addresses of this host, from `/proc/net/fib_trie`.
+pub fn local4(text: &str) -> Vec<Ipv4Addr> {
+    let (mut found, mut last) = (Vec::new(), None);
+    for line in text.lines().map(str::trim_start) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            last = address.trim().parse::<Ipv4Addr>().ok();
+        } else if line.starts_with("/32 host LOCAL") {
+            found.extend(last.filter(|address| !found.contains(address)));
+        }
+    }
+    found
+}
+
+/// The broadcast addresses among the routes of `/proc/net/fib_trie`.
+pub fn broadcast4(text: &str) -> Vec<Ipv4Addr> {
+    let (mut found, mut last) = (Vec::new(), None);
+    for line in text.lines().map(str::trim_start) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            last = address.trim().parse::<Ipv4Addr>().ok();
+        } else if line.starts_with("/32 link BROADCAST") {
+            found.extend(last);
+        }
+    }
+    found
+}
+
+/// An IPv6 address of an interface.
+pub struct Address6 {
+    /// Interface.
+    pub interface: String,
+    /// The address.
+    pub address: Ipv6Addr,
+    /// Bits of its network.
+    pub prefix: u32,
+    /// How far it reaches.
+    pub scope: &'static str,
+}
+
+fn hex6(word: &str) -> Option<Ipv6Addr> {
+    u128::from_str_radix(word, 16).ok().map(Ipv6Addr::from)
+}
+
+/// Reads `/proc/net/if_inet6`.
+pub fn addresses6(text: &str) -> Vec<Address6> {
+    let line = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [address, _, prefix, scope, _, interface] = words.as_slice() else { return None };
+        let scope = match *scope {
+            "10" => "host",
+            "20" => "link",
+            "40" => "site",
+            _ => "global",
+        };
+        Some(Address6 {
+            interface: (*interface).to_owned(),
+            address: hex6(address)?,
+            prefix: u32::from_str_radix(prefix, 16).ok()?,
+            scope,
+        })
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// The interface and gateway of the best IPv6 default route.
+pub fn default6(look: Look<'_>) -> Option<(String, Ipv6Addr)> {
+    let text = look.text("/proc/net/ipv6_route");
+    let line = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [network, "00", _, _, gateway, metric, _, _, flags, interface] = words.as_slice() else { return None };
+        let gateway = hex6(gateway)?;
+        let up_through_gateway = u32::from_str_radix(flags, 16).ok()? & 3 == 3;
+        let metric = u32::from_str_radix(metric, 16).ok()?;
+        let wanted = hex6(network)?.is_unspecified() && up_through_gateway;
+        wanted.then(|| (metric, (*interface).to_owned(), gateway))
+    };
+    let best = text.lines().filter_map(line).min_by_key(|(metric, ..)| *metric)?;
+    Some((best.1, best.2))
+}
