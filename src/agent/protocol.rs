@@ -1,14 +1,12 @@
 //! The messages between controller and agent.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::apply::SegmentReport;
 use crate::event::TaskOutcome;
 use crate::graph::{Prologue, Segment};
 use crate::machine::Identity;
-use crate::value::{Map, Value};
+use crate::value::Map;
 
 /// The first words of an agent's first message.
 pub const MAGIC: &str = "cfg-agent";
@@ -86,6 +84,3 @@ pub enum FromAgent {
         message: String,
     },
 }
-
-/// Variables by name.
-pub type Variables = BTreeMap<String, Value>;

@@ -15,7 +15,7 @@ use crate::parse::{Files, Play, Playbook, PlaybookEntry};
 use crate::secret::{Redactor, Vault};
 use crate::source::SourceMap;
 use crate::template::Engine;
-use crate::value::{Map, Value};
+use crate::value::Value;
 use crate::variables::{Definition, Layer, LayerKind};
 
 /// Options about the project.
@@ -384,9 +384,4 @@ fn limited(project: &Project, limit: &str) -> Result<Vec<Arc<str>>, CliError> {
         };
         CliError::new(format!("--limit: {error}"), help)
     })
-}
-
-/// A mapping as pairs, for commands that show variables.
-pub fn map_of(value: &Value) -> Map {
-    value.as_map().cloned().unwrap_or_default()
 }

@@ -217,9 +217,10 @@ impl HostCompiler<'_> {
             iteration = with_arg(iteration, "_source_mode", Value::from(mode));
         }
         let text = (size <= INLINE).then(|| self.project.blobs.get(&digest)).flatten().and_then(|b| String::from_utf8(b).ok());
-        Ok(match text {
-            Some(text) => with_arg(iteration, "content", Value::from(text)),
-            None => with_arg(iteration, "_content_sha256", Value::from(digest)),
+        Ok(match (kind, text) {
+            ("copy", Some(text)) => with_arg(iteration, "content", Value::from(text)),
+            ("script", Some(text)) => with_arg(iteration, "_content", Value::from(text)),
+            _ => with_arg(iteration, "_content_sha256", Value::from(digest)),
         })
     }
 }
