@@ -20,17 +20,26 @@ pub struct Runner<'a> {
     pub node: &'a Node,
     pub name: String,
     pub no_log: bool,
+    /// Only find out what would change: nothing is written, registered or notified.
+    pub looking: bool,
 }
 
 impl<'a> Runner<'a> {
     /// Prepares a node.
     pub fn new(session: &'a Session, segment: &'a Segment, node: &'a Node) -> Self {
-        let mut runner = Self { session, segment, node, name: String::new(), no_log: false };
+        let mut runner = Self { session, segment, node, name: String::new(), no_log: false, looking: false };
         let scope = runner.scope(Vec::new());
         // A failing name is shown as it was written; the task itself will report the failure where it matters.
         runner.name = scope.evaluate(&node.name).map_or_else(|_| raw(&node.name), |value| value.to_string());
         runner.no_log = truth(&scope.evaluate(&node.no_log).unwrap_or(Value::Bool(true)));
         runner
+    }
+
+    /// Says whether the node would change something: what `prereq` asks. What cannot be known counts as a change.
+    pub fn would_change(mut self) -> bool {
+        self.looking = true;
+        let items = self.work(false);
+        items.iter().any(|item| matches!(item.status, Status::Changed | Status::Unknown))
     }
 
     fn scope(&self, locals: Vec<(String, Value)>) -> Arc<TermScope> {
@@ -115,8 +124,13 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// The variable the result is kept in.
+    fn registers(&self) -> Option<&String> {
+        self.node.register.as_ref().filter(|_| !self.looking)
+    }
+
     fn single(&self, attempt: Attempt) -> Vec<ItemOutcome> {
-        if let Some(name) = &self.node.register {
+        if let Some(name) = self.registers() {
             self.session.runtime.set(name, attempt.registered());
         }
         vec![attempt.into_item(None, self.no_log)]
@@ -139,7 +153,7 @@ impl<'a> Runner<'a> {
     fn items(&self, looped: &Loop, iterations: impl Iterator<Item = Iteration>, count: usize) -> Vec<ItemOutcome> {
         if count == 0 {
             let attempt = Attempt::skipped("No items in the list");
-            if let Some(name) = &self.node.register {
+            if let Some(name) = self.registers() {
                 let mut result = attempt.registered().as_map().cloned().unwrap_or_default();
                 result.insert("results".into(), Value::list([]));
                 self.session.runtime.set(name, Value::from(result));
@@ -159,7 +173,7 @@ impl<'a> Runner<'a> {
             registered.push(self.registered_item(looped, &item, i, &attempt));
             outcomes.push(attempt.into_item(Some(label), self.no_log));
         }
-        if let Some(name) = &self.node.register {
+        if let Some(name) = self.registers() {
             self.session.runtime.set(name, all_items(registered));
         }
         outcomes
@@ -208,7 +222,7 @@ impl<'a> Runner<'a> {
         if let Some(no) = self.guarded(&scope) {
             return no;
         }
-        let Some(until) = &self.node.until else { return self.try_once(iteration, &locals, refresh) };
+        let Some(until) = self.node.until.as_ref().filter(|_| !self.looking) else { return self.try_once(iteration, &locals, refresh) };
         let number = |term: &Term, default: f64| match scope.evaluate(term) {
             Ok(value) => value.to_string().parse().unwrap_or(default),
             Err(_) => default,
@@ -353,7 +367,7 @@ impl<'a> Runner<'a> {
             Err(failure) => return Attempt { help: failure.help, ..Attempt::failed(failure.message) },
         };
         let machine = match self.node.check_mode {
-            Some(true) if !self.session.is_plan() => Arc::new(crate::machine::Preview::new(Arc::new(super::variables::ReadOnly(machine)))),
+            check if (check == Some(true) || self.looking) && !self.session.is_plan() => Arc::new(crate::machine::Preview::new(Arc::new(super::variables::ReadOnly(machine)))),
             _ => machine,
         };
         let context = match self.context(scope) {
@@ -400,7 +414,7 @@ impl<'a> Runner<'a> {
 
     /// Has the notifications of this node written down before its first change.
     fn intending(&self, tracked: Tracked, scope: &Arc<TermScope>) -> Tracked {
-        if self.node.notify.is_empty() || self.session.is_plan() {
+        if self.node.notify.is_empty() || self.session.is_plan() || self.looking {
             return tracked;
         }
         let names = self.notified_names(scope);

@@ -7,7 +7,7 @@ use super::Session;
 use super::outcome::Ended;
 use super::run::Runner;
 use crate::event::{Status, TaskOutcome};
-use crate::graph::{Node, NodeId, Segment, Verdict};
+use crate::graph::{Node, NodeId, RequisiteKind, Segment, TargetOutcome, Verdict};
 use crate::value::Value;
 
 /// More threads than this on one host help nobody: what can run at once is mostly waiting for the network.
@@ -133,7 +133,7 @@ impl<'a> Plan<'a> {
             return false;
         }
         let state = self.session.state();
-        let is_onfail = node.requisites.iter().any(|r| r.kind == crate::graph::RequisiteKind::OnFail);
+        let is_onfail = node.requisites.iter().any(|r| r.kind == RequisiteKind::OnFail);
         let forced = node.handler.is_some() && self.session.prologue.force_handlers;
         let clears = node.action == crate::graph::Action::ClearErrors;
         let host_failed = state.failed && !is_onfail && !forced && !clears;
@@ -142,11 +142,14 @@ impl<'a> Plan<'a> {
 
     /// What the requisites say; the strictest counts.
     fn verdict(&self, node: &Node) -> Verdict {
-        let state = self.session.state();
         let mut verdict = Verdict::Run;
         for requisite in &node.requisites {
-            let targets: Vec<_> =
-                requisite.targets.iter().filter_map(|id| state.outcomes.get(id)).map(|ended| ended.for_requisites()).collect();
+            let targets: Vec<TargetOutcome> = if requisite.kind == RequisiteKind::Prereq {
+                requisite.targets.iter().map(|id| self.foreseen(*id)).collect()
+            } else {
+                let state = self.session.state();
+                requisite.targets.iter().filter_map(|id| state.outcomes.get(id)).map(|ended| ended.for_requisites()).collect()
+            };
             verdict = match (verdict, requisite.judge(&targets)) {
                 (Verdict::Fail, _) | (_, Verdict::Fail) => Verdict::Fail,
                 (Verdict::Nothing, _) | (_, Verdict::Nothing) => Verdict::Nothing,
@@ -155,6 +158,12 @@ impl<'a> Plan<'a> {
             };
         }
         verdict
+    }
+
+    /// How a state that has yet to run would come out: `prereq` runs before it, and only if it would change.
+    fn foreseen(&self, id: NodeId) -> TargetOutcome {
+        let changed = self.nodes.get(&id).is_some_and(|node| Runner::new(self.session, self.segment, node).would_change());
+        TargetOutcome { failed: false, changed }
     }
 
     fn ended(&self, node: &Node, outcome: &mut TaskOutcome) {

@@ -46,7 +46,9 @@ const KEYWORDS: &[(Keyword, RequisiteKind, bool, bool)] = &[
     (Keyword::OnFail, RequisiteKind::OnFail, false, false),
     (Keyword::OnFailAny, RequisiteKind::OnFail, true, false),
     (Keyword::OnFailIn, RequisiteKind::OnFail, false, true),
-    (Keyword::ListenIn, RequisiteKind::Listen, false, true),
+    (Keyword::Prereq, RequisiteKind::Prereq, false, false),
+    (Keyword::PrereqAny, RequisiteKind::Prereq, true, false),
+    (Keyword::PrereqIn, RequisiteKind::Prereq, false, true),
 ];
 
 impl HostCompiler<'_> {
@@ -69,8 +71,12 @@ impl HostCompiler<'_> {
         if let Some(name) = task.keywords.get(Keyword::Name).and_then(Yaml::text) {
             self.requests.ids.entry(name.to_owned()).or_insert((node.id, task.span, false));
         }
-        let listen = frame.handler.is_none().then_some((Keyword::Listen, RequisiteKind::Listen, false, false));
-        for (keyword, kind, any, reverse) in KEYWORDS.iter().copied().chain(listen) {
+        if let Some(span) = task.keywords.span(Keyword::Listen).filter(|_| frame.handler.is_none()) {
+            let report = Diagnostic::error(Code::Unsupported, "`listen` on a task is not supported yet").at(span, "");
+            self.mistake(report.help("use `watch`, which refreshes at once, or a handler with `listen`"));
+            return Err(Stop::Mistakes);
+        }
+        for (keyword, kind, any, reverse) in KEYWORDS.iter().copied() {
             let Some(value) = task.keywords.get(keyword) else { continue };
             let items = value.as_list().map_or_else(|| vec![value.clone()], <[Yaml]>::to_vec);
             for item in items {
@@ -104,20 +110,35 @@ impl HostCompiler<'_> {
     }
 
     fn add_requisite(&mut self, request: &Request, target: NodeId) {
-        let (waiting, on) = if request.reverse { (target, request.node) } else { (request.node, target) };
+        let (asking, about) = if request.reverse { (target, request.node) } else { (request.node, target) };
+        // A state with `prereq` comes before the one it is about, which in turn needs it to succeed.
+        let is_prereq = request.kind == RequisiteKind::Prereq;
+        let (waiting, on) = if is_prereq { (about, asking) } else { (asking, about) };
         let why = Why::Requisite(format!("{}: {}", request.keyword.name(), request.name));
         // What was said beats what was inferred: an automatic edge the other way goes.
         if let Some(other) = self.nodes.iter_mut().find(|node| node.id == on) {
             other.after.retain(|edge| edge.on != waiting || !matches!(edge.why, Why::Touches(_)));
         }
+        self.add_edge(waiting, on, why);
+        self.require(asking, about, request.kind, request.any);
+        if is_prereq {
+            self.require(about, asking, RequisiteKind::Require, false);
+        }
+    }
+
+    fn add_edge(&mut self, waiting: NodeId, on: NodeId, why: Why) {
         let Some(node) = self.nodes.iter_mut().find(|node| node.id == waiting) else { return };
         if !node.after.iter().any(|edge| edge.on == on && matches!(edge.why, Why::Requisite(_))) {
             node.after.retain(|edge| edge.on != on);
             node.after.push(Edge { on, why });
         }
-        match node.requisites.iter_mut().find(|r| r.kind == request.kind && r.any == request.any) {
-            Some(requisite) => requisite.targets.push(on),
-            None => node.requisites.push(Requisite { kind: request.kind, any: request.any, targets: vec![on] }),
+    }
+
+    fn require(&mut self, node: NodeId, target: NodeId, kind: RequisiteKind, any: bool) {
+        let Some(node) = self.nodes.iter_mut().find(|other| other.id == node) else { return };
+        match node.requisites.iter_mut().find(|r| r.kind == kind && r.any == any) {
+            Some(requisite) => requisite.targets.push(target),
+            None => node.requisites.push(Requisite { kind, any, targets: vec![target] }),
         }
     }
 

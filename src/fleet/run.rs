@@ -255,6 +255,10 @@ impl Shared {
     async fn host(self: Arc<Self>, play: Arc<Play>, host: Arc<str>, hosts: PlayHosts, meeting: Arc<Meeting>, settings: PlaySettings) {
         let is_first = hosts.batch.first() == Some(&host);
         let scope = self.host_scope(&host, Some(&play));
+        if let Some(arguments) = self.connections.unsupported_arguments(&scope) {
+            let text = format!("these SSH arguments of the inventory are not used: {arguments}; put them into an ssh configuration");
+            self.emit(Event::HostMessage { host: host.to_string(), level: "warning".into(), text });
+        }
         let opened = self.connections.open(&host, &scope).await;
         let link = match opened {
             Ok(link) => link,

@@ -57,6 +57,26 @@ impl Connections {
         self.idle.lock().await.insert(host.clone(), link);
     }
 
+    /// What of `ansible_ssh_common_args` and its kin cfg does not understand: to be said, never to be ignored in silence.
+    pub fn unsupported_arguments(&self, scope: &Arc<TermScope>) -> Option<String> {
+        if self.is_local(scope) {
+            return None;
+        }
+        let mut left: Vec<String> = Vec::new();
+        for name in ["ansible_ssh_common_args", "ansible_ssh_extra_args"] {
+            let text = scope.get(name).ok().flatten().map(|v| v.to_string()).unwrap_or_default();
+            let mut words = text.split_whitespace().peekable();
+            while let Some(word) = words.next() {
+                let whole = if matches!(word, "-o" | "-J") { format!("{word} {}", words.next().unwrap_or("")) } else { word.to_owned() };
+                let known = whole.starts_with("-J") || whole.contains("ProxyJump=") || whole.contains("StrictHostKeyChecking=yes");
+                if !known {
+                    left.push(whole);
+                }
+            }
+        }
+        (!left.is_empty()).then(|| left.join(" "))
+    }
+
     fn is_local(&self, scope: &Arc<TermScope>) -> bool {
         let connection = scope.get("ansible_connection").ok().flatten().map(|v| v.to_string());
         self.login.local || connection.as_deref() == Some("local")

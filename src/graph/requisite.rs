@@ -82,7 +82,9 @@ impl Requisite {
             RequisiteKind::OnFail if failed > 0 => Verdict::Run,
             RequisiteKind::OnFail => Verdict::Nothing,
             _ if !enough => Verdict::Fail,
-            RequisiteKind::Require | RequisiteKind::Listen => Verdict::Run,
+            RequisiteKind::Require => Verdict::Run,
+            // At the end of the play: refresh, or nothing at all.
+            RequisiteKind::Listen => if changed { Verdict::Refresh } else { Verdict::Nothing },
             RequisiteKind::Watch => if changed { Verdict::Refresh } else { Verdict::Run },
             RequisiteKind::OnChanges | RequisiteKind::Prereq => if changed { Verdict::Run } else { Verdict::Nothing },
         }
@@ -100,7 +102,7 @@ mod tests {
     /// Salt's table: for each requisite, what becomes of the state for each outcome of two targets.
     #[test]
     fn salts_truth_table() {
-        use RequisiteKind::{OnChanges, OnFail, Require, Watch};
+        use RequisiteKind::{Listen, OnChanges, OnFail, Prereq, Require, Watch};
         use Verdict::{Fail, Nothing, Refresh, Run};
         let outcomes = [[OK, OK], [OK, CHANGED], [CHANGED, CHANGED], [OK, FAILED], [CHANGED, FAILED], [FAILED, FAILED]];
         let table = [
@@ -110,6 +112,9 @@ mod tests {
             (Watch, true, [Run, Refresh, Refresh, Run, Refresh, Fail]),
             (OnChanges, false, [Nothing, Run, Run, Fail, Fail, Fail]),
             (OnChanges, true, [Nothing, Run, Run, Nothing, Run, Fail]),
+            (Prereq, false, [Nothing, Run, Run, Fail, Fail, Fail]),
+            (Prereq, true, [Nothing, Run, Run, Nothing, Run, Fail]),
+            (Listen, false, [Nothing, Refresh, Refresh, Fail, Fail, Fail]),
             (OnFail, false, [Nothing, Nothing, Nothing, Run, Run, Run]),
             (OnFail, true, [Nothing, Nothing, Nothing, Run, Run, Run]),
         ];

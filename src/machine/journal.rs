@@ -62,11 +62,23 @@ impl Journal {
         if state.file.is_none() {
             let failed = |e: std::io::Error| Fault::io(format!("write the journal in {}", self.dir.display()), &e);
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(failed)?;
+            self.forget_old();
             let path = self.dir.join("journal.jsonl");
             let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(failed)?;
             state.file = Some(file);
         }
         Ok(state)
+    }
+
+    /// Keeps the journals of the last runs that changed something.
+    fn forget_old(&self) {
+        const KEEP: usize = 50;
+        let entries = self.dir.parent().and_then(|dir| std::fs::read_dir(dir).ok()).into_iter().flatten().filter_map(|e| e.ok());
+        let mut runs: Vec<_> = entries.filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.path()))).collect();
+        runs.sort();
+        for (_, path) in runs.iter().take(runs.len().saturating_sub(KEEP)) {
+            let _ = std::fs::remove_dir_all(path);
+        }
     }
 
     fn append(&self, state: &mut State, action: &str, subject: &str, image: Option<&str>) -> Result<()> {

@@ -134,10 +134,8 @@ const REFUSED: &[(Keyword, &str)] = &[
     (Keyword::Throttle, "`throttle` is not supported yet; use `serial` on the play"),
     (Keyword::DelegateFacts, "`delegate_facts` is not supported yet"),
     (Keyword::IgnoreUnreachable, "`ignore_unreachable` is not supported yet"),
+    (Keyword::ListenIn, "`listen_in` is not supported yet; use `watch_in`, which refreshes at once"),
     (Keyword::FactPath, "`fact_path` is not supported yet; local facts are read from /etc/ansible/facts.d"),
-    (Keyword::Prereq, "`prereq` is not supported yet; use `require` and `onchanges`"),
-    (Keyword::PrereqAny, "`prereq_any` is not supported yet; use `require` and `onchanges`"),
-    (Keyword::PrereqIn, "`prereq_in` is not supported yet; use `require` and `onchanges`"),
 ];
 
 impl Keyword {

@@ -161,10 +161,19 @@ fn apt_get(live: &Live, transaction: &Transaction, arguments: &[String]) -> Resu
     command.env.extend(transaction.env.iter().cloned());
     let _policy = transaction.policy_rc_d.map(PolicyFile::put).transpose()?;
     let deadline = Instant::now() + Duration::from_secs(transaction.lock_timeout);
+    let mut repaired = false;
     loop {
         let stdio = exec::run(&command, &live.cancel)?;
         if stdio.ok() {
             return Ok(stdio);
+        }
+        // A run that was killed half-way leaves dpkg in the middle of its work: it has to finish first.
+        if stdio.err().contains("dpkg was interrupted") && !repaired {
+            repaired = true;
+            let mut repair = Command::new(["dpkg", "--configure", "-a", "--force-confdef", "--force-confold"]);
+            repair.env.clone_from(&command.env);
+            exec::checked(live, &repair)?;
+            continue;
         }
         let locked = stdio.err().contains("Could not get lock") || stdio.err().contains("Unable to lock");
         if !locked || Instant::now() >= deadline {

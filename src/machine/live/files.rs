@@ -121,9 +121,24 @@ pub fn temporary_name(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{short}.cfg-{}-{n}", std::process::id()))
 }
 
+/// Removes what an agent that was killed left beside `path`.
+fn remove_leftovers(path: &Path) {
+    let name: String = path.file_name().unwrap_or_default().to_string_lossy().chars().take(100).collect();
+    let prefix = format!(".{name}.cfg-");
+    let Some(entries) = path.parent().and_then(|dir| std::fs::read_dir(dir).ok()) else { return };
+    for entry in entries.filter_map(|entry| entry.ok()) {
+        let found = entry.file_name().to_string_lossy().into_owned();
+        let pid = found.strip_prefix(&prefix).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Writes the content beside `path` with its final owner and mode. Nobody else can read it before that.
 pub fn stage(path: &Path, content: &Content, attrs: &Attrs, secret: bool) -> Result<Staged> {
     let old = std::fs::metadata(path).ok();
+    remove_leftovers(path);
     let at = temporary_name(path);
     let open = |at: &Path| {
         OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(0o400_000).open(at)
