@@ -7,4 +7,5 @@ mod become_;
 mod faults;
 mod local;
 mod redis;
+mod requisites;
 mod secrets;
