@@ -4,7 +4,7 @@ use minijinja::value::{Rest, Value as Jinja, ValueOrKwargs};
 use minijinja::{Environment, Error};
 
 use super::convert::from_jinja;
-use super::filters::call::{Args, fail, items, same};
+use super::filters::call::{Args, fail, items, same, spellings};
 use super::filters::regex::compile;
 use super::{trace, version};
 use crate::value::{Value, parse_bool};
@@ -13,8 +13,8 @@ type Outcome = Result<bool, Error>;
 
 /// Adds a test; an unknown anywhere makes the result unknown.
 fn add(env: &mut Environment<'static>, names: &[&'static str], test: fn(&Value, &Args) -> Outcome) {
-    for name in names {
-        env.add_test(*name, move |value: &Jinja, rest: Rest<ValueOrKwargs>| -> Outcome {
+    for name in spellings(names) {
+        env.add_test(name, move |value: &Jinja, rest: Rest<ValueOrKwargs>| -> Outcome {
             let (value, args) = (from_jinja(value), Args::read(rest)?);
             if value.has_unknown() || args.placed().iter().any(Value::has_unknown) {
                 trace::unknown();

@@ -90,10 +90,15 @@ fn split(values: &[Jinja]) -> Result<(&[Jinja], Kwargs), Error> {
     Ok((rest, last))
 }
 
+/// The names themselves, and with the collection they are in.
+pub fn spellings(names: &[&'static str]) -> impl Iterator<Item = String> {
+    names.iter().flat_map(|name| [(*name).to_owned(), format!("ansible.builtin.{name}")])
+}
+
 /// Adds a filter that looks at all of its value: an unknown anywhere in it makes the result unknown.
 pub fn add(env: &mut Environment<'static>, names: &[&'static str], filter: fn(&Value, &Args) -> Outcome) {
-    for name in names {
-        env.add_filter(*name, move |value: &Jinja, rest: Rest<ValueOrKwargs>| {
+    for name in spellings(names) {
+        env.add_filter(name, move |value: &Jinja, rest: Rest<ValueOrKwargs>| {
             let (value, args) = (from_jinja(value), Args::read(rest)?);
             if value.has_unknown() || args.has_unknown() {
                 return Ok(trace::unknown());
@@ -105,8 +110,8 @@ pub fn add(env: &mut Environment<'static>, names: &[&'static str], filter: fn(&V
 
 /// Adds a filter that only moves values about: what is unknown inside stays unknown, the rest is known.
 pub fn add_shape(env: &mut Environment<'static>, names: &[&'static str], filter: fn(&Value, &Args) -> Outcome) {
-    for name in names {
-        env.add_filter(*name, move |value: &Jinja, rest: Rest<ValueOrKwargs>| {
+    for name in spellings(names) {
+        env.add_filter(name, move |value: &Jinja, rest: Rest<ValueOrKwargs>| {
             let (value, args) = (from_jinja(value), Args::read(rest)?);
             filter(&value, &args).map(|value| to_jinja(&value))
         });

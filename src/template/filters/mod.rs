@@ -4,6 +4,7 @@ mod basic;
 pub(super) mod call;
 mod crypt;
 mod encode;
+mod ip;
 mod json;
 mod maps;
 mod numbers;
@@ -25,7 +26,7 @@ pub const NAMES: &[&str] = &[
     "abs", "attr", "b64decode", "b64encode", "basename", "batch", "bool", "capitalize", "center", "checksum", "combinations",
     "combine", "comment", "count", "d", "default", "dict2items", "dictsort", "difference", "dirname", "e", "escape",
     "expanduser", "extract", "first", "flatten", "float", "format", "from_json", "from_yaml", "from_yaml_all", "groupby",
-    "hash", "human_readable", "human_to_bytes", "indent", "int", "intersect", "items", "items2dict", "join", "last", "length",
+    "hash", "human_readable", "human_to_bytes", "indent", "int", "intersect", "ipaddr", "ipv4", "ipv6", "ipwrap", "items", "items2dict", "join", "last", "length",
     "lines", "list", "log", "lower", "mandatory", "map", "max", "md5", "min", "normpath", "password_hash", "path_join",
     "permutations", "pow", "product", "quote", "random", "realpath", "regex_escape", "regex_findall", "regex_replace",
     "regex_search", "reject", "rejectattr", "relpath", "replace", "reverse", "root", "round", "safe", "select", "selectattr",
@@ -58,6 +59,7 @@ pub fn register(env: &mut Environment<'static>) {
     paths::register(env);
     numbers::register(env);
     random::register(env);
+    ip::register(env);
 }
 
 #[cfg(test)]

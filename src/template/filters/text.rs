@@ -17,6 +17,7 @@ pub fn register(env: &mut Environment<'static>) {
     add(env, &["type_debug"], |v, _| Ok(Value::str(python_type(v))));
     add(env, &["strftime"], strftime);
     add(env, &["truncate"], truncate);
+    add(env, &["indent"], indent);
     add(env, &["title"], |v, _| Ok(title(&v.to_string()).into()));
     add(env, &["capitalize"], |v, _| {
         let text = v.to_string().to_lowercase();
@@ -166,6 +167,21 @@ fn center(value: &Value, args: &Args) -> Outcome {
     // Python puts the odd space to the left where the width is odd.
     let left = pad / 2 + (pad & width & 1);
     Ok(format!("{}{text}{}", " ".repeat(left), " ".repeat(pad - left)).into())
+}
+
+fn indent(value: &Value, args: &Args) -> Outcome {
+    let pad = match args.get(0, "width") {
+        Some(Value::Int(n)) => " ".repeat(usize::try_from(*n).unwrap_or(0).min(1000)),
+        Some(other) => other.to_string(),
+        None => "    ".to_owned(),
+    };
+    let (first, blank) = (args.flag(1, "first"), args.flag(2, "blank"));
+    let text = value.to_string();
+    let line = |(n, line): (usize, &str)| {
+        let wanted = if n == 0 { first } else { blank || !line.is_empty() };
+        if wanted { format!("{pad}{line}") } else { line.to_owned() }
+    };
+    Ok(text.split('\n').enumerate().map(line).collect::<Vec<_>>().join("\n").into())
 }
 
 fn title(text: &str) -> String {
