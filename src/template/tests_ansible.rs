@@ -27,11 +27,11 @@ fn add(env: &mut Environment<'static>, names: &[&'static str], test: fn(&Value, 
 
 /// Registers them.
 pub fn register(env: &mut Environment<'static>) {
-    add(env, &["match"], |v, a| pattern(v, a, "match", 0));
-    add(env, &["search"], |v, a| pattern(v, a, "search", 0));
+    add(env, &["match"], |v, a| pattern(v, a, "match"));
+    add(env, &["search"], |v, a| pattern(v, a, "search"));
     add(env, &["regex"], |v, a| {
         let kind = a.text(3, "match_type").unwrap_or_else(|| "search".into());
-        pattern(v, a, &kind, 0)
+        pattern(v, a, &kind)
     });
     add(env, &["version", "version_compare"], compare_versions);
     add(env, &["all"], |v, _| Ok(items(v)?.iter().all(Value::is_true)));
@@ -51,7 +51,7 @@ pub fn register(env: &mut Environment<'static>) {
     // Whether a file exists is asked of a machine, which an expression must not do: a play uses `stat`.
 }
 
-fn pattern(value: &Value, args: &Args, kind: &str, _flags: u8) -> Outcome {
+fn pattern(value: &Value, args: &Args, kind: &str) -> Outcome {
     let text = value.to_string();
     let pattern = args.text(0, "pattern").unwrap_or_default();
     let anchored = match kind {

@@ -41,11 +41,3 @@ fn evaluate(expression: &str) -> Result<Value, String> {
     let term = Term::from_text(&Arc::from(text), Origin { file: Arc::from("t.yml"), line: 1, col: 1 }, 0);
     scope.evaluate(&term).map_err(|e| e.message)
 }
-
-#[test]
-#[ignore = "shows what the engine makes of backslashes"]
-fn backslashes() {
-    for e in [r"'ab' | regex_replace('(a)', '<\1>')", r"'a\d' | length", r"'a.b' | regex_replace('\.', '_')", r"'a\nb' | length"] {
-        println!("{e} => {:?}", evaluate(e));
-    }
-}

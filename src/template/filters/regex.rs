@@ -66,8 +66,8 @@ fn is_repetition(text: &str) -> bool {
     inner.is_some_and(|inner| !inner.is_empty() && inner != "," && inner.chars().all(|c| c.is_ascii_digit() || c == ','))
 }
 
-fn flags(args: &Args, places: [usize; 2]) -> (bool, bool) {
-    (args.flag(places[0], "ignorecase"), args.flag(places[1], "multiline"))
+fn flags(args: &Args, [ignore_case, multiline]: [usize; 2]) -> (bool, bool) {
+    (args.flag(ignore_case, "ignorecase"), args.flag(multiline, "multiline"))
 }
 
 fn wrong(error: fancy_regex::Error) -> Error {

@@ -57,10 +57,6 @@ fn dump(value: &Value, args: &Args, indent: usize, flow_leaves: bool) -> Outcome
     let style = Style { indent, sorted, flow_leaves };
     write(value, &style, 0, &mut out);
     out.push('\n');
-    if !matches!(value, Value::List(_) | Value::Map(_)) && !out.starts_with(['\'', '"']) {
-        // PyYAML ends a bare scalar with a document end, which Ansible's filters take off again.
-        return Ok(out.into());
-    }
     Ok(out.into())
 }
 
@@ -223,16 +219,15 @@ fn scalar_text(text: &str, at: usize, key: bool, out: &mut String) {
             let text = text.replace('\'', "''");
             out.push('\'');
             // A line break in single quotes is written as an empty line.
-            let (mut rest, mut first) = (text.as_str(), true);
+            let mut rest = text.as_str();
             while let Some(start) = rest.find('\n') {
                 let (line, tail) = rest.split_at(start);
                 let body = tail.trim_start_matches('\n');
                 let breaks = tail.len() - body.len();
                 out.push_str(line);
-                let _ = first;
                 out.extend(std::iter::repeat_n('\n', breaks + 1));
                 out.extend(std::iter::repeat_n(' ', at));
-                (rest, first) = (body, false);
+                rest = body;
             }
             out.push_str(rest);
             out.push('\'');
