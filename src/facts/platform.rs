@@ -13,7 +13,7 @@ pub fn read(look: Look<'_>, facts: &mut Map) {
         ("kernel_version", text("/proc/sys/kernel/version")),
         ("machine", Value::str(&machine)),
         ("architecture", Value::str(if machine == "i686" { "i386" } else { machine.as_str() })),
-        ("userspace_architecture", Value::from(userspace(look, &machine))),
+        ("userspace_architecture", Value::from(userspace(&machine))),
         ("userspace_bits", Value::str(if cfg!(target_pointer_width = "64") { "64" } else { "32" })),
         ("machine_id", machine_id(look)),
         ("hostnqn", text("/etc/nvme/hostnqn")),
@@ -27,8 +27,7 @@ fn machine_id(look: Look<'_>) -> Value {
 }
 
 /// The architecture of the programs: on a 64-bit kernel it is what this program was built for.
-fn userspace(look: Look<'_>, machine: &str) -> String {
-    let _ = look;
+fn userspace(machine: &str) -> String {
     if cfg!(target_pointer_width = "32") && machine == "x86_64" { "i386".to_owned() } else { machine.to_owned() }
 }
 

@@ -95,7 +95,11 @@ pub fn addresses6(text: &str) -> Vec<Address6> {
             scope,
         })
     };
-    text.lines().filter_map(line).collect()
+    let mut found: Vec<Address6> = text.lines().filter_map(line).collect();
+    // The kernel lists them in no order; `ip` shows those that reach furthest first.
+    let reach = |scope: &str| ["global", "site", "link", "host"].iter().position(|known| *known == scope);
+    found.sort_by_key(|address| reach(address.scope));
+    found
 }
 
 /// The interface and gateway of the best IPv6 default route.

@@ -157,6 +157,6 @@ fn facts_of_this_machine() {
     let start = std::time::Instant::now();
     let facts = gather(&machine);
     let took = start.elapsed();
-    println!("{}", serde_json::to_string_pretty(&to_json(&Value::from(facts))).unwrap());
+    println!("\n{}", serde_json::to_string_pretty(&to_json(&Value::from(facts))).unwrap());
     println!("took {took:?}");
 }

@@ -243,7 +243,7 @@ impl Engine {
 
 /// The names of every filter and test, for suggestions and documentation.
 pub fn filter_names() -> Vec<String> {
-    let mut names: Vec<String> = filters::NAMES.iter().map(|name| (*name).to_owned()).collect();
+    let mut names: Vec<String> = filters::NAMES.iter().chain(filters::TESTS).map(|name| (*name).to_owned()).collect();
     names.sort();
     names
 }

@@ -16,6 +16,8 @@ mod lookup;
 mod scope;
 mod term;
 mod tests;
+mod tests_ansible;
+mod version;
 mod trace;
 
 pub use engine::{Engine, FileOptions, Loader, filter_names};

@@ -32,6 +32,7 @@ pub fn register(env: &mut Environment<'static>) {
         !excused(v) && matches!(v.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map | ValueKind::Iterable)
     });
     register_results(env);
+    super::tests_ansible::register(env);
 }
 
 /// Tests on registered results.

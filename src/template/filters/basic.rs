@@ -1,9 +1,10 @@
 //! The filters nearly every playbook uses: defaults and conversions.
 
-use minijinja::value::{Rest, Value as Jinja, ValueKind};
-use minijinja::{Environment, Error, ErrorKind};
+use minijinja::value::{Kwargs, Rest, Value as Jinja, ValueKind, ValueOrKwargs};
+use minijinja::{Environment, Error, ErrorKind, State};
 
-use crate::template::convert::from_jinja;
+use super::call::Args;
+use crate::template::convert::{from_jinja, to_jinja};
 use crate::template::trace::{self, MissingMark};
 use crate::value::{Value, is_truthy_word};
 
@@ -12,9 +13,12 @@ pub fn register(env: &mut Environment<'static>) {
     for name in ["default", "d"] {
         env.add_filter(name, default);
     }
-    env.add_filter("bool", to_bool);
-    env.add_filter("mandatory", mandatory);
-    env.add_filter("ternary", ternary);
+    for prefix in ["", "ansible.builtin."] {
+        env.add_filter(format!("{prefix}bool"), to_bool);
+        env.add_filter(format!("{prefix}mandatory"), mandatory);
+        env.add_filter(format!("{prefix}ternary"), ternary);
+    }
+    env.add_filter("sort", sort);
 }
 
 /// Excuses an undefined and says whether it is one.
@@ -24,6 +28,15 @@ pub(super) fn is_missing(value: &Jinja) -> bool {
         return true;
     }
     value.is_undefined()
+}
+
+/// Jinja's `sort`, whose first arguments may be given by place.
+fn sort(state: &mut State<'_, '_>, value: Jinja, rest: Rest<ValueOrKwargs>) -> Result<Jinja, Error> {
+    let args = Args::read(rest)?;
+    let places = ["reverse", "case_sensitive", "attribute"].into_iter().zip(args.placed());
+    let named = args.named().iter().map(|(name, value)| (name.as_ref(), value));
+    let kwargs = places.chain(named).map(|(name, value)| (name.to_owned(), to_jinja(value)));
+    minijinja::filters::sort(state, value, Kwargs::from_iter(kwargs))
 }
 
 fn default(value: &Jinja, other: Option<Jinja>, boolean: Option<bool>) -> Jinja {
@@ -61,7 +74,6 @@ fn ternary(value: &Jinja, args: Rest<Jinja>) -> Result<Jinja, Error> {
 #[cfg(test)]
 mod unit {
     use super::*;
-    use crate::template::convert::to_jinja;
 
     #[test]
     fn ternary_knows_none() {

@@ -1,0 +1,161 @@
+//! How Ansible's filters are written here: over [`Value`]s, with arguments by place or by name, as in Python.
+
+use minijinja::value::{Kwargs, Rest, Value as Jinja, ValueOrKwargs, from_args};
+use minijinja::{Environment, Error, ErrorKind};
+
+use crate::template::convert::{from_jinja, to_jinja};
+use crate::template::trace;
+use crate::value::{Map, Value};
+
+/// What a filter gives.
+pub type Outcome = Result<Value, Error>;
+
+/// The arguments of a filter.
+pub struct Args {
+    placed: Vec<Value>,
+    named: Map,
+}
+
+/// An error of a filter.
+pub fn fail(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidOperation, message.into())
+}
+
+impl Args {
+    pub(in crate::template) fn read(rest: Rest<ValueOrKwargs>) -> Result<Self, Error> {
+        let values = rest.into_values();
+        let (placed, named) = from_args::<(&[Jinja], Kwargs)>(&values).or_else(|_| split(&values))?;
+        let names: Vec<String> = named.args().map(str::to_owned).collect();
+        let mut map = Map::new();
+        for name in names {
+            let value: Jinja = named.get(&name)?;
+            map.insert(name.as_str().into(), from_jinja(&value));
+        }
+        Ok(Self { placed: placed.iter().map(from_jinja).collect(), named: map })
+    }
+
+    /// The arguments by place.
+    pub fn placed(&self) -> &[Value] {
+        &self.placed
+    }
+
+    /// The arguments by name.
+    pub fn named(&self) -> &Map {
+        &self.named
+    }
+
+    /// An argument by place or by name.
+    pub fn get(&self, place: usize, name: &str) -> Option<&Value> {
+        self.placed.get(place).or_else(|| self.named.get(name)).filter(|value| **value != Value::Null)
+    }
+
+    /// An argument as text.
+    pub fn text(&self, place: usize, name: &str) -> Option<String> {
+        self.get(place, name).map(Value::to_string)
+    }
+
+    /// A flag; false where it is not given.
+    pub fn flag(&self, place: usize, name: &str) -> bool {
+        self.get(place, name).is_some_and(Value::is_true)
+    }
+
+    /// A whole number.
+    pub fn int(&self, place: usize, name: &str) -> Result<Option<i64>, Error> {
+        match self.get(place, name) {
+            None => Ok(None),
+            Some(Value::Int(n)) => Ok(Some(*n)),
+            Some(other) => match other.to_string().trim().parse() {
+                Ok(n) => Ok(Some(n)),
+                Err(_) => Err(fail(format!("`{name}` takes a whole number, found {}", other.type_name()))),
+            },
+        }
+    }
+
+    /// An argument that must be there.
+    pub fn need(&self, place: usize, name: &str) -> Result<&Value, Error> {
+        self.get(place, name).ok_or_else(|| fail(format!("the argument `{name}` is missing")))
+    }
+
+    fn has_unknown(&self) -> bool {
+        self.placed.iter().chain(self.named.values()).any(Value::has_unknown)
+    }
+}
+
+/// Splits off named arguments by hand.
+fn split(values: &[Jinja]) -> Result<(&[Jinja], Kwargs), Error> {
+    let (last, rest) = match values.split_last() {
+        Some((last, rest)) if last.is_kwargs() => (Kwargs::try_from(last.clone())?, rest),
+        _ => (Kwargs::from_iter(Vec::<(String, Jinja)>::new()), values),
+    };
+    Ok((rest, last))
+}
+
+/// The names themselves, and with the collection they are in.
+pub fn spellings(names: &[&'static str]) -> impl Iterator<Item = String> {
+    names.iter().flat_map(|name| [(*name).to_owned(), format!("ansible.builtin.{name}")])
+}
+
+/// Adds a filter that looks at all of its value: an unknown anywhere in it makes the result unknown.
+pub fn add(env: &mut Environment<'static>, names: &[&'static str], filter: fn(&Value, &Args) -> Outcome) {
+    for name in spellings(names) {
+        env.add_filter(name, move |value: &Jinja, rest: Rest<ValueOrKwargs>| {
+            let (value, args) = (from_jinja(value), Args::read(rest)?);
+            if value.has_unknown() || args.has_unknown() {
+                return Ok(trace::unknown());
+            }
+            filter(&value, &args).map(|value| to_jinja(&value))
+        });
+    }
+}
+
+/// Adds a filter that only moves values about: what is unknown inside stays unknown, the rest is known.
+pub fn add_shape(env: &mut Environment<'static>, names: &[&'static str], filter: fn(&Value, &Args) -> Outcome) {
+    for name in spellings(names) {
+        env.add_filter(name, move |value: &Jinja, rest: Rest<ValueOrKwargs>| {
+            let (value, args) = (from_jinja(value), Args::read(rest)?);
+            filter(&value, &args).map(|value| to_jinja(&value))
+        });
+    }
+}
+
+/// The items of a list; a mapping gives its keys and a text its characters, as in Python.
+pub fn items(value: &Value) -> Result<Vec<Value>, Error> {
+    match value {
+        Value::List(items) => Ok(items.to_vec()),
+        Value::Map(map) => Ok(map.keys().map(Value::str).collect()),
+        Value::Str(text) => Ok(text.chars().map(|c| Value::from(c.to_string())).collect()),
+        Value::Unknown => Ok(Vec::new()),
+        other => Err(fail(format!("expected a list, found {}", other.type_name()))),
+    }
+}
+
+/// A mapping.
+pub fn mapping(value: &Value) -> Result<Map, Error> {
+    match value {
+        Value::Map(map) => Ok(map.as_ref().clone()),
+        Value::Unknown => Ok(Map::new()),
+        other => Err(fail(format!("expected a mapping, found {}", other.type_name()))),
+    }
+}
+
+/// A number.
+pub fn float(value: &Value) -> Result<f64, Error> {
+    match value {
+        Value::Int(n) => Ok(*n as f64),
+        Value::Float(x) => Ok(*x),
+        Value::Bool(b) => Ok(f64::from(u8::from(*b))),
+        other => other.to_string().trim().parse().map_err(|_| fail(format!("expected a number, found {}", other.type_name()))),
+    }
+}
+
+/// Says whether two values are the same to Python, where 1, 1.0 and true are.
+pub fn same(a: &Value, b: &Value) -> bool {
+    let number = |value: &Value| match value {
+        Value::Int(_) | Value::Float(_) | Value::Bool(_) => float(value).ok(),
+        _ => None,
+    };
+    match (number(a), number(b)) {
+        (Some(a), Some(b)) => a == b,
+        _ => a == b,
+    }
+}

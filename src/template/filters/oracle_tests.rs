@@ -1,0 +1,43 @@
+//! What ansible-core 2.19 makes of expressions, and what we make of them. `oracle.json` was written by Ansible's own
+//! `Templar` (password hashes: by `crypt(3)`), never by us.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::source::Origin;
+use crate::template::{Bindings, Engine, Term, TermScope};
+use crate::value::{Value, from_json, python_repr};
+
+struct Nothing;
+
+impl Bindings for Nothing {
+    fn binding(&self, _name: &str) -> Option<Term> {
+        None
+    }
+    fn names(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+}
+
+#[test]
+fn filters_and_tests_do_what_they_do_in_ansible() {
+    let table: serde_json::Value = serde_json::from_str(include_str!("oracle.json")).unwrap();
+    let mut wrong = BTreeMap::new();
+    for row in table.as_array().unwrap() {
+        let expression = row[0].as_str().unwrap();
+        let expected = python_repr(&from_json(row[1].clone()));
+        let found = evaluate(expression).map_or_else(|e| format!("error: {e}"), |v| python_repr(&v));
+        if found != expected {
+            wrong.insert(expression.to_owned(), (expected, found));
+        }
+    }
+    let report: String = wrong.iter().map(|(e, (x, f))| format!("{e}\n  ansible {x}\n  cfg     {f}\n")).collect();
+    assert!(wrong.is_empty(), "{} differ:\n{report}", wrong.len());
+}
+
+fn evaluate(expression: &str) -> Result<Value, String> {
+    let scope = TermScope::new(Arc::new(Engine::default()), Arc::new(Nothing));
+    let text = format!("{{{{ {expression} }}}}");
+    let term = Term::from_text(&Arc::from(text), Origin { file: Arc::from("t.yml"), line: 1, col: 1 }, 0);
+    scope.evaluate(&term).map_err(|e| e.message)
+}
