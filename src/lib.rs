@@ -17,6 +17,8 @@
 //!
 //! Without the feature `controller` the library is what the agent needs.
 
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
 pub mod agent;
 pub mod apply;
 pub mod diagnostic;
