@@ -4,7 +4,8 @@
 //! [`compile`] makes one graph a host, [`apply`] runs it in the agent on the target against a [`machine`], and what
 //! happens comes back as [`event`]s, which [`report`] shows. [`fleet`] drives many hosts at once over [`transport`].
 //!
-//! Rooms, from the top down; imports point downward only (`tests/architecture.rs` holds the list):
+//! Rooms, from the top down. Imports point downward; the few that do not are listed with their reasons in
+//! `tests/architecture.rs`, which reads this table:
 //!
 //! | level | rooms |
 //! | --- | --- |

@@ -16,7 +16,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use error::{CliError, Exit};
+pub use doc::page as module_page;
 pub use pages::reference;
+pub use schema::schema;
 
 /// Makes fleets of machines be what a playbook says.
 ///

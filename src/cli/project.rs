@@ -96,6 +96,10 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
         read_playbook(&project, playbook, None, &mut plays, 0);
     }
     check(&project)?;
+    if plays.is_empty() && !playbooks.is_empty() {
+        let names: Vec<String> = playbooks.iter().map(|p| p.display().to_string()).collect();
+        return Err(CliError::new(format!("there is no play in {}", names.join(", ")), "start each play with `- hosts: …`"));
+    }
     let mut selected = Vec::new();
     for play in plays {
         let hosts = select(&project, &play, args, options.local)?;

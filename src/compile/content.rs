@@ -89,7 +89,6 @@ impl HostCompiler<'_> {
 
     pub(super) fn file_not_found(&mut self, frame: &Frame, folder: &str, name: &str, span: Span) -> Stop {
         let places = self.places(frame, folder);
-        let shown: Vec<String> = places.iter().map(|p| crate::source::display_path(p).to_string()).collect();
         let candidates: Vec<String> = places
             .iter()
             .flat_map(|place| std::fs::read_dir(place).into_iter().flatten().filter_map(|e| e.ok()))
@@ -97,7 +96,7 @@ impl HostCompiler<'_> {
             .collect();
         let help = crate::diagnostic::did_you_mean(name, candidates.iter().map(String::as_str));
         let report = Diagnostic::error(Code::FileNotFound, format!("there is no file `{name}`"));
-        self.mistake(report.at(span, "").help_opt(help).note(format!("looked in {}", shown.join(", "))));
+        self.mistake(report.at(span, "").help_opt(help).note(format!("looked in {}", crate::source::display_places(&places))));
         Stop::Mistakes
     }
 

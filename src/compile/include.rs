@@ -58,9 +58,8 @@ impl HostCompiler<'_> {
         places.push(self.play.dir.clone());
         places.push(self.play.dir.join("tasks"));
         let Some(path) = places.iter().map(|dir| dir.join(&name)).find(|path| path.is_file()) else {
-            let shown: Vec<String> = places.iter().map(|p| crate::source::display_path(p).to_string()).collect();
             let report = Diagnostic::error(Code::FileNotFound, format!("there is no file of tasks `{name}`"));
-            self.mistake(report.at(file.span, "").note(format!("looked in {}", shown.join(", "))));
+            self.mistake(report.at(file.span, "").note(format!("looked in {}", crate::source::display_places(&places))));
             return Err(Stop::Mistakes);
         };
         let path = path.canonicalize().unwrap_or(path);

@@ -161,7 +161,14 @@ impl HostCompiler<'_> {
         let certain = !unknown_when && frame.gates.is_empty() && frame.handler.is_none() && frame.blocks.is_empty();
         let written = self.args_term(task, action);
         if matches!(action, Action::Assert | Action::Debug) {
-            let args = if matches!(action, Action::Debug) { self.partial(&written, &scope).unwrap_or(written) } else { written };
+            let args = match self.partial(&written, &scope) {
+                _ if matches!(action, Action::Assert) => written,
+                Ok(args) => args,
+                Err(error) if certain && task.keywords.get(Keyword::IgnoreErrors).is_none() => {
+                    return Err(self.failed(&error, &scope, task.span));
+                }
+                Err(_) => written,
+            };
             // Messages come in written order; a failed assertion keeps later states from starting.
             return Ok((Iteration { item, when, args, template: None }, Footprint::world()));
         }

@@ -271,7 +271,6 @@ impl HostCompiler<'_> {
         match self.project.files.find_role(name, &self.play.dir, from) {
             Ok(path) => Some(self.project.files.role(name, &path)),
             Err(places) => {
-                let shown: Vec<String> = places.iter().map(|p| crate::source::display_path(p).to_string()).collect();
                 let candidates: Vec<String> = places
                     .iter()
                     .flat_map(|place| std::fs::read_dir(place).into_iter().flatten().filter_map(|e| e.ok()))
@@ -279,7 +278,7 @@ impl HostCompiler<'_> {
                     .collect();
                 let help = crate::diagnostic::did_you_mean(name, candidates.iter().map(String::as_str));
                 let report = Diagnostic::error(Code::RoleNotFound, format!("there is no role `{name}`"));
-                let report = report.at(at.span, "").help_opt(help).note(format!("looked in {}", shown.join(", ")));
+                let report = report.at(at.span, "").help_opt(help).note(format!("looked in {}", crate::source::display_places(&places)));
                 self.mistake(report);
                 None
             }

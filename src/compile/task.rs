@@ -169,7 +169,9 @@ impl HostCompiler<'_> {
         for entry in &task.args.named {
             if !known.contains(&entry.key.as_ref()) || entry.key.starts_with('_') {
                 let public = known.iter().copied().filter(|name| !name.starts_with('_'));
-                let help = did_you_mean(&entry.key, public).unwrap_or_else(|| format!("`cfg doc {module}` shows the parameters"));
+                let keyword = Keyword::find(&entry.key).map(|_| format!("`{}` is a keyword of the task: check the indentation", entry.key));
+                let help = keyword.or_else(|| did_you_mean(&entry.key, public));
+                let help = help.unwrap_or_else(|| format!("`cfg doc {module}` shows the parameters"));
                 let report = Diagnostic::error(Code::UnknownParameter, format!("`{module}` has no parameter `{}`", entry.key));
                 self.mistake(report.at(entry.key_span, "").help(help));
                 wrong = true;
@@ -347,7 +349,9 @@ impl HostCompiler<'_> {
         }
         if !matches!(method.rsplit('.').next(), Some("sudo" | "su" | "doas")) {
             let report = Diagnostic::error(Code::Unsupported, format!("cfg cannot become another user with `{method}`"));
-            self.mistake(report.at(at, "").help("use sudo, su or doas"));
+            // Said by a keyword or by a variable; only the keyword has a place.
+            let said = frame.keyword(own, Keyword::BecomeMethod).filter(|node| node.text() == Some(method.as_str()));
+            self.mistake(report.at(said.map_or(at, |node| node.span), "").help("use sudo, su or doas"));
             return Err(Stop::Mistakes);
         }
         let method = method.rsplit('.').next().unwrap_or("sudo").to_owned();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::args::TaskArgs;
 use super::keywords::{Keyword, Keywords, levels, unknown};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::source::Span;
 use crate::yaml::{Entry, Kind, Node};
 
@@ -117,6 +117,7 @@ fn parse_task(node: &Node, entries: &[Entry], diagnostics: &mut Diagnostics) -> 
         }
         modules.push(entry);
     }
+    check_loop(&keywords, with.as_ref().map(|(_, span, _): &(Arc<str>, Span, Node)| *span), diagnostics);
     if let Some(action) = keywords.get(Keyword::Action).or_else(|| keywords.get(Keyword::LocalAction)).cloned() {
         return old_form(node, &action, keywords, with, diagnostics);
     }
@@ -127,6 +128,25 @@ fn parse_task(node: &Node, entries: &[Entry], diagnostics: &mut Diagnostics) -> 
         args.named.extend(new);
     }
     Some(Task { span: node.span, module: module.key.clone(), module_span: module.key_span, args, keywords, with })
+}
+
+/// Two loops on one task, and words `loop_control` does not know.
+fn check_loop(keywords: &Keywords, with: Option<Span>, diagnostics: &mut Diagnostics) {
+    if let (Some(first), Some(second)) = (keywords.span(Keyword::Loop), with) {
+        let report = Diagnostic::error(Code::ConflictingParameters, "this task has two loops");
+        diagnostics.push(report.at(second, "this is one").at(first, "and this is one"));
+    }
+    let known = ["loop_var", "index_var", "label", "pause", "extended", "extended_allitems", "break_when"];
+    for entry in keywords.get(Keyword::LoopControl).and_then(Node::as_map).unwrap_or_default() {
+        if !known.contains(&entry.key.as_ref()) {
+            let report = Diagnostic::error(Code::UnknownKeyword, format!("`loop_control` has no `{}`", entry.key));
+            let help = did_you_mean(&entry.key, known).unwrap_or_else(|| format!("it has {}", known.join(", ")));
+            diagnostics.push(report.at(entry.key_span, "").help(help));
+        } else if entry.key.as_ref() == "break_when" {
+            let report = Diagnostic::error(Code::Unsupported, "`break_when` is not supported yet");
+            diagnostics.push(report.at(entry.key_span, ""));
+        }
+    }
 }
 
 /// Of the keys that are no keywords, the one that is a module.

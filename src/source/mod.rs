@@ -136,6 +136,18 @@ pub fn display_path(path: &Path) -> Arc<str> {
     Arc::from(text.strip_prefix("./").unwrap_or(&text))
 }
 
+/// The places something was looked for in, each once, for a message.
+pub fn display_places<'a>(places: impl IntoIterator<Item = &'a PathBuf>) -> String {
+    let mut shown: Vec<Arc<str>> = Vec::new();
+    for place in places {
+        let place = display_path(place);
+        if !shown.contains(&place) {
+            shown.push(place);
+        }
+    }
+    shown.join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

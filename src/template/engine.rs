@@ -346,8 +346,15 @@ fn ends_with_value(text: &str) -> bool {
 /// Finds where a dotted path is used in an expression, for the caret.
 fn find_path(text: &str, path: &str) -> Option<std::ops::Range<usize>> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    // Of a template only what stands inside of `{{ }}` and `{% %}` counts; an expression has neither.
+    let bare = !text.contains("{{") && !text.contains("{%");
+    let inside = |at: usize| {
+        let before = text.get(..at).unwrap_or("");
+        bare || before.rfind("{{").max(before.rfind("{%")) > before.rfind("}}").max(before.rfind("%}"))
+    };
     text.match_indices(path)
         .map(|(at, _)| at)
+        .filter(|at| inside(*at))
         .find(|at| {
             let before = text.get(..*at).and_then(|t| t.chars().last());
             let after = text.get(at + path.len()..).and_then(|t| t.chars().next());

@@ -210,11 +210,30 @@ impl Loader<'_> {
             (_, "!") => Tag::Str,
             _ => {
                 let report = Diagnostic::error(Code::UnknownTag, format!("unknown tag `{name}`"))
-                    .at(span, "tagged here")
+                    .at(span, "this value has it")
                     .help("cfg understands `!vault` and `!unsafe`");
                 self.diagnostics.push(report);
                 Tag::None
             }
+        }
+    }
+
+    /// What the shape of the line suggests: the parser itself says where it stopped, seldom why.
+    fn hint(&self, at: usize, line: &str, rest: &str) -> Option<String> {
+        let open = |text: &str| text.matches(['[', '{']).count() > text.matches([']', '}']).count();
+        let read = self.text.get(..at - line.len()).unwrap_or("");
+        let above = read.lines().next_back().unwrap_or("");
+        if open(above) {
+            Some("a bracket is opened on the line above and not closed".to_owned())
+        } else if line.contains(": ") && rest.starts_with(": ") {
+            Some("a value that contains `: ` wants quotes".to_owned())
+        } else if rest.starts_with(':') && !above.trim().is_empty() {
+            Some("check the indentation: keys of one mapping stand in one column".to_owned())
+        } else if rest.starts_with(['%', '@', '`']) {
+            let sign: String = rest.chars().take(1).collect();
+            Some(format!("a value that starts with `{sign}` wants quotes"))
+        } else {
+            None
         }
     }
 
@@ -231,10 +250,8 @@ impl Loader<'_> {
             Some("YAML is indented with spaces; there is a tab on this line".to_owned())
         } else if line.contains("{{") || rest.contains("{{") {
             Some("a value that starts with `{{` wants quotes: name: \"{{ variable }}\"".to_owned())
-        } else if line.matches(": ").count() > 1 {
-            Some("a value that contains `: ` wants quotes".to_owned())
         } else {
-            None
+            self.hint(start, line, rest)
         };
         let report = Diagnostic::error(Code::YamlSyntax, format!("not valid YAML: {message}"));
         self.diagnostics.push(report.at(span, "the parser stopped here").help_opt(help));

@@ -1,0 +1,131 @@
+//! What a person sees of a mistake: every `cases/NAME.txt` is run with the real binary, and all that it shows is compared
+//! with `cases/NAME.snap`. `UPDATE=1 cargo test --test ui` writes the snapshots; read what changed before you commit it.
+//!
+//! A case is a text of sections, each under a line `--- NAME`: first `--- cmd` with the arguments of cfg, then files by
+//! their path. The content of a file `--- NAME hex` is written as hexadecimal digits, for what is no text.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const CASES_AT_LEAST: usize = 60;
+
+#[test]
+fn mistakes_are_shown_as_their_snapshots_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui/cases");
+    let cases = cases(&folder);
+    assert!(
+        cases.len() >= CASES_AT_LEAST,
+        "only {} cases in tests/ui/cases",
+        cases.len()
+    );
+    let update = std::env::var_os("UPDATE").is_some_and(|v| v == "1");
+    let mut failures = String::new();
+    for path in &cases {
+        let shown = run(&std::fs::read_to_string(path).unwrap());
+        let snapshot = path.with_extension("snap");
+        let expected = std::fs::read_to_string(&snapshot).unwrap_or_default();
+        if shown == expected {
+            continue;
+        }
+        if update {
+            std::fs::write(&snapshot, &shown).unwrap();
+            continue;
+        }
+        let diff = similar::TextDiff::from_lines(&expected, &shown);
+        let name = path.file_stem().unwrap().to_string_lossy();
+        let _ = writeln!(
+            failures,
+            "== {name}\n{}",
+            diff.unified_diff().header("snapshot", "shown")
+        );
+    }
+    for snapshot in files(&folder, "snap") {
+        if !snapshot.with_extension("txt").exists() {
+            let _ = writeln!(failures, "== {} belongs to no case", snapshot.display());
+        }
+    }
+    println!("{} cases", cases.len());
+    assert!(
+        failures.is_empty(),
+        "\n{failures}\nUPDATE=1 cargo test --test ui accepts what is shown"
+    );
+}
+
+fn cases(folder: &Path) -> Vec<PathBuf> {
+    files(folder, "txt")
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries
+        .filter(|path| path.extension().is_some_and(|e| e == extension))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Runs a case in a folder of its own and gives all that was shown, without what differs from run to run.
+fn run(case: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let mut arguments = Vec::new();
+    for (name, content) in sections(case) {
+        if name == "cmd" {
+            arguments = content.split_whitespace().map(str::to_owned).collect();
+            continue;
+        }
+        let (name, bytes) = match name.strip_suffix(" hex") {
+            Some(name) => (name, bytes_of(&content)),
+            None => (name.as_str(), content.into_bytes()),
+        };
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    assert!(!arguments.is_empty(), "a case begins with `--- cmd`");
+    let output = Command::new(env!("CARGO_BIN_EXE_cfg"))
+        .args(&arguments)
+        .current_dir(dir.path())
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home.path())
+        .env("NO_COLOR", "1")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let mut shown = format!("exit: {}\n", output.status.code().unwrap_or(-1));
+    for (name, bytes) in [("stdout", output.stdout), ("stderr", output.stderr)] {
+        let text = String::from_utf8(bytes).unwrap();
+        if !text.is_empty() {
+            let _ = write!(shown, "--- {name}\n{text}");
+        }
+    }
+    let dir = dir.path().to_str().unwrap();
+    shown
+        .replace(&format!("{dir}/"), "")
+        .replace(dir, "[dir]")
+        .replace(home.path().to_str().unwrap(), "[home]")
+}
+
+fn sections(case: &str) -> Vec<(String, String)> {
+    let mut sections: Vec<(String, String)> = Vec::new();
+    for line in case.split_inclusive('\n') {
+        match (line.strip_prefix("--- "), sections.last_mut()) {
+            (Some(name), _) => sections.push((name.trim_end().to_owned(), String::new())),
+            (None, Some((_, content))) => content.push_str(line),
+            (None, None) => panic!("a case begins with `--- cmd`"),
+        }
+    }
+    sections
+}
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
