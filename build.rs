@@ -19,7 +19,11 @@ fn main() {
     let release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
     let mut agents: Vec<(String, PathBuf)> = Vec::new();
     if release {
-        agents.extend(["x86_64", "aarch64"].iter().map(|cpu| (cpu.to_string(), PathBuf::from("agents/out").join(format!("cfg-agent-{cpu}")))));
+        agents.extend(
+            ["x86_64", "aarch64"]
+                .iter()
+                .map(|cpu| (cpu.to_string(), PathBuf::from("agents/out").join(format!("cfg-agent-{cpu}")))),
+        );
         agents.retain(|(_, path)| path.exists());
     }
     let cpu = std::env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets CARGO_CFG_TARGET_ARCH");
@@ -36,7 +40,16 @@ fn build(out: &Path, cpu: &str, release: bool) -> PathBuf {
     let folder = out.join("agent-target");
     let mut cargo = Command::new(std::env::var_os("CARGO").expect("cargo sets CARGO"));
     cargo
-        .args(["build", "--quiet", "--locked", "--no-default-features", "--features", "agent-bin", "--bin", "cfg-agent"])
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--no-default-features",
+            "--features",
+            "agent-bin",
+            "--bin",
+            "cfg-agent",
+        ])
         .args(["--profile", profile, "--target", &target, "--target-dir"])
         .arg(&folder)
         .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static\u{1f}-Crelocation-model=static");
@@ -44,7 +57,20 @@ fn build(out: &Path, cpu: &str, release: bool) -> PathBuf {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         let outer = ["CARGO_FEATURE_", "CARGO_CFG_", "CARGO_PKG_", "CARGO_PROFILE_", "CARGO_TARGET_DIR"];
-        if outer.iter().any(|prefix| name.starts_with(prefix)) || ["RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CLIPPY_ARGS", "TARGET", "HOST", "PROFILE", "OPT_LEVEL", "DEBUG"].contains(&name.as_str()) {
+        if outer.iter().any(|prefix| name.starts_with(prefix))
+            || [
+                "RUSTFLAGS",
+                "RUSTC_WRAPPER",
+                "RUSTC_WORKSPACE_WRAPPER",
+                "CLIPPY_ARGS",
+                "TARGET",
+                "HOST",
+                "PROFILE",
+                "OPT_LEVEL",
+                "DEBUG",
+            ]
+            .contains(&name.as_str())
+        {
             cargo.env_remove(&name);
         }
     }
@@ -58,7 +84,12 @@ fn target_for(cpu: &str) -> String {
     let musl = format!("{cpu}-unknown-linux-musl");
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let found = Command::new(rustc).args(["--print", "target-libdir", "--target", &musl]).output();
-    let has_std = found.is_ok_and(|out| Path::new(String::from_utf8_lossy(&out.stdout).trim()).join("../lib").read_dir().is_ok_and(|mut d| d.any(|e| e.is_ok_and(|e| e.file_name().to_string_lossy().starts_with("libstd")))));
+    let has_std = found.is_ok_and(|out| {
+        Path::new(String::from_utf8_lossy(&out.stdout).trim())
+            .join("../lib")
+            .read_dir()
+            .is_ok_and(|mut d| d.any(|e| e.is_ok_and(|e| e.file_name().to_string_lossy().starts_with("libstd"))))
+    });
     let has_cc = Command::new("musl-gcc").arg("--version").output().is_ok_and(|out| out.status.success());
     if has_std && has_cc { musl } else { format!("{cpu}-unknown-linux-gnu") }
 }

@@ -12,7 +12,11 @@ const MEANT: &[(&str, &str, &str)] = &[
     ("fleet", "transport", "the fleet reaches hosts"),
     ("compile", "apply", "what is known at compile time is judged as apply would judge it"),
     ("compile", "parse", "compiling begins with what was parsed"),
-    ("parse", "compile", "whether a key of a task is a module is asked of the list of modules: upward in spirit, to be moved down"),
+    (
+        "parse",
+        "compile",
+        "whether a key of a task is a module is asked of the list of modules: upward in spirit, to be moved down",
+    ),
     ("diagnostic", "source", "a diagnostic has a place"),
     ("event", "machine", "an event carries the changes a machine recorded"),
     ("graph", "resource", "edges come from footprints"),
@@ -36,7 +40,10 @@ fn imports_point_downward() {
                 }
                 match MEANT.iter().find(|(a, b, _)| *a == room && *b == other) {
                     Some((a, b, _)) => drop(used.insert((*a, *b))),
-                    None => wrong.push(format!("{}:{number}: {room} (level {from}) imports {other} (level {to})", path.display())),
+                    None => wrong.push(format!(
+                        "{}:{number}: {room} (level {from}) imports {other} (level {to})",
+                        path.display()
+                    )),
                 }
             }
         }
@@ -129,7 +136,8 @@ fn tests_only(name: &str) -> bool {
 
 /// The lines of code before the tests at the end of a file, with their numbers; comments are left out.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let end = text.find("#[cfg(test)]\nmod tests {").or_else(|| text.find("#[cfg(test)]\nmod unit {")).unwrap_or(text.len());
+    let end =
+        text.find("#[cfg(test)]\nmod tests {").or_else(|| text.find("#[cfg(test)]\nmod unit {")).unwrap_or(text.len());
     let lines = text.get(..end).unwrap_or(text).lines().enumerate().map(|(i, line)| (i + 1, line));
     lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
 }

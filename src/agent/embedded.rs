@@ -43,10 +43,8 @@ pub fn bootstrap_reply(line: &str) -> Option<BootstrapReply> {
 
 /// The shell line. It holds digests and sizes only, nothing of the user's.
 pub fn bootstrap() -> String {
-    let cases: String = AGENTS
-        .iter()
-        .map(|agent| format!("{}) s={}; n={};; ", agent.cpu, agent.sha256, agent.gzip.len()))
-        .collect();
+    let cases: String =
+        AGENTS.iter().map(|agent| format!("{}) s={}; n={};; ", agent.cpu, agent.sha256, agent.gzip.len())).collect();
     format!(
         "m=$(uname -m); case $m in {cases}*) echo cfg-boot nocpu $m; exit 0;; esac; \
          d=${{XDG_CACHE_HOME:-$HOME/.cache}}/cfg; f=$d/agent-$s; \

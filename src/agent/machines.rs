@@ -96,7 +96,8 @@ fn start(wanted: &Become, run: &str) -> Result<Arc<dyn Machine>, Failure> {
         .stderr(Stdio::piped())
         .spawn();
     let mut child = spawned.map_err(|e| failed(format!("{first}: {e}")))?;
-    let (Some(stdin), Some(mut stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+    let (Some(stdin), Some(mut stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
         return Err(failed("no pipes".into()));
     };
     let stdin = Arc::new(Mutex::new(stdin));

@@ -17,4 +17,4 @@ pub use protocol::{FromAgent, Hello, MAGIC, PROTOCOL, ToAgent};
 pub use serve::{main, serve_machine};
 
 #[cfg(feature = "controller")]
-pub use embedded::{AGENTS, Embedded, bootstrap, bootstrap_reply, BootstrapReply};
+pub use embedded::{AGENTS, BootstrapReply, Embedded, bootstrap, bootstrap_reply};

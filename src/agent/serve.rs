@@ -202,7 +202,9 @@ pub fn serve_machine(run: &str) -> Result<(), FrameError> {
             match read_frame::<super::machines::Question>(&mut input) {
                 Ok(question) => {
                     let (machine, send) = (&machine, &send);
-                    scope.spawn(move || send(&super::machines::Answer::Reply(question.0, serve(&**machine, question.1))));
+                    scope.spawn(move || {
+                        send(&super::machines::Answer::Reply(question.0, serve(&**machine, question.1)))
+                    });
                 }
                 Err(FrameError::Closed) => break Ok(()),
                 Err(error) => break Err(error),

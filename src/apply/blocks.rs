@@ -78,7 +78,10 @@ mod tests {
         let inner = [at(1, Section::Body), at(2, Section::Body)];
         assert!(blocks.fail(&inner), "the outer block rescues");
         assert!(!blocks.admit(&inner, false));
-        assert!(blocks.admit(&[at(1, Section::Body), at(2, Section::Always)], false), "the inner block cleans up first");
+        assert!(
+            blocks.admit(&[at(1, Section::Body), at(2, Section::Always)], false),
+            "the inner block cleans up first"
+        );
         assert!(!blocks.admit(&[at(1, Section::Body), at(4, Section::Always)], false), "this one was never entered");
         assert!(blocks.admit(&[at(1, Section::Rescue)], false));
         assert!(blocks.admit(&[at(1, Section::Always)], false));

@@ -96,8 +96,17 @@ impl Session {
         cancel: Cancel,
     ) -> Self {
         let runtime = Runtime::new(prologue.variables.clone());
-        let session =
-            Self { prologue, engine, machines, blobs, sink, cancel, preview: Mutex::default(), runtime, state: Arc::default() };
+        let session = Self {
+            prologue,
+            engine,
+            machines,
+            blobs,
+            sink,
+            cancel,
+            preview: Mutex::default(),
+            runtime,
+            state: Arc::default(),
+        };
         let left = session.notifications_file().load();
         session.state().notifications.restore(left);
         session

@@ -61,7 +61,8 @@ impl Notifications {
     pub fn due(&self, handler: &Handler) -> Due {
         let last = self.ran.get(&handler.id).copied().unwrap_or(0);
         let calls: Vec<&(u64, Vec<String>)> = handler.names.iter().filter_map(|name| self.notified.get(name)).collect();
-        let because: Vec<String> = calls.iter().filter(|(at, _)| *at > last).flat_map(|(_, tasks)| tasks.clone()).collect();
+        let because: Vec<String> =
+            calls.iter().filter(|(at, _)| *at > last).flat_map(|(_, tasks)| tasks.clone()).collect();
         if !because.is_empty() {
             return Due::Yes(because);
         }
@@ -148,7 +149,8 @@ impl File {
             };
         }
         let attrs = Attrs { mode: Some(0o700), ..Attrs::default() };
-        let missing: Vec<_> = self.path.ancestors().skip(1).take_while(|dir| matches!(machine.lstat(dir), Ok(None))).collect();
+        let missing: Vec<_> =
+            self.path.ancestors().skip(1).take_while(|dir| matches!(machine.lstat(dir), Ok(None))).collect();
         for dir in missing.into_iter().rev() {
             machine.make_dir(dir, &attrs)?;
         }

@@ -57,7 +57,12 @@ impl Attempt {
 
     /// It failed.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { changed: Value::Bool(false), failed: Value::Bool(true), message: Some(message.into()), ..Self::default() }
+        Self {
+            changed: Value::Bool(false),
+            failed: Value::Bool(true),
+            message: Some(message.into()),
+            ..Self::default()
+        }
     }
 
     /// An expression failed.

@@ -54,7 +54,8 @@ impl<'a> Runner<'a> {
             match self.session.state().notifications.due(handler) {
                 Due::No => return None,
                 Due::Maybe => {
-                    let item = Attempt::unknown("whether it is notified is known after apply").into_item(None, self.no_log);
+                    let item =
+                        Attempt::unknown("whether it is notified is known after apply").into_item(None, self.no_log);
                     return Some(self.outcome(vec![item], Vec::new(), started));
                 }
                 Due::Yes(tasks) => because = tasks,
@@ -112,7 +113,8 @@ impl<'a> Runner<'a> {
                 Err(error) => self.single(Attempt::eval(error)),
                 Ok(Value::List(items)) => {
                     let count = items.len();
-                    let iterations = items.iter().map(|item| Iteration { item: Some(item.clone()), ..template.clone() });
+                    let iterations =
+                        items.iter().map(|item| Iteration { item: Some(item.clone()), ..template.clone() });
                     self.items(looped, iterations.collect::<Vec<_>>().into_iter(), count)
                 }
                 Ok(value) if value.has_unknown() => self.single(Attempt::unknown("its items are known after apply")),
@@ -142,7 +144,9 @@ impl<'a> Runner<'a> {
         for gate in &self.node.gates {
             match scope.evaluate(gate) {
                 Err(error) => return Err(Attempt::eval(error)),
-                Ok(value) if value.has_unknown() => return Err(Attempt::unknown("whether it runs is known after apply")),
+                Ok(value) if value.has_unknown() => {
+                    return Err(Attempt::unknown("whether it runs is known after apply"));
+                }
                 Ok(value) if !truth(&value) => return Err(Attempt::skipped("Conditional result was False")),
                 Ok(_) => {}
             }
@@ -222,7 +226,9 @@ impl<'a> Runner<'a> {
         if let Some(no) = self.guarded(&scope) {
             return no;
         }
-        let Some(until) = self.node.until.as_ref().filter(|_| !self.looking) else { return self.try_once(iteration, &locals, refresh) };
+        let Some(until) = self.node.until.as_ref().filter(|_| !self.looking) else {
+            return self.try_once(iteration, &locals, refresh);
+        };
         let number = |term: &Term, default: f64| match scope.evaluate(term) {
             Ok(value) => value.to_string().parse().unwrap_or(default),
             Err(_) => default,
@@ -233,7 +239,9 @@ impl<'a> Runner<'a> {
             let mut attempt = self.try_once(iteration, &locals, refresh);
             attempt.result.insert("attempts".into(), Value::from(tried + 1));
             match self.holds(&until.condition, &attempt, &locals) {
-                _ if attempt.changed.has_unknown() || attempt.result.values().any(Value::has_unknown) => return attempt,
+                _ if attempt.changed.has_unknown() || attempt.result.values().any(Value::has_unknown) => {
+                    return attempt;
+                }
                 Err(failed) => return failed,
                 Ok(true) => return attempt,
                 Ok(false) if self.session.cancel.is_cancelled() => return attempt,
@@ -367,7 +375,9 @@ impl<'a> Runner<'a> {
             Err(failure) => return Attempt { help: failure.help, ..Attempt::failed(failure.message) },
         };
         let machine = match self.node.check_mode {
-            check if (check == Some(true) || self.looking) && !self.session.is_plan() => Arc::new(crate::machine::Preview::new(Arc::new(super::variables::ReadOnly(machine)))),
+            check if (check == Some(true) || self.looking) && !self.session.is_plan() => {
+                Arc::new(crate::machine::Preview::new(Arc::new(super::variables::ReadOnly(machine))))
+            }
             _ => machine,
         };
         let context = match self.context(scope) {
@@ -393,7 +403,15 @@ impl<'a> Runner<'a> {
                     result.insert("ansible_facts".into(), Value::from(outcome.facts));
                 }
                 let message = result.get("msg").and_then(|m| m.as_str().map(str::to_owned));
-                Attempt { result, changed, failed: Value::Bool(false), skipped: outcome.skipped, changes, message, ..Attempt::default() }
+                Attempt {
+                    result,
+                    changed,
+                    failed: Value::Bool(false),
+                    skipped: outcome.skipped,
+                    changes,
+                    message,
+                    ..Attempt::default()
+                }
             }
             Err(failure) if failure.unknown => Attempt { changes, ..Attempt::unknown(failure.message) },
             Err(failure) => Attempt {
@@ -462,7 +480,8 @@ impl<'a> Runner<'a> {
 
     /// Applies `changed_when` and `failed_when`.
     fn judge(&self, attempt: &mut Attempt, locals: &[(String, Value)]) {
-        if attempt.failed == Value::Bool(true) && self.node.failed_when.is_empty() && self.node.changed_when.is_empty() {
+        if attempt.failed == Value::Bool(true) && self.node.failed_when.is_empty() && self.node.changed_when.is_empty()
+        {
             return;
         }
         let all = |terms: &[Term], attempt: &Attempt| -> Result<Value, Attempt> {

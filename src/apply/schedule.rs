@@ -148,7 +148,12 @@ impl<'a> Plan<'a> {
                 requisite.targets.iter().map(|id| self.foreseen(*id)).collect()
             } else {
                 let state = self.session.state();
-                requisite.targets.iter().filter_map(|id| state.outcomes.get(id)).map(|ended| ended.for_requisites()).collect()
+                requisite
+                    .targets
+                    .iter()
+                    .filter_map(|id| state.outcomes.get(id))
+                    .map(|ended| ended.for_requisites())
+                    .collect()
             };
             verdict = match (verdict, requisite.judge(&targets)) {
                 (Verdict::Fail, _) | (_, Verdict::Fail) => Verdict::Fail,
@@ -162,7 +167,8 @@ impl<'a> Plan<'a> {
 
     /// How a state that has yet to run would come out: `prereq` runs before it, and only if it would change.
     fn foreseen(&self, id: NodeId) -> TargetOutcome {
-        let changed = self.nodes.get(&id).is_some_and(|node| Runner::new(self.session, self.segment, node).would_change());
+        let changed =
+            self.nodes.get(&id).is_some_and(|node| Runner::new(self.session, self.segment, node).would_change());
         TargetOutcome { failed: false, changed }
     }
 
@@ -177,7 +183,8 @@ impl<'a> Plan<'a> {
             state.failed = true;
         }
         drop(state);
-        let result = outcome.items.iter().find(|i| i.status == Status::Failed).map(|i| i.result.clone()).unwrap_or_default();
+        let result =
+            outcome.items.iter().find(|i| i.status == Status::Failed).map(|i| i.result.clone()).unwrap_or_default();
         let task = Value::map([("name", Value::str(&outcome.name)), ("action", Value::str(&outcome.module))]);
         self.session.runtime.set("ansible_failed_task", task);
         self.session.runtime.set("ansible_failed_result", result);

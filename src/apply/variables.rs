@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::graph::{Node, Segment};
 use crate::machine::{
-    Algorithm, Command, Fetch, Foresight, Group, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Stat, Transaction, Unit, Usage,
-    User,
+    Algorithm, Command, Fetch, Foresight, Group, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Stat,
+    Transaction, Unit, Usage, User,
 };
 use crate::template::{Bindings, Engine, Term, TermScope};
 use crate::value::{Map, Value};
@@ -71,7 +71,13 @@ impl Runtime {
             let layer = if binding.strong { &mut strong } else { &mut weak };
             layer.insert(binding.name.clone(), binding.term.clone());
         }
-        let layers = Layers { locals: locals.into_iter().collect(), strong, set: self.snapshot(), weak, given: self.given.clone() };
+        let layers = Layers {
+            locals: locals.into_iter().collect(),
+            strong,
+            set: self.snapshot(),
+            weak,
+            given: self.given.clone(),
+        };
         TermScope::new(engine.clone(), Arc::new(layers))
     }
 }

@@ -230,7 +230,12 @@ async fn run_async(
     let outcome = runner.run(&plays).await;
     let seconds = started.elapsed().as_secs_f64();
     if !outcome.mistakes || !outcome.hosts.is_empty() {
-        emit(&Event::RunFinished { run: run.clone(), hosts: outcome.hosts.clone(), seconds, cancelled: outcome.cancelled });
+        emit(&Event::RunFinished {
+            run: run.clone(),
+            hosts: outcome.hosts.clone(),
+            seconds,
+            cancelled: outcome.cancelled,
+        });
     }
     if !plan {
         history.keep(&RunRecord { run, mode: mode_name.into(), playbooks: names, hosts: outcome.hosts.clone() });
@@ -285,7 +290,10 @@ fn exit_code(args: &ApplyArgs, outcome: &Outcome) -> Exit {
 async fn watch_signals(cancel: impl Fn() + Send + Sync + 'static) {
     use std::io::Write as _;
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else { return };
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
     let mut asked = false;
     loop {
         tokio::select! {

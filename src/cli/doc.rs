@@ -19,7 +19,8 @@ pub struct DocArgs {
 /// Where there is no such module.
 pub fn run(args: DocArgs) -> Result<Exit, CliError> {
     let Some(name) = args.name else {
-        let list: String = KINDS.iter().map(|k| format!("{:<20} {}\n", k.name, k.doc.trim().lines().next().unwrap_or(""))).collect();
+        let list: String =
+            KINDS.iter().map(|k| format!("{:<20} {}\n", k.name, k.doc.trim().lines().next().unwrap_or(""))).collect();
         super::print(&list);
         return Ok(Exit::Converged);
     };
@@ -46,7 +47,10 @@ pub fn page(kind: &Kind) -> String {
     out.push_str(&unindent(kind.doc.trim_end()));
     out.push_str("\n\n");
     if !kind.aliases.is_empty() {
-        out.push_str(&format!("Also known as: {}.\n\n", kind.aliases.iter().map(|a| format!("`{a}`")).collect::<Vec<_>>().join(", ")));
+        out.push_str(&format!(
+            "Also known as: {}.\n\n",
+            kind.aliases.iter().map(|a| format!("`{a}`")).collect::<Vec<_>>().join(", ")
+        ));
     }
     let visible: Vec<_> = kind.params.iter().filter(|p| !p.name.starts_with('_')).collect();
     if visible.is_empty() {
@@ -66,14 +70,20 @@ pub fn page(kind: &Kind) -> String {
         }
         out.push_str(&format!("- **{}** ({})", spec.name, facts.join(", ")));
         if !spec.aliases.is_empty() {
-            out.push_str(&format!("; also {}", spec.aliases.iter().map(|a| format!("`{a}`")).collect::<Vec<_>>().join(", ")));
+            out.push_str(&format!(
+                "; also {}",
+                spec.aliases.iter().map(|a| format!("`{a}`")).collect::<Vec<_>>().join(", ")
+            ));
         }
         out.push('\n');
         for line in unindent(spec.doc.trim_end()).lines() {
             out.push_str(&format!("  {line}\n"));
         }
         if !spec.choices.is_empty() {
-            out.push_str(&format!("  One of {}.\n", spec.choices.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ")));
+            out.push_str(&format!(
+                "  One of {}.\n",
+                spec.choices.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ")
+            ));
         }
     }
     out

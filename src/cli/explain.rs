@@ -46,10 +46,16 @@ pub fn run(args: ExplainArgs) -> Result<Exit, CliError> {
             let Some(code) = Code::parse(&code) else {
                 return Err(CliError::new(format!("there is no error code `{code}`"), "codes look like CFG0312"));
             };
-            super::print(&format!("{code}\n\n{}\n", code.explanation().lines().map(str::trim_start).collect::<Vec<_>>().join("\n").trim()));
+            super::print(&format!(
+                "{code}\n\n{}\n",
+                code.explanation().lines().map(str::trim_start).collect::<Vec<_>>().join("\n").trim()
+            ));
             Ok(Exit::Converged)
         }
-        (None, None) => Err(CliError::new("what is to be explained?", "`cfg explain CFG0312`, or `cfg explain var NAME --host HOST`")),
+        (None, None) => Err(CliError::new(
+            "what is to be explained?",
+            "`cfg explain CFG0312`, or `cfg explain var NAME --host HOST`",
+        )),
     }
 }
 
@@ -58,12 +64,27 @@ fn variable(name: &str, host: &str, playbook: Option<&std::path::Path>, args: &P
     let loaded = project::load(args, &playbooks, LoadOptions::default())?;
     let project = &loaded.project;
     if !project.inventory.hosts.contains_key(host) {
-        return Err(CliError::new(format!("there is no host `{host}` in the inventory"), "see `cfg inventory --graph`"));
+        return Err(CliError::new(
+            format!("there is no host `{host}` in the inventory"),
+            "see `cfg inventory --graph`",
+        ));
     }
     let blank = std::sync::Arc::new(crate::fleet::blank_play());
-    let play = loaded.plays.iter().find(|(_, hosts)| hosts.iter().any(|h| h.as_ref() == host)).map_or(blank, |(play, _)| play.clone());
+    let play = loaded
+        .plays
+        .iter()
+        .find(|(_, hosts)| hosts.iter().any(|h| h.as_ref() == host))
+        .map_or(blank, |(play, _)| play.clone());
     let mut driver = DryDriver::default();
-    let mut compiler = HostCompiler::new(project, &play, host.into(), PlayHosts::default(), Facts::Unknown, &mut driver, Default::default());
+    let mut compiler = HostCompiler::new(
+        project,
+        &play,
+        host.into(),
+        PlayHosts::default(),
+        Facts::Unknown,
+        &mut driver,
+        Default::default(),
+    );
     if playbook.is_some() {
         let _ = compiler.prepare();
     }
@@ -74,14 +95,21 @@ fn variable(name: &str, host: &str, playbook: Option<&std::path::Path>, args: &P
         let help = help.unwrap_or_else(|| "give --playbook to look into its plays and roles too".into());
         return Err(CliError::new(format!("`{name}` is not defined on {host}"), help));
     };
-    let value = compiler.value_of(name).map_or_else(|| "(known on the host)".to_owned(), |v| crate::value::to_json(&v).to_string());
+    let value = compiler
+        .value_of(name)
+        .map_or_else(|| "(known on the host)".to_owned(), |v| crate::value::to_json(&v).to_string());
     let mut out = format!("{name} = {value} on {host}\n");
     let _ = winner;
     let width = found.iter().map(|(_, d)| place(d).len()).max().unwrap_or(0);
     for (i, (kind, definition)) in found.iter().enumerate() {
         let sign = if i == 0 { "▸" } else { " " };
         let wins = if i == 0 { "   wins" } else { "" };
-        out.push_str(&format!("  {sign} {:<width$}  {:<24}  {}{wins}\n", place(definition), shown(definition), kind.describe()));
+        out.push_str(&format!(
+            "  {sign} {:<width$}  {:<24}  {}{wins}\n",
+            place(definition),
+            shown(definition),
+            kind.describe()
+        ));
     }
     super::print(&project.redactor.redact(&out));
     Ok(Exit::Converged)

@@ -47,12 +47,26 @@ pub fn run(args: FactsArgs) -> Result<Exit, CliError> {
     for host in hosts {
         let mut driver = DryDriver::default();
         let play = crate::fleet::blank_play();
-        let compiler = HostCompiler::new(&project, &play, host.clone(), PlayHosts::default(), Facts::Unknown, &mut driver, Default::default());
+        let compiler = HostCompiler::new(
+            &project,
+            &play,
+            host.clone(),
+            PlayHosts::default(),
+            Facts::Unknown,
+            &mut driver,
+            Default::default(),
+        );
         let scope = compiler.connection_scope(false);
         match runtime.block_on(connections.open(&host, &scope)) {
             Ok(link) => {
                 let wanted = |name: &str| args.filter.as_ref().is_none_or(|f| name.contains(f.as_str()));
-                let facts: Map = link.hello.facts.iter().filter(|(name, _)| wanted(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
+                let facts: Map = link
+                    .hello
+                    .facts
+                    .iter()
+                    .filter(|(name, _)| wanted(name))
+                    .map(|(k, v)| (k.clone(), v.clone()))
+                    .collect();
                 all.insert(host.clone(), Value::from(facts));
             }
             Err(error) => {

@@ -36,7 +36,15 @@ pub fn run(args: InventoryArgs) -> Result<Exit, CliError> {
     let vars = |host: &str| -> Map {
         let mut driver = DryDriver::default();
         let play = crate::fleet::blank_play();
-        let compiler = HostCompiler::new(&project, &play, host.into(), PlayHosts::default(), Facts::Unknown, &mut driver, Default::default());
+        let compiler = HostCompiler::new(
+            &project,
+            &play,
+            host.into(),
+            PlayHosts::default(),
+            Facts::Unknown,
+            &mut driver,
+            Default::default(),
+        );
         let scope = compiler.connection_scope(false);
         let names = compiler.inventory_names();
         names.into_iter().filter_map(|name| Some((name.as_str().into(), scope.get(&name).ok()??))).collect()
@@ -44,7 +52,8 @@ pub fn run(args: InventoryArgs) -> Result<Exit, CliError> {
     let text = if let Some(host) = &args.host {
         if !project.inventory.hosts.contains_key(host.as_str()) {
             let names = project.inventory.hosts.keys().map(AsRef::as_ref);
-            let help = crate::diagnostic::did_you_mean(host, names).unwrap_or_else(|| "see `cfg inventory --graph`".into());
+            let help =
+                crate::diagnostic::did_you_mean(host, names).unwrap_or_else(|| "see `cfg inventory --graph`".into());
             return Err(CliError::new(format!("there is no host `{host}` in the inventory"), help));
         }
         pretty(&Value::from(vars(host)))

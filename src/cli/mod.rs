@@ -15,8 +15,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-pub use error::{CliError, Exit};
 pub use doc::page as module_page;
+pub use error::{CliError, Exit};
 pub use pages::reference;
 pub use schema::schema;
 

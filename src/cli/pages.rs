@@ -19,7 +19,8 @@ fn section(command: &mut clap::Command, path: &str, out: &mut String) {
         let help: Vec<&str> = help.lines().map(str::trim_end).collect();
         out.push_str(&format!("## `{path}`\n\n```text\n{}\n```\n\n", help.join("\n").trim()));
     }
-    let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).filter(|n| n != "help").collect();
+    let names: Vec<String> =
+        command.get_subcommands().map(|c| c.get_name().to_owned()).filter(|n| n != "help").collect();
     for name in names {
         if let Some(sub) = command.find_subcommand_mut(&name) {
             let mut sub = sub.clone();

@@ -77,7 +77,8 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
     let files = Files::new(sources, roles_path(), vault);
     let extra = Arc::new(extra_vars(args, &files)?);
     let inventory = load_inventory(args, &files, options.local)?;
-    let set = |items: &[String]| items.iter().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect::<BTreeSet<_>>();
+    let set =
+        |items: &[String]| items.iter().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect::<BTreeSet<_>>();
     let project = Project {
         engine: Arc::new(Engine::default()),
         inventory,
@@ -98,7 +99,10 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
     check(&project)?;
     if plays.is_empty() && !playbooks.is_empty() {
         let names: Vec<String> = playbooks.iter().map(|p| p.display().to_string()).collect();
-        return Err(CliError::new(format!("there is no play in {}", names.join(", ")), "start each play with `- hosts: …`"));
+        return Err(CliError::new(
+            format!("there is no play in {}", names.join(", ")),
+            "start each play with `- hosts: …`",
+        ));
     }
     let mut selected = Vec::new();
     for play in plays {
@@ -107,7 +111,10 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
     }
     check(&project)?;
     if !playbooks.is_empty() && selected.iter().all(|(_, hosts)| hosts.is_empty()) {
-        return Err(CliError::new("no play matches a host", "see `cfg inventory --graph` for the hosts and groups there are"));
+        return Err(CliError::new(
+            "no play matches a host",
+            "see `cfg inventory --graph` for the hosts and groups there are",
+        ));
     }
     Ok(Loaded { project: Arc::new(project), plays: selected })
 }
@@ -179,7 +186,10 @@ fn passwords(args: &ProjectArgs) -> Result<Vec<Vec<u8>>, CliError> {
 pub fn ask(prompt: &str) -> Result<String, CliError> {
     use std::io::IsTerminal as _;
     if !std::io::stdin().is_terminal() {
-        return Err(CliError::new("a password is to be asked for, but there is no terminal", "give it in a file instead"));
+        return Err(CliError::new(
+            "a password is to be asked for, but there is no terminal",
+            "give it in a file instead",
+        ));
     }
     rpassword::prompt_password(prompt).map_err(|e| CliError::Message(format!("cannot read a password: {e}"), None))
 }
@@ -193,7 +203,10 @@ fn password_from(path: &Path) -> Result<Vec<u8>, CliError> {
         _ => path.to_path_buf(),
     };
     let failed = |e: std::io::Error| {
-        CliError::new(format!("cannot read the vault password file {}: {e}", path.display()), "check --vault-password-file")
+        CliError::new(
+            format!("cannot read the vault password file {}: {e}", path.display()),
+            "check --vault-password-file",
+        )
     };
     let meta = path.metadata().map_err(failed)?;
     let bytes = if meta.permissions().mode() & 0o111 != 0 {
@@ -222,14 +235,24 @@ fn extra_vars(args: &ProjectArgs, files: &Files) -> Result<Layer, CliError> {
             let mut diagnostics = crate::diagnostic::Diagnostics::default();
             let nodes = crate::yaml::load(&files.sources, id, &mut diagnostics);
             match nodes.first().map(crate::yaml::Node::to_value) {
-                Some(Value::Map(map)) if !diagnostics.has_errors() => map.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
-                _ => return Err(CliError::new(format!("`-e {text}` is not a mapping"), "write name=value, a JSON mapping, or @FILE")),
+                Some(Value::Map(map)) if !diagnostics.has_errors() => {
+                    map.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
+                }
+                _ => {
+                    return Err(CliError::new(
+                        format!("`-e {text}` is not a mapping"),
+                        "write name=value, a JSON mapping, or @FILE",
+                    ));
+                }
             }
         } else {
             let mut pairs = Vec::new();
             for (_, word) in crate::parse::split_pairs(text) {
                 let Some((name, value)) = word.split_once('=') else {
-                    return Err(CliError::new(format!("`-e {text}` is not name=value"), "write name=value, a JSON mapping, or @FILE"));
+                    return Err(CliError::new(
+                        format!("`-e {text}` is not name=value"),
+                        "write name=value, a JSON mapping, or @FILE",
+                    ));
                 };
                 let value = value.trim_matches(['\'', '"']);
                 pairs.push((Arc::from(name), Value::str(value)));
@@ -270,7 +293,13 @@ pub fn load_inventory(args: &ProjectArgs, files: &Files, local: bool) -> Result<
     }
 }
 
-fn read_playbook(project: &Project, path: &Path, at: Option<crate::source::Span>, plays: &mut Vec<Arc<Play>>, depth: usize) {
+fn read_playbook(
+    project: &Project,
+    path: &Path,
+    at: Option<crate::source::Span>,
+    plays: &mut Vec<Arc<Play>>,
+    depth: usize,
+) {
     if depth > 20 {
         let mut report = Diagnostic::error(Code::IncludeLoop, format!("{} imports itself", path.display()));
         if let Some(span) = at {
@@ -374,9 +403,14 @@ fn limited(project: &Project, limit: &str) -> Result<Vec<Arc<str>>, CliError> {
         }
         Some(reference) => {
             let hosts = History::default().hosts(reference);
-            let hosts = hosts.ok_or_else(|| CliError::new(format!("there is no run or file `{reference}`"), "a run says its id at its end"))?;
+            let hosts = hosts.ok_or_else(|| {
+                CliError::new(format!("there is no run or file `{reference}`"), "a run says its id at its end")
+            })?;
             if hosts.is_empty() {
-                return Err(CliError::new(format!("the run `{reference}` left no such hosts"), "there is nothing to go on with"));
+                return Err(CliError::new(
+                    format!("the run `{reference}` left no such hosts"),
+                    "there is nothing to go on with",
+                ));
             }
             hosts.join(",")
         }

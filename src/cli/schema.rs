@@ -27,8 +27,12 @@ pub fn schema() -> Json {
     let mut task = keywords(levels::TASK);
     for kind in KINDS {
         let description = kind.doc.trim().lines().next().unwrap_or("").trim().to_owned();
-        let properties: serde_json::Map<String, Json> =
-            kind.params.iter().filter(|p| !p.name.starts_with('_')).map(|p| (p.name.to_owned(), parameter(p))).collect();
+        let properties: serde_json::Map<String, Json> = kind
+            .params
+            .iter()
+            .filter(|p| !p.name.starts_with('_'))
+            .map(|p| (p.name.to_owned(), parameter(p)))
+            .collect();
         let shape = json!({
             "description": description,
             "anyOf": [
@@ -41,7 +45,20 @@ pub fn schema() -> Json {
             task.insert(format!("{}.{name}", kind.collection), shape.clone());
         }
     }
-    for (name, doc) in [("include_tasks", "Tasks of another file, chosen when it is reached."), ("import_tasks", "Tasks of another file."), ("include_role", "A role, chosen when it is reached."), ("import_role", "A role."), ("include_vars", "Variables of a file."), ("set_fact", "Sets variables."), ("debug", "Shows a message."), ("assert", "Checks conditions."), ("fail", "Fails."), ("meta", "About the run itself."), ("pause", "Waits."), ("setup", "Reads facts again.")] {
+    for (name, doc) in [
+        ("include_tasks", "Tasks of another file, chosen when it is reached."),
+        ("import_tasks", "Tasks of another file."),
+        ("include_role", "A role, chosen when it is reached."),
+        ("import_role", "A role."),
+        ("include_vars", "Variables of a file."),
+        ("set_fact", "Sets variables."),
+        ("debug", "Shows a message."),
+        ("assert", "Checks conditions."),
+        ("fail", "Fails."),
+        ("meta", "About the run itself."),
+        ("pause", "Waits."),
+        ("setup", "Reads facts again."),
+    ] {
         task.insert(name.to_owned(), json!({ "description": doc }));
     }
     let mut block = keywords(levels::BLOCK);

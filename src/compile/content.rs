@@ -50,7 +50,8 @@ impl HostCompiler<'_> {
         };
         let Some(name) = name.and_then(|term| term.as_value().cloned()) else { return Ok(iteration) };
         let text = name.to_string();
-        let file = if kind == "script" { text.split_whitespace().next().unwrap_or("").to_owned() } else { text.clone() };
+        let file =
+            if kind == "script" { text.split_whitespace().next().unwrap_or("").to_owned() } else { text.clone() };
         let Some(path) = self.find_file(frame, folder, &file) else {
             if !certain {
                 return Ok(iteration);
@@ -64,7 +65,13 @@ impl HostCompiler<'_> {
     }
 
     /// For loops whose items are known late: a file that is the same for all items can be sent along.
-    pub(super) fn late_content(&mut self, task: &Arc<Task>, frame: &Frame, action: &Action, iteration: Iteration) -> Result<Iteration, Stop> {
+    pub(super) fn late_content(
+        &mut self,
+        task: &Arc<Task>,
+        frame: &Frame,
+        action: &Action,
+        iteration: Iteration,
+    ) -> Result<Iteration, Stop> {
         let scope = self.scope(frame, Vec::new());
         self.content(task, frame, action, iteration, &scope, false)
     }
@@ -96,7 +103,9 @@ impl HostCompiler<'_> {
             .collect();
         let help = crate::diagnostic::did_you_mean(name, candidates.iter().map(String::as_str));
         let report = Diagnostic::error(Code::FileNotFound, format!("there is no file `{name}`"));
-        self.mistake(report.at(span, "").help_opt(help).note(format!("looked in {}", crate::source::display_places(&places))));
+        self.mistake(
+            report.at(span, "").help_opt(help).note(format!("looked in {}", crate::source::display_places(&places))),
+        );
         Stop::Mistakes
     }
 
@@ -135,19 +144,26 @@ impl HostCompiler<'_> {
             Ok(Value::Str(text)) => Ok(with_arg(named, "content", Value::Str(text))),
             Ok(_) => {
                 let term = Term::Template(Arc::new(template));
-                let file = TemplateFile { term, lstrip_blocks: options.lstrip_blocks, trim_blocks: options.trim_blocks };
+                let file =
+                    TemplateFile { term, lstrip_blocks: options.lstrip_blocks, trim_blocks: options.trim_blocks };
                 Ok(Iteration { template: Some(file), ..named })
             }
             Err(error) if certain => {
-                let mut report = super::diagnose::expression(&error, &scope.bindings().names(), &self.project.files, span);
-                let task_name = task.keywords.get(crate::parse::Keyword::Name).and_then(|n| n.text()).unwrap_or("template");
-                report = report.note(format!("rendered by the task \"{task_name}\" at {}", self.project.files.sources.origin(task.span)));
+                let mut report =
+                    super::diagnose::expression(&error, &scope.bindings().names(), &self.project.files, span);
+                let task_name =
+                    task.keywords.get(crate::parse::Keyword::Name).and_then(|n| n.text()).unwrap_or("template");
+                report = report.note(format!(
+                    "rendered by the task \"{task_name}\" at {}",
+                    self.project.files.sources.origin(task.span)
+                ));
                 self.mistake(report);
                 Err(Stop::Mistakes)
             }
             Err(_) => {
                 let term = Term::Template(Arc::new(template));
-                let file = TemplateFile { term, lstrip_blocks: options.lstrip_blocks, trim_blocks: options.trim_blocks };
+                let file =
+                    TemplateFile { term, lstrip_blocks: options.lstrip_blocks, trim_blocks: options.trim_blocks };
                 Ok(Iteration { template: Some(file), ..named })
             }
         }
@@ -177,7 +193,10 @@ impl HostCompiler<'_> {
                 "lstrip_blocks" => options.lstrip_blocks = value.eq_ignore_ascii_case("true"),
                 _ if name.ends_with("_string") => set_markers(&mut options, |n| (n == name).then(|| value.to_owned())),
                 _ => {
-                    let report = Diagnostic::error(Code::TemplateSyntax, format!("`{name}` in a #jinja2: header is not supported"));
+                    let report = Diagnostic::error(
+                        Code::TemplateSyntax,
+                        format!("`{name}` in a #jinja2: header is not supported"),
+                    );
                     self.mistake(report.at(span, "in this template"));
                     return Err(Stop::Mistakes);
                 }
@@ -215,7 +234,8 @@ impl HostCompiler<'_> {
             let mode = path.metadata().map_or(0o644, |meta| meta.permissions().mode() & 0o7777);
             iteration = with_arg(iteration, "_source_mode", Value::from(mode));
         }
-        let text = (size <= INLINE).then(|| self.project.blobs.get(&digest)).flatten().and_then(|b| String::from_utf8(b).ok());
+        let text =
+            (size <= INLINE).then(|| self.project.blobs.get(&digest)).flatten().and_then(|b| String::from_utf8(b).ok());
         Ok(match (kind, text) {
             ("copy", Some(text)) => with_arg(iteration, "content", Value::from(text)),
             ("script", Some(text)) => with_arg(iteration, "_content", Value::from(text)),
@@ -245,7 +265,10 @@ fn template_variables(path: &Path, _item: &Option<Value>) -> Vec<(String, Value)
     vec![
         ("template_path".into(), text(path)),
         ("template_fullpath".into(), text(&full)),
-        ("template_host".into(), Value::from(std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned())),
+        (
+            "template_host".into(),
+            Value::from(std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()),
+        ),
     ]
 }
 

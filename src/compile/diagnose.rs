@@ -17,7 +17,8 @@ pub fn expression(error: &EvalError, names: &BTreeSet<String>, files: &Files, fa
         Reason::Loop => Code::VariableLoop,
         Reason::Failed => Code::TemplateFailed,
     };
-    let span = error.place.as_ref().and_then(|(origin, length)| files.sources.span_at(origin, *length)).unwrap_or(fallback);
+    let span =
+        error.place.as_ref().and_then(|(origin, length)| files.sources.span_at(origin, *length)).unwrap_or(fallback);
     let mut report = Diagnostic::error(code, error.message.clone()).at(span, "");
     if let Reason::Undefined(path) = &error.reason {
         let root = path.split(['.', '[']).next().unwrap_or(path);
@@ -38,7 +39,12 @@ pub fn expression(error: &EvalError, names: &BTreeSet<String>, files: &Files, fa
 }
 
 /// What a wrong argument is called in a diagnostic. `find` gives the spans of an argument's name and value.
-pub fn parameter(error: &ParamError, module: &str, task: Span, find: impl Fn(&str) -> Option<(Span, Span)>) -> Diagnostic {
+pub fn parameter(
+    error: &ParamError,
+    module: &str,
+    task: Span,
+    find: impl Fn(&str) -> Option<(Span, Span)>,
+) -> Diagnostic {
     let (code, at_value) = match error.kind {
         ParamErrorKind::Missing => (Code::MissingParameter, false),
         ParamErrorKind::Unknown => (Code::UnknownParameter, false),
@@ -55,6 +61,9 @@ pub fn parameter(error: &ParamError, module: &str, task: Span, find: impl Fn(&st
         ParamErrorKind::Bad => format!("`{}` of `{module}`: {message}", error.param.as_deref().unwrap_or("")),
         _ => format!("`{module}`: {message}"),
     };
-    let help = help.or_else(|| matches!(code, Code::UnknownParameter | Code::MissingParameter).then(|| format!("`cfg doc {module}` shows the parameters")));
+    let help = help.or_else(|| {
+        matches!(code, Code::UnknownParameter | Code::MissingParameter)
+            .then(|| format!("`cfg doc {module}` shows the parameters"))
+    });
     Diagnostic::error(code, message).at(span, "").help_opt(help)
 }

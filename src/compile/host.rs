@@ -138,7 +138,11 @@ impl<'a> HostCompiler<'a> {
             layer.entries.insert(Arc::from(name), crate::variables::Definition { term: value, origin: None });
         };
         use crate::parse::Keyword;
-        for (keyword, name) in [(Keyword::RemoteUser, "ansible_user"), (Keyword::Port, "ansible_port"), (Keyword::Connection, "ansible_connection")] {
+        for (keyword, name) in [
+            (Keyword::RemoteUser, "ansible_user"),
+            (Keyword::Port, "ansible_port"),
+            (Keyword::Connection, "ansible_connection"),
+        ] {
             if let Some(node) = self.play.keywords.get(keyword) {
                 add(name, self.term(node));
             }
@@ -274,7 +278,9 @@ impl<'a> HostCompiler<'a> {
         Arc::new(move |name| match name {
             "role_path" => role.as_ref().map(|r| Value::str(r.role.path.to_string_lossy())),
             "role_name" | "ansible_role_name" => role.as_ref().map(|r| Value::str(&r.role.name)),
-            "ansible_parent_role_names" => role.as_ref().map(|r| Value::list(r.parents.iter().rev().map(|p| Value::str(&p.role.name)))),
+            "ansible_parent_role_names" => {
+                role.as_ref().map(|r| Value::list(r.parents.iter().rev().map(|p| Value::str(&p.role.name))))
+            }
             "hostvars" => Some(hostvars()),
             _ => cache.get(name).cloned(),
         })
@@ -310,7 +316,15 @@ impl<'a> HostCompiler<'a> {
             let layers = inventory.layers(host, Some(&self.play.dir), &self.project.files);
             let groups = Value::list(inventory.group_names(host).iter().map(Value::str));
             let unknown = matches!(self.facts, Facts::Unknown);
-            let vars = host_variables(host, facts.as_ref(), &layers, &groups, &self.project.engine, &self.project.extra, unknown);
+            let vars = host_variables(
+                host,
+                facts.as_ref(),
+                &layers,
+                &groups,
+                &self.project.engine,
+                &self.project.extra,
+                unknown,
+            );
             map.insert(host.clone(), vars);
         }
         self.hostvars = Arc::new(map);
@@ -359,7 +373,12 @@ impl<'a> HostCompiler<'a> {
     }
 
     /// The variables the terms name, through the variables those name: what has to travel with a node.
-    pub(super) fn bind(&mut self, terms: &[&Term], names: &Names, scope: &Arc<TermScope>) -> (Vec<u32>, BTreeSet<String>) {
+    pub(super) fn bind(
+        &mut self,
+        terms: &[&Term],
+        names: &Names,
+        scope: &Arc<TermScope>,
+    ) -> (Vec<u32>, BTreeSet<String>) {
         let mut open: Vec<String> = Vec::new();
         let engine = self.project.engine.clone();
         let collect = |template: &Template, open: &mut Vec<String>| open.extend(engine.names_in(template));
@@ -443,19 +462,48 @@ impl<'a> HostCompiler<'a> {
 
 /// The names of magic variables.
 pub const MAGIC: &[&str] = &[
-    "ansible_check_mode", "ansible_config_file", "ansible_diff_mode", "ansible_forks", "ansible_inventory_sources",
-    "ansible_limit", "ansible_managed", "ansible_parent_role_names", "ansible_play_batch", "ansible_play_hosts",
-    "ansible_play_hosts_all", "ansible_play_name", "ansible_play_role_names", "ansible_playbook_python",
-    "ansible_role_name", "ansible_role_names", "ansible_run_tags", "ansible_skip_tags", "ansible_verbosity",
-    "ansible_version", "group_names", "groups", "hostvars", "inventory_dir", "inventory_file", "inventory_hostname",
-    "inventory_hostname_short", "omit", "play_hosts", "playbook_dir", "role_name", "role_names", "role_path",
+    "ansible_check_mode",
+    "ansible_config_file",
+    "ansible_diff_mode",
+    "ansible_forks",
+    "ansible_inventory_sources",
+    "ansible_limit",
+    "ansible_managed",
+    "ansible_parent_role_names",
+    "ansible_play_batch",
+    "ansible_play_hosts",
+    "ansible_play_hosts_all",
+    "ansible_play_name",
+    "ansible_play_role_names",
+    "ansible_playbook_python",
+    "ansible_role_name",
+    "ansible_role_names",
+    "ansible_run_tags",
+    "ansible_skip_tags",
+    "ansible_verbosity",
+    "ansible_version",
+    "group_names",
+    "groups",
+    "hostvars",
+    "inventory_dir",
+    "inventory_file",
+    "inventory_hostname",
+    "inventory_hostname_short",
+    "omit",
+    "play_hosts",
+    "playbook_dir",
+    "role_name",
+    "role_names",
+    "role_path",
 ];
 
 fn magic(project: &Project, play: &Play, host: &str, hosts: &PlayHosts) -> BTreeMap<String, Value> {
     let inventory = &project.inventory;
     let list = |names: &[Arc<str>]| Value::list(names.iter().map(Value::str));
     let groups: Map = inventory.groups.keys().map(|name| (name.clone(), list(&inventory.hosts_in(name)))).collect();
-    let path = |path: &std::path::Path| Value::str(path.canonicalize().unwrap_or_else(|_| path.to_path_buf()).to_string_lossy());
+    let path = |path: &std::path::Path| {
+        Value::str(path.canonicalize().unwrap_or_else(|_| path.to_path_buf()).to_string_lossy())
+    };
     let tags = |set: &BTreeSet<String>| Value::list(set.iter().map(Value::str));
     let mut all = tags(&project.tags.only);
     if project.tags.only.is_empty() {

@@ -59,7 +59,9 @@ impl HostCompiler<'_> {
         places.push(self.play.dir.join("tasks"));
         let Some(path) = places.iter().map(|dir| dir.join(&name)).find(|path| path.is_file()) else {
             let report = Diagnostic::error(Code::FileNotFound, format!("there is no file of tasks `{name}`"));
-            self.mistake(report.at(file.span, "").note(format!("looked in {}", crate::source::display_places(&places))));
+            self.mistake(
+                report.at(file.span, "").note(format!("looked in {}", crate::source::display_places(&places))),
+            );
             return Err(Stop::Mistakes);
         };
         let path = path.canonicalize().unwrap_or(path);
@@ -111,7 +113,8 @@ impl HostCompiler<'_> {
         for (i, item) in items.into_iter().enumerate() {
             let mut inner = base.clone();
             if let Some(item) = item {
-                let var = task.keywords.get(Keyword::LoopControl).and_then(|c| c.get("loop_var")?.text()).unwrap_or("item");
+                let var =
+                    task.keywords.get(Keyword::LoopControl).and_then(|c| c.get("loop_var")?.text()).unwrap_or("item");
                 inner.locals.push((var.to_owned(), item));
                 if let Some(name) = task.keywords.get(Keyword::LoopControl).and_then(|c| c.get("index_var")?.text()) {
                     inner.locals.push((name.to_owned(), Value::from(i)));
@@ -146,7 +149,9 @@ impl HostCompiler<'_> {
             let (work, _) = self.work(task, frame, &Action::Noop)?;
             match work {
                 Work::Once(_) => return Ok(Vec::new()),
-                Work::Items(_, iterations) => return Ok(iterations.into_iter().map(|i| Some(i.item.unwrap_or_default())).collect()),
+                Work::Items(_, iterations) => {
+                    return Ok(iterations.into_iter().map(|i| Some(i.item.unwrap_or_default())).collect());
+                }
                 Work::Late(..) if attempt == 0 => drop(self.flush(true, false)?),
                 Work::Late(..) => {}
             }
@@ -196,7 +201,8 @@ impl HostCompiler<'_> {
     /// `include_role` and `import_role`.
     pub(super) fn include_role(&mut self, task: &Arc<Task>, frame: &Frame, is_import: bool) -> Result<(), Stop> {
         let Some(name) = task.args.get("name").or_else(|| task.args.get("role")).cloned() else {
-            let report = Diagnostic::error(Code::MissingParameter, format!("`{}` needs the `name` of a role", task.module));
+            let report =
+                Diagnostic::error(Code::MissingParameter, format!("`{}` needs the `name` of a role", task.module));
             self.mistake(report.at(task.module_span, ""));
             return Err(Stop::Mistakes);
         };
@@ -215,19 +221,30 @@ impl HostCompiler<'_> {
         }
         let from = frame.role.as_ref().map(|role| role.role.path.clone());
         let Some(role) = self.find_role(&value.to_string(), name, from.as_deref()) else { return Err(Stop::Mistakes) };
-        let parents: Vec<_> = frame.role.iter().flat_map(|r| r.parents.iter().cloned().chain(std::iter::once(r.clone()))).collect();
+        let parents: Vec<_> =
+            frame.role.iter().flat_map(|r| r.parents.iter().cloned().chain(std::iter::once(r.clone()))).collect();
         if parents.len() > 50 {
-            let report = Diagnostic::error(Code::IncludeLoop, format!("the role `{value}` includes itself without end"));
+            let report =
+                Diagnostic::error(Code::IncludeLoop, format!("the role `{value}` includes itself without end"));
             self.mistake(report.at(name.span, ""));
             return Err(Stop::Mistakes);
         }
         let mut instance = self.role_instance(role, Arc::new(Layer::new(LayerKind::RoleParams)), &parents);
         for (argument, folder) in [("vars_from", "vars"), ("defaults_from", "defaults")] {
             if let Some(file) = self.role_file(task, frame, &instance.role.path, argument, folder)? {
-                let entries = self.project.files.vars(&file, None).map(|f| crate::inventory::definitions(&f, &self.project.files)).unwrap_or_default();
+                let entries = self
+                    .project
+                    .files
+                    .vars(&file, None)
+                    .map(|f| crate::inventory::definitions(&f, &self.project.files))
+                    .unwrap_or_default();
                 if let Some(new) = Arc::get_mut(&mut instance) {
                     let layer = |kind| Arc::new(Layer { kind, entries });
-                    if folder == "vars" { new.vars = layer(LayerKind::RoleVars) } else { new.defaults = layer(LayerKind::RoleDefaults) }
+                    if folder == "vars" {
+                        new.vars = layer(LayerKind::RoleVars)
+                    } else {
+                        new.defaults = layer(LayerKind::RoleDefaults)
+                    }
                 }
             }
         }
@@ -243,7 +260,8 @@ impl HostCompiler<'_> {
         }
         for item in instance.role.handlers.iter() {
             let frame = self.role_frame(&instance, frame);
-            self.handlers.push((item.clone(), Frame { when: Vec::new(), gates: Vec::new(), blocks: Vec::new(), ..frame }));
+            self.handlers
+                .push((item.clone(), Frame { when: Vec::new(), gates: Vec::new(), blocks: Vec::new(), ..frame }));
         }
         for (role, frame) in &calls {
             self.role_tasks(role, frame, None)?;
@@ -260,7 +278,14 @@ impl HostCompiler<'_> {
         self.role_tasks(&instance, frame, tasks_from.as_deref())
     }
 
-    fn role_file(&mut self, task: &Task, frame: &Frame, role: &std::path::Path, argument: &str, folder: &str) -> Result<Option<PathBuf>, Stop> {
+    fn role_file(
+        &mut self,
+        task: &Task,
+        frame: &Frame,
+        role: &std::path::Path,
+        argument: &str,
+        folder: &str,
+    ) -> Result<Option<PathBuf>, Stop> {
         let Some(node) = task.args.get(argument).cloned() else { return Ok(None) };
         let scope = self.scope(frame, Vec::new());
         let name = self.evaluate(&self.term(&node), &scope, node.span)?.to_string();
@@ -283,7 +308,8 @@ impl HostCompiler<'_> {
         if unknown && self.flush(true, false).is_ok() && self.certainly_skipped(frame, &self.scope(frame, Vec::new())) {
             return self.skipped_node(task, frame);
         }
-        for (node, is_dir) in [(task.args.get("file").or(task.args.free.as_ref()), false), (task.args.get("dir"), true)] {
+        for (node, is_dir) in [(task.args.get("file").or(task.args.free.as_ref()), false), (task.args.get("dir"), true)]
+        {
             let Some(node) = node.cloned() else { continue };
             for item in self.include_items(task, frame)? {
                 let locals = item.map(|item| vec![("item".to_owned(), item)]).unwrap_or_default();
@@ -301,11 +327,16 @@ impl HostCompiler<'_> {
     }
 
     fn load_vars(&mut self, task: &Task, frame: &Frame, name: &str, node: &Yaml, is_dir: bool) -> Result<(), Stop> {
-        let Some(path) = self.find_file(frame, "vars", name) else { return Err(self.file_not_found(frame, "vars", name, node.span)) };
+        let Some(path) = self.find_file(frame, "vars", name) else {
+            return Err(self.file_not_found(frame, "vars", name, node.span));
+        };
         let mut paths = vec![path.clone()];
         if is_dir {
             let entries = std::fs::read_dir(&path).into_iter().flatten().filter_map(|e| e.ok());
-            paths = entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "yml" || e == "yaml" || e == "json")).collect();
+            paths = entries
+                .map(|e| e.path())
+                .filter(|p| p.extension().is_some_and(|e| e == "yml" || e == "yaml" || e == "json"))
+                .collect();
             paths.sort();
         }
         for path in paths {

@@ -99,7 +99,9 @@ impl HostCompiler<'_> {
         if value.has_unknown() {
             return match lookup.as_ref() {
                 "items" | "list" => Ok(Items::Late(self.partial(&term, &scope)?)),
-                _ => Err(EvalError::failed(format!("`with_{lookup}` over a result is not supported; use `loop` with filters"))),
+                _ => Err(EvalError::failed(format!(
+                    "`with_{lookup}` over a result is not supported; use `loop` with filters"
+                ))),
             };
         }
         let names = self.names(frame, Vec::new());
@@ -184,7 +186,12 @@ impl HostCompiler<'_> {
     }
 
     /// The conditions that are not known to hold; `None` where one is known not to.
-    fn conditions(&mut self, frame: &Frame, scope: &Arc<TermScope>, task: &Task) -> Result<Option<(Vec<Term>, bool)>, Stop> {
+    fn conditions(
+        &mut self,
+        frame: &Frame,
+        scope: &Arc<TermScope>,
+        task: &Task,
+    ) -> Result<Option<(Vec<Term>, bool)>, Stop> {
         let mut open = Vec::new();
         for term in &frame.when {
             match scope.evaluate(term) {
@@ -196,7 +203,9 @@ impl HostCompiler<'_> {
                     }
                 }
                 // An earlier condition that is not known yet may keep this one from being asked.
-                Err(_) if !open.is_empty() || !frame.gates.is_empty() || frame.handler.is_some() => open.push(term.clone()),
+                Err(_) if !open.is_empty() || !frame.gates.is_empty() || frame.handler.is_some() => {
+                    open.push(term.clone())
+                }
                 Err(error) => return Err(self.failed(&error, scope, task.span)),
             }
         }
@@ -208,8 +217,13 @@ impl HostCompiler<'_> {
         if matches!(value, Value::Bool(_)) {
             return Ok(());
         }
-        let span = term.origin().and_then(|o| self.project.files.sources.span_at(o, raw_length(term))).unwrap_or(task.span);
-        let message = format!("this condition is {}, not a boolean; it counts as {}", value.type_name(), crate::apply_truth(value));
+        let span =
+            term.origin().and_then(|o| self.project.files.sources.span_at(o, raw_length(term))).unwrap_or(task.span);
+        let message = format!(
+            "this condition is {}, not a boolean; it counts as {}",
+            value.type_name(),
+            crate::apply_truth(value)
+        );
         if self.project.strict {
             let report = Diagnostic::error(Code::NonBooleanCondition, message).at(span, "");
             self.mistake(report.help("compare it, or use a filter such as `| bool` or `| length > 0`"));
@@ -221,7 +235,13 @@ impl HostCompiler<'_> {
     }
 
     /// Parses what is known, for its mistakes and for what it touches.
-    fn footprint(&mut self, task: &Task, action: &Action, iteration: &Iteration, certain: bool) -> Result<Footprint, Stop> {
+    fn footprint(
+        &mut self,
+        task: &Task,
+        action: &Action,
+        iteration: &Iteration,
+        certain: bool,
+    ) -> Result<Footprint, Stop> {
         let kind = match action {
             Action::Resource(name) => resource::find(name),
             Action::SetFact | Action::Noop | Action::Gate(_) => return Ok(Footprint::nothing()),

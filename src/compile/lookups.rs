@@ -21,8 +21,10 @@ pub fn run(call: &LookupCall, scope: &dyn Scope, search: &[PathBuf]) -> Result<L
                 results.push(std::env::var(&text).map_or(default, Value::from));
             }
             "file" | "unvault" => {
-                let path = find(&text, "files", search).ok_or_else(|| EvalError::failed(format!("there is no file `{text}`")))?;
-                let content = std::fs::read_to_string(&path).map_err(|e| EvalError::failed(format!("cannot read `{text}`: {e}")))?;
+                let path = find(&text, "files", search)
+                    .ok_or_else(|| EvalError::failed(format!("there is no file `{text}`")))?;
+                let content = std::fs::read_to_string(&path)
+                    .map_err(|e| EvalError::failed(format!("cannot read `{text}`: {e}")))?;
                 let strip = option("rstrip").is_none_or(Value::is_true);
                 results.push(Value::str(if strip { content.trim_end() } else { &content }));
             }
@@ -84,7 +86,8 @@ fn find(name: &str, folder: &str, search: &[PathBuf]) -> Option<PathBuf> {
 
 fn glob_files(pattern: &str, search: &[PathBuf]) -> Vec<Value> {
     let path = Path::new(pattern);
-    let (dir, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+    let (dir, name) =
+        (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default().to_string_lossy().into_owned());
     let dirs: Vec<PathBuf> = if path.is_absolute() {
         vec![dir.to_path_buf()]
     } else {
@@ -148,10 +151,13 @@ fn first_found(call: &LookupCall, search: &[PathBuf]) -> Result<Lookup, EvalErro
 /// Flattens lists, so many levels deep.
 pub fn flat(value: &Value, levels: usize) -> Vec<Value> {
     match value {
-        Value::List(items) if levels > 0 => items.iter().flat_map(|item| match item {
-            Value::List(_) => flat(item, levels - 1).into_iter().collect::<Vec<_>>(),
-            other => vec![other.clone()],
-        }).collect(),
+        Value::List(items) if levels > 0 => items
+            .iter()
+            .flat_map(|item| match item {
+                Value::List(_) => flat(item, levels - 1).into_iter().collect::<Vec<_>>(),
+                other => vec![other.clone()],
+            })
+            .collect(),
         Value::List(items) => items.to_vec(),
         Value::Null => Vec::new(),
         other => vec![other.clone()],
@@ -159,7 +165,8 @@ pub fn flat(value: &Value, levels: usize) -> Vec<Value> {
 }
 
 fn pairs(value: &Value) -> Vec<Value> {
-    let entry = |(key, value): (&Arc<str>, &Value)| Value::map([("key", Value::Str(key.clone())), ("value", value.clone())]);
+    let entry =
+        |(key, value): (&Arc<str>, &Value)| Value::map([("key", Value::Str(key.clone())), ("value", value.clone())]);
     value.as_map().into_iter().flatten().map(entry).collect()
 }
 
@@ -221,9 +228,18 @@ fn combined(call: &LookupCall) -> Result<Lookup, EvalError> {
             let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
             (0..longest).map(|i| Value::list(lists.iter().map(|l| l.get(i).cloned().unwrap_or_default()))).collect()
         }
-        "nested" => lists.iter().fold(vec![Vec::new()], |rows, list| {
-            rows.iter().flat_map(|row: &Vec<Value>| list.iter().map(move |item| [row.as_slice(), &[item.clone()]].concat())).collect()
-        }).into_iter().map(Value::from).collect(),
+        "nested" => lists
+            .iter()
+            .fold(vec![Vec::new()], |rows, list| {
+                rows.iter()
+                    .flat_map(|row: &Vec<Value>| {
+                        list.iter().map(move |item| [row.as_slice(), &[item.clone()]].concat())
+                    })
+                    .collect()
+            })
+            .into_iter()
+            .map(Value::from)
+            .collect(),
         _ => {
             let key = call.terms.get(1).map(ToString::to_string).unwrap_or_default();
             let mut rows = Vec::new();

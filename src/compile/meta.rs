@@ -15,8 +15,16 @@ use crate::value::Value;
 use crate::yaml::Node as Yaml;
 
 const META: &[&str] = &[
-    "flush_handlers", "noop", "end_host", "end_play", "clear_host_errors", "reset_connection", "refresh_inventory", "clear_facts",
-    "end_batch", "end_role",
+    "flush_handlers",
+    "noop",
+    "end_host",
+    "end_play",
+    "clear_host_errors",
+    "reset_connection",
+    "refresh_inventory",
+    "clear_facts",
+    "end_batch",
+    "end_role",
 ];
 
 impl HostCompiler<'_> {
@@ -33,7 +41,11 @@ impl HostCompiler<'_> {
             "clear_host_errors" => Action::ClearErrors,
             _ => {
                 let help = did_you_mean(&what, META.iter().copied());
-                let message = if META.contains(&what.as_str()) { format!("`meta: {what}` is not supported yet") } else { format!("`meta` knows no `{what}`") };
+                let message = if META.contains(&what.as_str()) {
+                    format!("`meta: {what}` is not supported yet")
+                } else {
+                    format!("`meta` knows no `{what}`")
+                };
                 let span = task.args.free.as_ref().map_or(task.module_span, |n| n.span);
                 self.mistake(Diagnostic::error(Code::Unsupported, message).at(span, "").help_opt(help));
                 return Err(Stop::Mistakes);
@@ -101,7 +113,9 @@ impl HostCompiler<'_> {
         let scope = self.scope(frame, Vec::new());
         let mut names = Vec::new();
         if let Some(node) = task.keywords.get(Keyword::Name) {
-            let name = scope.evaluate(&self.term(node)).map_or_else(|_| node.text().unwrap_or("").to_owned(), |v| v.to_string());
+            let name = scope
+                .evaluate(&self.term(node))
+                .map_or_else(|_| node.text().unwrap_or("").to_owned(), |v| v.to_string());
             if let Some(role) = &frame.role {
                 names.push(format!("{} : {name}", role.role.name));
             }
@@ -199,7 +213,13 @@ impl HostCompiler<'_> {
     }
 
     /// Runs a `run_once` task here and gives its result to the others.
-    fn first_of_batch(&mut self, task: &Arc<Task>, frame: &Frame, key: &str, delegate: Option<String>) -> Result<(), Stop> {
+    fn first_of_batch(
+        &mut self,
+        task: &Arc<Task>,
+        frame: &Frame,
+        key: &str,
+        delegate: Option<String>,
+    ) -> Result<(), Stop> {
         let before = self.runtime.clone();
         let result = match delegate {
             Some(host) => self.delegated(task, frame, &host),

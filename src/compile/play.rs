@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::Stop;
 use super::frame::{Frame, Inherited, RoleInstance};
 use super::host::HostCompiler;
-use super::Stop;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::parse::{Keyword, Play, RoleRef};
 use crate::value::Value;
@@ -52,7 +52,9 @@ impl PlaySettings {
             for item in items {
                 match parse_serial(&item) {
                     Some(size) => settings.serial.push(size),
-                    None => bad(play.keywords.get(Keyword::Serial), "a number of hosts or a percentage such as \"30%\""),
+                    None => {
+                        bad(play.keywords.get(Keyword::Serial), "a number of hosts or a percentage such as \"30%\"")
+                    }
                 }
             }
         }
@@ -63,7 +65,10 @@ impl PlaySettings {
             }
         }
         if let Some(Value::Str(strategy)) = value(Keyword::Strategy)
-            && !matches!(strategy.as_ref(), "linear" | "free" | "host_pinned" | "ansible.builtin.linear" | "ansible.builtin.free")
+            && !matches!(
+                strategy.as_ref(),
+                "linear" | "free" | "host_pinned" | "ansible.builtin.linear" | "ansible.builtin.free"
+            )
         {
             bad(play.keywords.get(Keyword::Strategy), "`linear`, `free` or `host_pinned`");
         }
@@ -191,7 +196,11 @@ impl HostCompiler<'_> {
             tried.push(name);
         }
         let report = Diagnostic::error(Code::FileNotFound, format!("there is no file `{}`", tried.join("`, `")));
-        self.mistake(report.at(entry.span, "named here").help(format!("looked in {} and its `vars`", crate::source::display_path(&self.play.dir))));
+        self.mistake(
+            report
+                .at(entry.span, "named here")
+                .help(format!("looked in {} and its `vars`", crate::source::display_path(&self.play.dir))),
+        );
         Err(Stop::Mistakes)
     }
 
@@ -278,7 +287,10 @@ impl HostCompiler<'_> {
                     .collect();
                 let help = crate::diagnostic::did_you_mean(name, candidates.iter().map(String::as_str));
                 let report = Diagnostic::error(Code::RoleNotFound, format!("there is no role `{name}`"));
-                let report = report.at(at.span, "").help_opt(help).note(format!("looked in {}", crate::source::display_places(&places)));
+                let report = report
+                    .at(at.span, "")
+                    .help_opt(help)
+                    .note(format!("looked in {}", crate::source::display_places(&places)));
                 self.mistake(report);
                 None
             }
@@ -308,7 +320,12 @@ impl HostCompiler<'_> {
     }
 
     /// The tasks of a role.
-    pub(super) fn role_tasks(&mut self, role: &Arc<RoleInstance>, frame: &Frame, from: Option<&str>) -> Result<(), Stop> {
+    pub(super) fn role_tasks(
+        &mut self,
+        role: &Arc<RoleInstance>,
+        frame: &Frame,
+        from: Option<&str>,
+    ) -> Result<(), Stop> {
         let frame = self.role_frame(role, frame);
         let tasks = match from {
             None => role.role.tasks.clone(),

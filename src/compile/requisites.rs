@@ -81,7 +81,8 @@ impl HostCompiler<'_> {
             let items = value.as_list().map_or_else(|| vec![value.clone()], <[Yaml]>::to_vec);
             for item in items {
                 let Some(name) = requisite_name(&item) else {
-                    let report = Diagnostic::error(Code::WrongShape, format!("`{}` takes ids of states", keyword.name()));
+                    let report =
+                        Diagnostic::error(Code::WrongShape, format!("`{}` takes ids of states", keyword.name()));
                     self.mistake(report.at(item.span, "").help("give the state an `id:` and name it here"));
                     return Err(Stop::Mistakes);
                 };
@@ -101,8 +102,11 @@ impl HostCompiler<'_> {
                 None => {
                     let known: Vec<String> = self.requests.ids.keys().cloned().collect();
                     let help = did_you_mean(&request.name, known.iter().map(String::as_str));
-                    let report = Diagnostic::error(Code::RequisiteNotFound, format!("there is no state `{}`", request.name));
-                    self.mistake(report.at(request.span, format!("`{}` names it", request.keyword.name())).help_opt(help));
+                    let report =
+                        Diagnostic::error(Code::RequisiteNotFound, format!("there is no state `{}`", request.name));
+                    self.mistake(
+                        report.at(request.span, format!("`{}` names it", request.keyword.name())).help_opt(help),
+                    );
                 }
             }
         }
@@ -157,15 +161,20 @@ impl HostCompiler<'_> {
     }
 
     fn report_circle(&mut self, circle: &[NodeId], edges: &BTreeMap<NodeId, Vec<Edge>>) {
-        let names: BTreeMap<NodeId, String> =
-            self.nodes.iter().map(|node| (node.id, node.name.as_value().map_or_else(|| node.module.to_string(), Value::to_string))).collect();
+        let names: BTreeMap<NodeId, String> = self
+            .nodes
+            .iter()
+            .map(|node| (node.id, node.name.as_value().map_or_else(|| node.module.to_string(), Value::to_string)))
+            .collect();
         let name = |id: &NodeId| names.get(id).cloned().unwrap_or_default();
         let mut report = Diagnostic::error(Code::Cycle, "these states wait for each other in a circle");
         for (i, id) in circle.iter().enumerate() {
             let next = circle.get((i + 1) % circle.len()).unwrap_or(id);
-            let why = edges.get(id).into_iter().flatten().find(|edge| edge.on == *next).map(|edge| edge.why.to_string());
+            let why =
+                edges.get(id).into_iter().flatten().find(|edge| edge.on == *next).map(|edge| edge.why.to_string());
             if let Some(span) = self.requests.spans.get(id) {
-                report = report.at(*span, format!("`{}` waits for `{}`: {}", name(id), name(next), why.unwrap_or_default()));
+                report =
+                    report.at(*span, format!("`{}` waits for `{}`: {}", name(id), name(next), why.unwrap_or_default()));
             }
         }
         self.mistake(report.help("take one of these requisites away"));

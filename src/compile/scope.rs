@@ -64,7 +64,11 @@ impl Bindings for Names {
     fn names(&self) -> BTreeSet<String> {
         let layers = self.layers.iter().flat_map(|layer| layer.entries.keys().map(ToString::to_string));
         let magic = self.magic_names.iter().map(|name| (*name).to_owned());
-        layers.chain(magic).chain(self.runtime.keys().cloned()).chain(self.locals.iter().map(|(n, _)| n.clone())).collect()
+        layers
+            .chain(magic)
+            .chain(self.runtime.keys().cloned())
+            .chain(self.locals.iter().map(|(n, _)| n.clone()))
+            .collect()
     }
 
     fn lookup(&self, call: &LookupCall, scope: &dyn Scope) -> Result<Lookup, EvalError> {

@@ -14,8 +14,15 @@ use crate::yaml::Node as Yaml;
 
 impl HostCompiler<'_> {
     /// Checks the variables of a role against its specification, before anything of it runs.
-    pub(super) fn validate_arguments(&mut self, role: &Arc<RoleInstance>, frame: &Frame, entry: &str) -> Result<(), Stop> {
-        let Some(spec) = role.role.argument_specs.as_ref().and_then(|specs| specs.get(entry)).cloned() else { return Ok(()) };
+    pub(super) fn validate_arguments(
+        &mut self,
+        role: &Arc<RoleInstance>,
+        frame: &Frame,
+        entry: &str,
+    ) -> Result<(), Stop> {
+        let Some(spec) = role.role.argument_specs.as_ref().and_then(|specs| specs.get(entry)).cloned() else {
+            return Ok(());
+        };
         let Some(options) = spec.get("options").and_then(Yaml::as_map) else { return Ok(()) };
         let scope = self.scope(frame, Vec::new());
         if self.certainly_skipped(frame, &scope) {
@@ -32,7 +39,8 @@ impl HostCompiler<'_> {
                 }
             };
             if let Err((message, span)) = check(&option.key, &option.value, value.as_ref(), option.key_span) {
-                let mut report = Diagnostic::error(Code::BadRoleArgument, format!("role `{}`: {message}", role.role.name));
+                let mut report =
+                    Diagnostic::error(Code::BadRoleArgument, format!("role `{}`: {message}", role.role.name));
                 report = match self.defined_at(frame, &option.key) {
                     Some(place) => report.at(place, "this value").at(span, "does not fit this"),
                     None => report.at(span, "asked for here"),
@@ -85,7 +93,8 @@ fn check(name: &str, spec: &Yaml, value: Option<&Value>, span: Span) -> Result<(
         };
         for item in given.iter().map(ToString::to_string) {
             if !words.contains(&item) {
-                let hint = did_you_mean(&item, words.iter().map(String::as_str)).map(|h| format!("; {h}")).unwrap_or_default();
+                let hint =
+                    did_you_mean(&item, words.iter().map(String::as_str)).map(|h| format!("; {h}")).unwrap_or_default();
                 let at = spec.get("choices").map_or(span, |node| node.span);
                 return Err((format!("`{name}` is `{item}`, which is none of {}{hint}", words.join(", ")), at));
             }
@@ -100,7 +109,8 @@ fn nested(name: &str, spec: &Yaml, value: &Value, kind: &str, span: Span) -> Res
     if let (Value::List(items), Some(element)) = (value, elements) {
         for (i, item) in items.iter().enumerate() {
             let at = spec.get("elements").map_or(span, |node| node.span);
-            fits(element, item).map_err(|expected| (format!("`{name}[{i}]` must be {expected}, found {}", item.type_name()), at))?;
+            fits(element, item)
+                .map_err(|expected| (format!("`{name}[{i}]` must be {expected}, found {}", item.type_name()), at))?;
         }
     }
     let Some(options) = spec.get("options").and_then(Yaml::as_map) else { return Ok(()) };
@@ -115,7 +125,9 @@ fn nested(name: &str, spec: &Yaml, value: &Value, kind: &str, span: Span) -> Res
         }
         for key in map.as_map().into_iter().flatten().map(|(key, _)| key) {
             if !options.iter().any(|option| option.key == *key) {
-                let hint = did_you_mean(key, options.iter().map(|o| o.key.as_ref())).map(|h| format!("; {h}")).unwrap_or_default();
+                let hint = did_you_mean(key, options.iter().map(|o| o.key.as_ref()))
+                    .map(|h| format!("; {h}"))
+                    .unwrap_or_default();
                 return Err((format!("`{name}` has no option `{key}`{hint}"), span));
             }
         }
@@ -126,15 +138,24 @@ fn nested(name: &str, spec: &Yaml, value: &Value, kind: &str, span: Span) -> Res
 /// Says what was expected where a value does not fit a type of the specification, with Ansible's conversions.
 fn fits(kind: &str, value: &Value) -> Result<(), &'static str> {
     let ok = match kind {
-        "str" | "path" | "raw" | "any" | "json" | "jsonarg" | "bytes" | "bits" => kind != "path" || value.as_str().is_some(),
+        "str" | "path" | "raw" | "any" | "json" | "jsonarg" | "bytes" | "bits" => {
+            kind != "path" || value.as_str().is_some()
+        }
         "int" => matches!(value, Value::Int(_)) || value.as_str().is_some_and(|t| t.trim().parse::<i64>().is_ok()),
-        "float" => matches!(value, Value::Int(_) | Value::Float(_)) || value.as_str().is_some_and(|t| t.trim().parse::<f64>().is_ok()),
-        "bool" => matches!(value, Value::Bool(_) | Value::Int(0 | 1)) || value.as_str().is_some_and(|t| parse_bool(t).is_some()),
+        "float" => {
+            matches!(value, Value::Int(_) | Value::Float(_))
+                || value.as_str().is_some_and(|t| t.trim().parse::<f64>().is_ok())
+        }
+        "bool" => {
+            matches!(value, Value::Bool(_) | Value::Int(0 | 1))
+                || value.as_str().is_some_and(|t| parse_bool(t).is_some())
+        }
         "list" => !matches!(value, Value::Map(_)),
         "dict" => matches!(value, Value::Map(_)) || value.as_str().is_some_and(|t| t.trim_start().starts_with('{')),
         _ => true,
     };
-    let collections = matches!(kind, "str" | "path") && matches!(value, Value::Map(_) | Value::List(_)) && kind == "path";
+    let collections =
+        matches!(kind, "str" | "path") && matches!(value, Value::Map(_) | Value::List(_)) && kind == "path";
     if ok && !collections {
         return Ok(());
     }

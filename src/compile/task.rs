@@ -52,7 +52,9 @@ impl HostCompiler<'_> {
         if !block.rescue.is_empty() {
             self.rescues.push(id);
         }
-        for (section, items) in [(Section::Body, &block.body), (Section::Rescue, &block.rescue), (Section::Always, &block.always)] {
+        for (section, items) in
+            [(Section::Body, &block.body), (Section::Rescue, &block.rescue), (Section::Always, &block.always)]
+        {
             let mut frame = inner.clone();
             frame.blocks.push(BlockRef { id, section });
             self.items(items, &frame)?;
@@ -86,7 +88,11 @@ impl HostCompiler<'_> {
         let mut inner = frame.clone();
         inner.tags = Arc::new(tags);
         if let Some(vars) = task.keywords.get(Keyword::Vars) {
-            let kind = if module.starts_with("import_") || module.starts_with("include_") { LayerKind::IncludeParams } else { LayerKind::Task };
+            let kind = if module.starts_with("import_") || module.starts_with("include_") {
+                LayerKind::IncludeParams
+            } else {
+                LayerKind::Task
+            };
             let kind = if module.starts_with("import_") { LayerKind::Task } else { kind };
             let layer = self.layer(kind, vars);
             inner.vars.insert(0, layer);
@@ -123,7 +129,9 @@ impl HostCompiler<'_> {
             "fail" => Action::Fail,
             "setup" | "gather_facts" => Action::Setup,
             "pause" => Action::Pause,
-            _ => Action::Resource(crate::resource::find(&task.module).map_or_else(|| module.to_owned(), |k| k.name.to_owned())),
+            _ => Action::Resource(
+                crate::resource::find(&task.module).map_or_else(|| module.to_owned(), |k| k.name.to_owned()),
+            ),
         };
         self.check_argument_names(task, module)?;
         let (work, footprint) = self.work(task, frame, &action)?;
@@ -132,13 +140,15 @@ impl HostCompiler<'_> {
 
     /// Says whether the conditions are already known not to hold.
     pub(super) fn certainly_skipped(&self, frame: &Frame, scope: &Arc<TermScope>) -> bool {
-        let no = |term: &Term| scope.evaluate(term).is_ok_and(|value| !value.has_unknown() && !crate::apply_truth(&value));
+        let no =
+            |term: &Term| scope.evaluate(term).is_ok_and(|value| !value.has_unknown() && !crate::apply_truth(&value));
         frame.when.iter().any(no)
     }
 
     /// Says whether the conditions are already known to hold.
     pub(super) fn certainly_runs(&self, frame: &Frame, scope: &Arc<TermScope>) -> bool {
-        let yes = |term: &Term| scope.evaluate(term).is_ok_and(|value| !value.has_unknown() && crate::apply_truth(&value));
+        let yes =
+            |term: &Term| scope.evaluate(term).is_ok_and(|value| !value.has_unknown() && crate::apply_truth(&value));
         frame.gates.is_empty() && frame.handler.is_none() && frame.blocks.is_empty() && frame.when.iter().all(yes)
     }
 
@@ -161,7 +171,9 @@ impl HostCompiler<'_> {
     fn check_argument_names(&mut self, task: &Task, module: &str) -> Result<(), Stop> {
         let kind = crate::resource::find(&task.module);
         let known: Vec<&str> = match (kind, modules::ACTIONS.iter().find(|(name, _)| *name == module)) {
-            (Some(kind), _) => kind.params.iter().flat_map(|p| std::iter::once(p.name).chain(p.aliases.iter().copied())).collect(),
+            (Some(kind), _) => {
+                kind.params.iter().flat_map(|p| std::iter::once(p.name).chain(p.aliases.iter().copied())).collect()
+            }
             (None, Some((_, names))) if !names.is_empty() => names.to_vec(),
             _ => return Ok(()),
         };
@@ -169,10 +181,12 @@ impl HostCompiler<'_> {
         for entry in &task.args.named {
             if !known.contains(&entry.key.as_ref()) || entry.key.starts_with('_') {
                 let public = known.iter().copied().filter(|name| !name.starts_with('_'));
-                let keyword = Keyword::find(&entry.key).map(|_| format!("`{}` is a keyword of the task: check the indentation", entry.key));
+                let keyword = Keyword::find(&entry.key)
+                    .map(|_| format!("`{}` is a keyword of the task: check the indentation", entry.key));
                 let help = keyword.or_else(|| did_you_mean(&entry.key, public));
                 let help = help.unwrap_or_else(|| format!("`cfg doc {module}` shows the parameters"));
-                let report = Diagnostic::error(Code::UnknownParameter, format!("`{module}` has no parameter `{}`", entry.key));
+                let report =
+                    Diagnostic::error(Code::UnknownParameter, format!("`{module}` has no parameter `{}`", entry.key));
                 self.mistake(report.at(entry.key_span, "").help(help));
                 wrong = true;
             }
@@ -299,7 +313,9 @@ impl HostCompiler<'_> {
                 let term = self.partial(&term, &scope).map_err(|error| self.failed(&error, &scope, part.span))?;
                 match term {
                     Term::Value(Value::Map(map)) => {
-                        entries.extend(map.iter().map(|(k, v)| (Term::Value(Value::Str(k.clone())), Term::Value(v.clone()))));
+                        entries.extend(
+                            map.iter().map(|(k, v)| (Term::Value(Value::Str(k.clone())), Term::Value(v.clone()))),
+                        );
                     }
                     Term::Map(map) => entries.extend(map.iter().cloned()),
                     Term::Value(Value::Null) => {}
@@ -319,7 +335,12 @@ impl HostCompiler<'_> {
     }
 
     /// As whom the task works: keywords, or the variables of the same meaning.
-    pub(super) fn become_of(&mut self, frame: &Frame, own: &Keywords, at: crate::source::Span) -> Result<Option<Become>, Stop> {
+    pub(super) fn become_of(
+        &mut self,
+        frame: &Frame,
+        own: &Keywords,
+        at: crate::source::Span,
+    ) -> Result<Option<Become>, Stop> {
         let scope = self.scope(frame, Vec::new());
         let mut value = |keyword: Keyword, variable: &str| -> Result<Option<Value>, Stop> {
             if let Ok(Some(value)) = scope.get(variable)
@@ -348,7 +369,8 @@ impl HostCompiler<'_> {
             self.project.redactor.add(password);
         }
         if !matches!(method.rsplit('.').next(), Some("sudo" | "su" | "doas")) {
-            let report = Diagnostic::error(Code::Unsupported, format!("cfg cannot become another user with `{method}`"));
+            let report =
+                Diagnostic::error(Code::Unsupported, format!("cfg cannot become another user with `{method}`"));
             // Said by a keyword or by a variable; only the keyword has a place.
             let said = frame.keyword(own, Keyword::BecomeMethod).filter(|node| node.text() == Some(method.as_str()));
             self.mistake(report.at(said.map_or(at, |node| node.span), "").help("use sudo, su or doas"));
@@ -390,7 +412,8 @@ impl HostCompiler<'_> {
     /// What `set_fact` sets, as far as it is known: unknown where a condition or the value is.
     fn facts_set(&self, node: &Node) -> Vec<(String, Value)> {
         let of = |iteration: &Iteration| -> Vec<(String, Value)> {
-            let certain = node.gates.is_empty() && iteration.when.is_empty() && node.blocks.is_empty() && node.handler.is_none();
+            let certain =
+                node.gates.is_empty() && iteration.when.is_empty() && node.blocks.is_empty() && node.handler.is_none();
             match &iteration.args {
                 Term::Value(Value::Map(map)) => map
                     .iter()

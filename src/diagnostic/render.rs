@@ -24,9 +24,8 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, colour: bool) -> Str
             let text = (!label.text.is_empty()).then_some(label.text.as_str());
             kind.span(range).label(text)
         });
-        group = group.element(
-            Snippet::source(file.text.as_ref()).path(file.name.as_ref()).fold(true).annotations(annotations),
-        );
+        group = group
+            .element(Snippet::source(file.text.as_ref()).path(file.name.as_ref()).fold(true).annotations(annotations));
     }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));
@@ -45,11 +44,7 @@ pub fn summary(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
     let files = sources.len();
     let plural = |n: usize| if n == 1 { "" } else { "s" };
-    format!(
-        "error: {errors} mistake{} in {files} file{}; no host was contacted.",
-        plural(errors),
-        plural(files),
-    )
+    format!("error: {errors} mistake{} in {files} file{}; no host was contacted.", plural(errors), plural(files),)
 }
 
 fn files_in_order(labels: &[Label]) -> Vec<FileId> {

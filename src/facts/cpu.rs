@@ -13,15 +13,18 @@ pub fn read(look: Look<'_>, facts: &mut Map) {
     let sockets = cpus.cores.len().max(1);
     let cores = cpus.cores.values().copied().max().unwrap_or(1).max(1);
     let threads = cpus.siblings.values().copied().max().map_or(1, |siblings| (siblings / cores).max(1));
-    put(facts, [
-        ("processor", Value::from(cpus.described)),
-        ("processor_count", Value::from(if cpus.cores.is_empty() { vcpus } else { sockets })),
-        ("processor_cores", Value::from(cores)),
-        ("processor_threads_per_core", Value::from(threads)),
-        ("processor_vcpus", Value::from(if cpus.cores.is_empty() { vcpus } else { cores * threads * sockets })),
-        ("processor_nproc", Value::from(allowed(look).unwrap_or(vcpus))),
-        ("flags", Value::list(cpus.flags.split_whitespace().map(Value::str))),
-    ]);
+    put(
+        facts,
+        [
+            ("processor", Value::from(cpus.described)),
+            ("processor_count", Value::from(if cpus.cores.is_empty() { vcpus } else { sockets })),
+            ("processor_cores", Value::from(cores)),
+            ("processor_threads_per_core", Value::from(threads)),
+            ("processor_vcpus", Value::from(if cpus.cores.is_empty() { vcpus } else { cores * threads * sockets })),
+            ("processor_nproc", Value::from(allowed(look).unwrap_or(vcpus))),
+            ("flags", Value::list(cpus.flags.split_whitespace().map(Value::str))),
+        ],
+    );
 }
 
 #[derive(Default)]

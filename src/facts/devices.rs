@@ -51,21 +51,24 @@ fn device(look: Look<'_>, name: &str, links: &Links) -> Value {
     let text = |file: &str| Value::from(look.line(&format!("{base}/{file}")));
     let mut map = Map::new();
     let discards = look.line(&format!("{base}/queue/discard_max_hw_bytes")).as_deref() != Some("0");
-    put(&mut map, [
-        ("virtual", Value::Int(1)),
-        ("links", links_of(links, name)),
-        ("vendor", text("device/vendor")),
-        ("model", text("device/model")),
-        ("sas_address", text("device/sas_address")),
-        ("sas_device_handle", text("device/sas_device_handle")),
-        ("removable", text("removable")),
-        ("support_discard", if discards { text("queue/discard_granularity") } else { Value::str("0") }),
-        ("partitions", partitions(look, name, links)),
-        ("rotational", text("queue/rotational")),
-        ("scheduler_mode", Value::from(scheduler(look, &base))),
-        ("host", Value::str("")),
-        ("holders", holders(look, &base)),
-    ]);
+    put(
+        &mut map,
+        [
+            ("virtual", Value::Int(1)),
+            ("links", links_of(links, name)),
+            ("vendor", text("device/vendor")),
+            ("model", text("device/model")),
+            ("sas_address", text("device/sas_address")),
+            ("sas_device_handle", text("device/sas_device_handle")),
+            ("removable", text("removable")),
+            ("support_discard", if discards { text("queue/discard_granularity") } else { Value::str("0") }),
+            ("partitions", partitions(look, name, links)),
+            ("rotational", text("queue/rotational")),
+            ("scheduler_mode", Value::from(scheduler(look, &base))),
+            ("host", Value::str("")),
+            ("holders", holders(look, &base)),
+        ],
+    );
     if let Some(serial) = look.line(&format!("{base}/device/serial")) {
         map.insert("serial".into(), Value::from(serial));
     }
@@ -100,12 +103,15 @@ fn partitions(look: Look<'_>, name: &str, links: &Links) -> Value {
             _ => Value::Null,
         };
         let mut map = Map::new();
-        put(&mut map, [
-            ("links", links_of(links, &part)),
-            ("start", Value::from(look.line(&format!("{base}/start")))),
-            ("uuid", uuid),
-            ("holders", holders(look, &base)),
-        ]);
+        put(
+            &mut map,
+            [
+                ("links", links_of(links, &part)),
+                ("start", Value::from(look.line(&format!("{base}/start")))),
+                ("uuid", uuid),
+                ("holders", holders(look, &base)),
+            ],
+        );
         size(look, &base, 512, &mut map);
         (part, Value::from(map))
     }))
@@ -114,16 +120,20 @@ fn partitions(look: Look<'_>, name: &str, links: &Links) -> Value {
 /// Sizes in `/sys` are in sectors of 512 bytes, whatever those of the device are.
 fn size(look: Look<'_>, base: &str, sector: i64, map: &mut Map) {
     let bytes = look.number(&format!("{base}/size")).unwrap_or(0).saturating_mul(512);
-    put(map, [
-        ("sectors", Value::Int(bytes.checked_div(sector).unwrap_or(0))),
-        ("sectorsize", Value::from(sector.to_string())),
-        ("size", Value::from(human(bytes as f64))),
-    ]);
+    put(
+        map,
+        [
+            ("sectors", Value::Int(bytes.checked_div(sector).unwrap_or(0))),
+            ("sectorsize", Value::from(sector.to_string())),
+            ("size", Value::from(human(bytes as f64))),
+        ],
+    );
 }
 
 /// A size in the largest unit that fits.
 fn human(bytes: f64) -> String {
-    let units = [(1u64 << 60, "EB"), (1 << 50, "PB"), (1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")];
+    let units =
+        [(1u64 << 60, "EB"), (1 << 50, "PB"), (1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")];
     let unit = units.into_iter().find(|(limit, _)| bytes >= *limit as f64);
     match unit {
         Some((limit, name)) => format!("{:.2} {name}", bytes / limit as f64),

@@ -56,17 +56,40 @@ const KNOWN: &[(&str, &str, &str)] = &[
 const FILES: &[(&str, &str, &[&str])] = &[
     ("/etc/oracle-release", "OracleLinux", &["OracleLinux"]),
     ("/etc/centos-release", "CentOS", &["CentOS"]),
-    ("/etc/redhat-release", "RedHat", &["RedHat", "CentOS", "Rocky", "AlmaLinux", "Fedora", "Scientific", "CloudLinux", "EuroLinux"]),
+    (
+        "/etc/redhat-release",
+        "RedHat",
+        &["RedHat", "CentOS", "Rocky", "AlmaLinux", "Fedora", "Scientific", "CloudLinux", "EuroLinux"],
+    ),
     ("/etc/os-release", "Amazon", &["Amazon"]),
     ("/etc/alpine-release", "Alpine", &["Alpine"]),
     ("/etc/arch-release", "Archlinux", &["Archlinux"]),
     ("/etc/os-release", "Archlinux", &["Archlinux"]),
-    ("/etc/os-release", "SUSE", &["SLES", "SLES_SAP", "SLED", "openSUSE", "openSUSE Leap", "openSUSE Tumbleweed", "openSUSE MicroOS"]),
+    (
+        "/etc/os-release",
+        "SUSE",
+        &["SLES", "SLES_SAP", "SLED", "openSUSE", "openSUSE Leap", "openSUSE Tumbleweed", "openSUSE MicroOS"],
+    ),
     ("/etc/gentoo-release", "Gentoo", &["Gentoo"]),
-    ("/etc/os-release", "Debian", &[
-        "Debian", "Ubuntu", "Linux Mint", "Kali", "Devuan", "Pop!_OS", "KDE neon", "Parrot", "Deepin", "Uos", "Cumulus Linux",
-        "SteamOS", "OSMC",
-    ]),
+    (
+        "/etc/os-release",
+        "Debian",
+        &[
+            "Debian",
+            "Ubuntu",
+            "Linux Mint",
+            "Kali",
+            "Devuan",
+            "Pop!_OS",
+            "KDE neon",
+            "Parrot",
+            "Deepin",
+            "Uos",
+            "Cumulus Linux",
+            "SteamOS",
+            "OSMC",
+        ],
+    ),
 ];
 
 /// Reads it.
@@ -78,18 +101,22 @@ pub fn read(look: Look<'_>, facts: &mut Map) {
     let field = |name: &str| assigned(&release, name).unwrap_or_default();
     let id = field("ID");
     let known = KNOWN.iter().find(|(known, ..)| *known == id);
-    let (name, family) = known.map_or_else(|| unlisted(id, field("ID_LIKE")), |(_, name, family)| ((*name).into(), (*family).into()));
+    let (name, family) =
+        known.map_or_else(|| unlisted(id, field("ID_LIKE")), |(_, name, family)| ((*name).into(), (*family).into()));
     let version = version(look, &name, field("VERSION_ID"));
     let mut parts = version.split('.');
     let major = parts.next().filter(|s| !s.is_empty()).unwrap_or("NA").to_owned();
     let minor = parts.next().map(str::to_owned);
-    put(facts, [
-        ("distribution", Value::str(&name)),
-        ("distribution_version", Value::str(&version)),
-        ("distribution_major_version", Value::str(&major)),
-        ("distribution_release", Value::from(codename(&name, &version, &release))),
-        ("os_family", Value::str(&family)),
-    ]);
+    put(
+        facts,
+        [
+            ("distribution", Value::str(&name)),
+            ("distribution_version", Value::str(&version)),
+            ("distribution_major_version", Value::str(&major)),
+            ("distribution_release", Value::from(codename(&name, &version, &release))),
+            ("os_family", Value::str(&family)),
+        ],
+    );
     if let Some(minor) = minor.filter(|_| matches!(name.as_str(), "Debian" | "Amazon")) {
         facts.insert("distribution_minor_version".into(), Value::from(minor));
     }
@@ -148,11 +175,14 @@ fn codename(name: &str, version: &str, release: &str) -> String {
 fn found_in(look: Look<'_>, facts: &mut Map, name: &str) {
     let found = FILES.iter().find(|(path, _, names)| names.contains(&name) && look.exists(path));
     if let Some((path, variety, _)) = found {
-        put(facts, [
-            ("distribution_file_parsed", Value::Bool(true)),
-            ("distribution_file_path", Value::str(path)),
-            ("distribution_file_variety", Value::str(variety)),
-        ]);
+        put(
+            facts,
+            [
+                ("distribution_file_parsed", Value::Bool(true)),
+                ("distribution_file_path", Value::str(path)),
+                ("distribution_file_variety", Value::str(variety)),
+            ],
+        );
     }
 }
 
@@ -164,16 +194,21 @@ fn lsb(look: Look<'_>, facts: &mut Map, release: &str, version: &str) {
         facts.insert("lsb".into(), Value::map::<&str>([]));
         return;
     }
-    let pick = |lsb: &str, os: &str| assigned(&own, lsb).or_else(|| assigned(release, os)).unwrap_or_default().to_owned();
-    let id = assigned(&own, "DISTRIB_ID").map_or_else(|| facts.get("distribution").map(Value::to_string).unwrap_or_default(), str::to_owned);
+    let pick =
+        |lsb: &str, os: &str| assigned(&own, lsb).or_else(|| assigned(release, os)).unwrap_or_default().to_owned();
+    let id = assigned(&own, "DISTRIB_ID")
+        .map_or_else(|| facts.get("distribution").map(Value::to_string).unwrap_or_default(), str::to_owned);
     let number = pick("DISTRIB_RELEASE", "VERSION_ID");
     let number = if number.is_empty() { version.to_owned() } else { number };
     let major = number.split('.').next().unwrap_or_default().to_owned();
-    facts.insert("lsb".into(), Value::map([
-        ("id", Value::from(id)),
-        ("release", Value::from(number)),
-        ("major_release", Value::from(major)),
-        ("codename", Value::from(pick("DISTRIB_CODENAME", "VERSION_CODENAME"))),
-        ("description", Value::from(pick("DISTRIB_DESCRIPTION", "PRETTY_NAME"))),
-    ]));
+    facts.insert(
+        "lsb".into(),
+        Value::map([
+            ("id", Value::from(id)),
+            ("release", Value::from(number)),
+            ("major_release", Value::from(major)),
+            ("codename", Value::from(pick("DISTRIB_CODENAME", "VERSION_CODENAME"))),
+            ("description", Value::from(pick("DISTRIB_DESCRIPTION", "PRETTY_NAME"))),
+        ]),
+    );
 }

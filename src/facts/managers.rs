@@ -65,7 +65,8 @@ fn service(look: Look<'_>) -> String {
         None => None,
     };
     let installed = || {
-        let booted = ["/run/systemd/system", "/dev/.run/systemd", "/dev/.systemd"].into_iter().any(|path| look.exists(path));
+        let booted =
+            ["/run/systemd/system", "/dev/.run/systemd", "/dev/.systemd"].into_iter().any(|path| look.exists(path));
         let init = look.link_name("/sbin/init").is_some_and(|name| name == "systemd");
         match () {
             () if booted => "systemd",

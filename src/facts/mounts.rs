@@ -63,15 +63,18 @@ fn describe(look: Look<'_>, mount: &Mount, uuids: &[(String, String)]) -> Value 
     let name = Path::new(&mount.device).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let uuid = uuids.iter().find(|(device, _)| *device == name).map_or("N/A", |(_, uuid)| uuid);
     let mut map = Map::new();
-    super::look::put(&mut map, [
-        ("mount", Value::str(&mount.path)),
-        ("device", Value::str(&mount.device)),
-        ("fstype", Value::str(&mount.kind)),
-        ("options", Value::str(&mount.options)),
-        ("dump", Value::Int(mount.dump)),
-        ("passno", Value::Int(mount.pass)),
-        ("uuid", Value::str(uuid)),
-    ]);
+    super::look::put(
+        &mut map,
+        [
+            ("mount", Value::str(&mount.path)),
+            ("device", Value::str(&mount.device)),
+            ("fstype", Value::str(&mount.kind)),
+            ("options", Value::str(&mount.options)),
+            ("dump", Value::Int(mount.dump)),
+            ("passno", Value::Int(mount.pass)),
+            ("uuid", Value::str(uuid)),
+        ],
+    );
     // A network file system whose server is away would hold up everything.
     if mount.device.starts_with('/') {
         sizes(look, mount, &mut map);
@@ -81,15 +84,18 @@ fn describe(look: Look<'_>, mount: &Mount, uuids: &[(String, String)]) -> Value 
 
 fn sizes(look: Look<'_>, mount: &Mount, map: &mut Map) {
     let Ok(usage) = look.0.usage(Path::new(&mount.path)) else { return };
-    super::look::put(map, [
-        ("size_total", Value::from(usage.block_size * usage.blocks)),
-        ("size_available", Value::from(usage.block_size * usage.blocks_available)),
-        ("block_size", Value::from(usage.block_size)),
-        ("block_total", Value::from(usage.blocks)),
-        ("block_available", Value::from(usage.blocks_available)),
-        ("block_used", Value::from(usage.blocks.saturating_sub(usage.blocks_available))),
-        ("inode_total", Value::from(usage.inodes)),
-        ("inode_available", Value::from(usage.inodes_available)),
-        ("inode_used", Value::from(usage.inodes.saturating_sub(usage.inodes_available))),
-    ]);
+    super::look::put(
+        map,
+        [
+            ("size_total", Value::from(usage.block_size * usage.blocks)),
+            ("size_available", Value::from(usage.block_size * usage.blocks_available)),
+            ("block_size", Value::from(usage.block_size)),
+            ("block_total", Value::from(usage.blocks)),
+            ("block_available", Value::from(usage.blocks_available)),
+            ("block_used", Value::from(usage.blocks.saturating_sub(usage.blocks_available))),
+            ("inode_total", Value::from(usage.inodes)),
+            ("inode_available", Value::from(usage.inodes_available)),
+            ("inode_used", Value::from(usage.inodes.saturating_sub(usage.inodes_available))),
+        ],
+    );
 }

@@ -24,16 +24,20 @@ pub fn read(look: Look<'_>, facts: &mut Map) {
         six: addresses6(&look.text("/proc/net/if_inet6")),
     };
     // Files such as `bonding_masters` are no interfaces.
-    let names = look.names("/sys/class/net").into_iter().filter(|name| look.exists(&format!("/sys/class/net/{name}/mtu")));
+    let names =
+        look.names("/sys/class/net").into_iter().filter(|name| look.exists(&format!("/sys/class/net/{name}/mtu")));
     let interfaces: Vec<(String, Map)> = names.map(|name| (name.clone(), interface(look, &name, &tables))).collect();
-    put(facts, [
-        ("interfaces", Value::list(interfaces.iter().map(|(name, _)| Value::from(plain(name))))),
-        ("default_ipv4", default_ipv4(&interfaces, &tables)),
-        ("default_ipv6", default_ipv6(look, &interfaces, &tables)),
-        ("all_ipv4_addresses", all4(&tables)),
-        ("all_ipv6_addresses", all6(&tables)),
-        ("dns", dns(&look.text("/etc/resolv.conf"))),
-    ]);
+    put(
+        facts,
+        [
+            ("interfaces", Value::list(interfaces.iter().map(|(name, _)| Value::from(plain(name))))),
+            ("default_ipv4", default_ipv4(&interfaces, &tables)),
+            ("default_ipv6", default_ipv6(look, &interfaces, &tables)),
+            ("all_ipv4_addresses", all4(&tables)),
+            ("all_ipv6_addresses", all6(&tables)),
+            ("dns", dns(&look.text("/etc/resolv.conf"))),
+        ],
+    );
     for (name, map) in interfaces {
         facts.insert(plain(&name).replace('-', "_").into(), map.into());
     }
@@ -60,11 +64,14 @@ fn interface(look: Look<'_>, name: &str, tables: &Tables) -> Map {
     if let Some(mac) = line("address").filter(|mac| mac != "00:00:00:00:00:00") {
         map.insert("macaddress".into(), Value::from(mac));
     }
-    put(&mut map, [
-        ("mtu", Value::from(look.number(&format!("{base}/mtu")))),
-        ("active", Value::Bool(line("operstate").as_deref() != Some("down"))),
-        ("type", Value::str(kind(line("type").as_deref()))),
-    ]);
+    put(
+        &mut map,
+        [
+            ("mtu", Value::from(look.number(&format!("{base}/mtu")))),
+            ("active", Value::Bool(line("operstate").as_deref() != Some("down"))),
+            ("type", Value::str(kind(line("type").as_deref()))),
+        ],
+    );
     if let Some(module) = look.link_name(&format!("{base}/device/driver/module")) {
         map.insert("module".into(), Value::from(module));
     }
@@ -99,22 +106,28 @@ fn compound(look: Look<'_>, base: &str, map: &mut Map) {
         Value::str(text.split_whitespace().next().unwrap_or_default())
     };
     if look.exists(&format!("{base}/bridge")) {
-        put(map, [
-            ("type", Value::str("bridge")),
-            ("interfaces", Value::list(look.names(&format!("{base}/brif")).into_iter().map(Value::from))),
-            ("id", word("bridge/bridge_id")),
-            ("stp", Value::Bool(look.line(&format!("{base}/bridge/stp_state")).as_deref() == Some("1"))),
-        ]);
+        put(
+            map,
+            [
+                ("type", Value::str("bridge")),
+                ("interfaces", Value::list(look.names(&format!("{base}/brif")).into_iter().map(Value::from))),
+                ("id", word("bridge/bridge_id")),
+                ("stp", Value::Bool(look.line(&format!("{base}/bridge/stp_state")).as_deref() == Some("1"))),
+            ],
+        );
     }
     if look.exists(&format!("{base}/bonding")) {
         let slaves = look.text(&format!("{base}/bonding/slaves"));
-        put(map, [
-            ("type", Value::str("bonding")),
-            ("slaves", Value::list(slaves.split_whitespace().map(Value::str))),
-            ("mode", word("bonding/mode")),
-            ("miimon", word("bonding/miimon")),
-            ("lacp_rate", word("bonding/lacp_rate")),
-        ]);
+        put(
+            map,
+            [
+                ("type", Value::str("bonding")),
+                ("slaves", Value::list(slaves.split_whitespace().map(Value::str))),
+                ("mode", word("bonding/mode")),
+                ("miimon", word("bonding/miimon")),
+                ("lacp_rate", word("bonding/lacp_rate")),
+            ],
+        );
     }
 }
 

@@ -7,17 +7,20 @@ use crate::value::{Map, Value};
 pub fn read(look: Look<'_>, facts: &mut Map) {
     let machine = look.line("/proc/sys/kernel/arch").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
     let text = |path: &str| Value::from(look.line(path).unwrap_or_default());
-    put(facts, [
-        ("system", Value::str("Linux")),
-        ("kernel", text("/proc/sys/kernel/osrelease")),
-        ("kernel_version", text("/proc/sys/kernel/version")),
-        ("machine", Value::str(&machine)),
-        ("architecture", Value::str(if machine == "i686" { "i386" } else { machine.as_str() })),
-        ("userspace_architecture", Value::from(userspace(&machine))),
-        ("userspace_bits", Value::str(if cfg!(target_pointer_width = "64") { "64" } else { "32" })),
-        ("machine_id", machine_id(look)),
-        ("hostnqn", text("/etc/nvme/hostnqn")),
-    ]);
+    put(
+        facts,
+        [
+            ("system", Value::str("Linux")),
+            ("kernel", text("/proc/sys/kernel/osrelease")),
+            ("kernel_version", text("/proc/sys/kernel/version")),
+            ("machine", Value::str(&machine)),
+            ("architecture", Value::str(if machine == "i686" { "i386" } else { machine.as_str() })),
+            ("userspace_architecture", Value::from(userspace(&machine))),
+            ("userspace_bits", Value::str(if cfg!(target_pointer_width = "64") { "64" } else { "32" })),
+            ("machine_id", machine_id(look)),
+            ("hostnqn", text("/etc/nvme/hostnqn")),
+        ],
+    );
     names(look, facts);
     started(look, facts);
 }
@@ -36,12 +39,15 @@ fn names(look: Look<'_>, facts: &mut Map) {
     let fqdn = full_name(&node, &look.text("/etc/hosts"));
     let host = node.split('.').next().unwrap_or_default();
     let domain = fqdn.split_once('.').map_or("", |(_, domain)| domain);
-    put(facts, [
-        ("nodename", Value::str(&node)),
-        ("hostname", Value::str(host)),
-        ("fqdn", Value::str(&fqdn)),
-        ("domain", Value::str(domain)),
-    ]);
+    put(
+        facts,
+        [
+            ("nodename", Value::str(&node)),
+            ("hostname", Value::str(host)),
+            ("fqdn", Value::str(&fqdn)),
+            ("domain", Value::str(domain)),
+        ],
+    );
 }
 
 /// What `getfqdn` finds in the hosts file: the first dotted name of the address of this host, or its main name.
@@ -64,13 +70,16 @@ fn started(look: Look<'_>, facts: &mut Map) {
     let uptime = look.text("/proc/uptime");
     let uptime: f64 = uptime.split_whitespace().next().and_then(|s| s.parse().ok()).unwrap_or(0.0);
     let (single, all) = command_line(&look.text("/proc/cmdline"));
-    put(facts, [
-        ("uptime_seconds", Value::Int(uptime as i64)),
-        ("loadavg", load(&look.text("/proc/loadavg"))),
-        ("cmdline", single),
-        ("proc_cmdline", all),
-        ("is_chroot", Value::Bool(is_chroot(look))),
-    ]);
+    put(
+        facts,
+        [
+            ("uptime_seconds", Value::Int(uptime as i64)),
+            ("loadavg", load(&look.text("/proc/loadavg"))),
+            ("cmdline", single),
+            ("proc_cmdline", all),
+            ("is_chroot", Value::Bool(is_chroot(look))),
+        ],
+    );
 }
 
 fn load(text: &str) -> Value {

@@ -7,11 +7,14 @@ use crate::value::{Map, Value};
 pub fn read(look: Look<'_>, facts: &mut Map) {
     host_keys(look, facts);
     let apparmor = look.exists("/sys/kernel/security/apparmor");
-    put(facts, [
-        ("selinux", selinux(look)),
-        ("apparmor", Value::map([("status", Value::str(if apparmor { "enabled" } else { "disabled" }))])),
-        ("fips", Value::Bool(look.line("/proc/sys/crypto/fips_enabled").as_deref() == Some("1"))),
-    ]);
+    put(
+        facts,
+        [
+            ("selinux", selinux(look)),
+            ("apparmor", Value::map([("status", Value::str(if apparmor { "enabled" } else { "disabled" }))])),
+            ("fips", Value::Bool(look.line("/proc/sys/crypto/fips_enabled").as_deref() == Some("1"))),
+        ],
+    );
 }
 
 /// The public keys of the SSH server.

@@ -34,7 +34,12 @@ fn texts(facts: &Map, names: &[&str]) -> Vec<String> {
 #[test]
 fn distributions_have_ansible_names() {
     let names = [
-        "distribution", "distribution_version", "distribution_major_version", "distribution_release", "os_family", "pkg_mgr",
+        "distribution",
+        "distribution_version",
+        "distribution_major_version",
+        "distribution_release",
+        "os_family",
+        "pkg_mgr",
         "distribution_file_path",
     ];
     let debian = "ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n";
@@ -44,7 +49,10 @@ fn distributions_have_ansible_names() {
             ["Debian", "12.11", "12", "bookworm", "Debian", "apt", "/etc/os-release"],
         ),
         (
-            &[("/etc/os-release", "ID=ubuntu\nVERSION_ID=\"22.04\"\nVERSION_CODENAME=jammy\n"), ("/usr/bin/apt-get", "")],
+            &[
+                ("/etc/os-release", "ID=ubuntu\nVERSION_ID=\"22.04\"\nVERSION_CODENAME=jammy\n"),
+                ("/usr/bin/apt-get", ""),
+            ],
             ["Ubuntu", "22.04", "22", "jammy", "Debian", "apt", "/etc/os-release"],
         ),
         (
@@ -57,15 +65,26 @@ fn distributions_have_ansible_names() {
             ["Rocky", "9.3", "9", "Blue Onyx", "RedHat", "dnf", "/etc/redhat-release"],
         ),
         (
-            &[("/etc/os-release", "ID=fedora\nVERSION_ID=41\nVERSION_CODENAME=\"\"\n"), ("/usr/bin/dnf", "-> dnf5"), ("/usr/bin/dnf5", "")],
+            &[
+                ("/etc/os-release", "ID=fedora\nVERSION_ID=41\nVERSION_CODENAME=\"\"\n"),
+                ("/usr/bin/dnf", "-> dnf5"),
+                ("/usr/bin/dnf5", ""),
+            ],
             ["Fedora", "41", "41", "", "RedHat", "dnf5", "-"],
         ),
         (
-            &[("/etc/os-release", "ID=alpine\nVERSION_ID=3.19.1\n"), ("/etc/alpine-release", "3.19.1\n"), ("/sbin/apk", "")],
+            &[
+                ("/etc/os-release", "ID=alpine\nVERSION_ID=3.19.1\n"),
+                ("/etc/alpine-release", "3.19.1\n"),
+                ("/sbin/apk", ""),
+            ],
             ["Alpine", "3.19.1", "3", "NA", "Alpine", "apk", "/etc/alpine-release"],
         ),
         (
-            &[("/etc/os-release", "ID=\"opensuse-leap\"\nNAME=\"openSUSE Leap\"\nVERSION_ID=\"15.5\"\n"), ("/usr/bin/zypper", "")],
+            &[
+                ("/etc/os-release", "ID=\"opensuse-leap\"\nNAME=\"openSUSE Leap\"\nVERSION_ID=\"15.5\"\n"),
+                ("/usr/bin/zypper", ""),
+            ],
             ["openSUSE Leap", "15.5", "15", "5", "Suse", "zypper", "/etc/os-release"],
         ),
         (
@@ -107,7 +126,10 @@ fn guests_know_what_they_run_in() {
     let names = ["virtualization_type", "virtualization_role", "virtualization_tech_guest"];
     let table: &[(&[(&str, &str)], [&str; 3])] = &[
         (&[], ["NA", "NA", "[]"]),
-        (&[("/run/systemd/container", "systemd-nspawn\n")], ["systemd-nspawn", "guest", "['systemd-nspawn', 'container']"]),
+        (
+            &[("/run/systemd/container", "systemd-nspawn\n")],
+            ["systemd-nspawn", "guest", "['systemd-nspawn', 'container']"],
+        ),
         (&[("/.dockerenv", "")], ["docker", "guest", "['docker', 'container']"]),
         (&[("/proc/1/environ", "A=b\0container=lxc\0")], ["lxc", "guest", "['lxc', 'container']"]),
         (&[("/sys/devices/virtual/dmi/id/sys_vendor", "QEMU\n")], ["kvm", "guest", "['kvm']"]),

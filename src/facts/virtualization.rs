@@ -32,12 +32,15 @@ pub fn read(look: Look<'_>, facts: &mut Map) {
     firmware(look, &mut found);
     kernel(look, &mut found);
     let (kind, role) = found.kind.unwrap_or_else(|| ("NA".to_owned(), "NA"));
-    put(facts, [
-        ("virtualization_type", Value::from(kind)),
-        ("virtualization_role", Value::str(role)),
-        ("virtualization_tech_guest", Value::list(found.guest.into_iter().map(Value::from))),
-        ("virtualization_tech_host", Value::list(found.host.into_iter().map(Value::from))),
-    ]);
+    put(
+        facts,
+        [
+            ("virtualization_type", Value::from(kind)),
+            ("virtualization_role", Value::str(role)),
+            ("virtualization_tech_guest", Value::list(found.guest.into_iter().map(Value::from))),
+            ("virtualization_tech_host", Value::list(found.host.into_iter().map(Value::from))),
+        ],
+    );
 }
 
 fn containers(look: Look<'_>, found: &mut Found) {

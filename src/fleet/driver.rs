@@ -139,7 +139,10 @@ impl Driver for HostDriver<'_> {
 
     fn run_on(&mut self, host: &str, segment: Segment) -> Result<SegmentReport, Stop> {
         let mut link = self.shared.open_for_delegation(host).map_err(|why| {
-            self.lost = Some(Unreachable { message: format!("the host `{host}` it delegates to: {}", why.message), help: why.help });
+            self.lost = Some(Unreachable {
+                message: format!("the host `{host}` it delegates to: {}", why.message),
+                help: why.help,
+            });
             Stop::Lost
         })?;
         let prologue = self.shared.prologue(&format!("delegated to {host}"));

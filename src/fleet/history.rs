@@ -52,7 +52,8 @@ impl History {
         let Ok(text) = serde_json::to_vec(record) else { return };
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir);
         let written = made.and_then(|()| {
-            let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            let mut file =
+                std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
             file.write_all(&text)
         });
         if written.is_ok() {

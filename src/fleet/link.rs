@@ -93,7 +93,11 @@ impl Link {
             Err(reason) => {
                 let said = process.stderr();
                 let said = said.trim();
-                return Err(if said.is_empty() { LinkError::Garbage(reason) } else { LinkError::Garbage(shorten(said)) });
+                return Err(if said.is_empty() {
+                    LinkError::Garbage(reason)
+                } else {
+                    LinkError::Garbage(shorten(said))
+                });
             }
         };
         let (sender, outgoing) = mpsc::unbounded_channel();

@@ -10,8 +10,8 @@ mod link;
 mod run;
 mod target;
 
+pub use driver::DryDriver;
 pub use history::{History, RunRecord};
 pub use link::{Link, LinkError};
-pub use driver::DryDriver;
 pub use run::{EventSink, Outcome, RunOptions, Runner, blank_play, hosts_text, rehearse};
 pub use target::{Connections, Login};

@@ -1,8 +1,5 @@
 //! A run: its plays one after the other, the batches of each, the hosts of a batch at once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use super::driver::{DryDriver, HostDriver, Meeting};
 use super::link::Link;
 use super::target::Connections;
@@ -13,6 +10,9 @@ use crate::parse::{Keyword, Play};
 use crate::template::TermScope;
 use crate::value::{Map, Value};
 use crate::yaml::Node as Yaml;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// How a run is made.
 #[derive(Clone, Debug)]
@@ -147,8 +147,15 @@ impl Shared {
             }
         };
         let local = host.as_ref() == "localhost" && self.project.inventory.hosts.get(host).is_none_or(|h| h.implicit);
-        let compiler =
-            HostCompiler::new(&self.project, play, host.clone(), PlayHosts::default(), Facts::Unknown, &mut driver, BTreeMap::new());
+        let compiler = HostCompiler::new(
+            &self.project,
+            play,
+            host.clone(),
+            PlayHosts::default(),
+            Facts::Unknown,
+            &mut driver,
+            BTreeMap::new(),
+        );
         compiler.connection_scope(local)
     }
 }
@@ -189,7 +196,11 @@ impl Runner {
             self.play(play, hosts).await;
         }
         let state = self.shared.state();
-        Outcome { hosts: state.counts.clone(), mistakes: state.mistakes, cancelled: self.shared.cancelled.load(Ordering::SeqCst) }
+        Outcome {
+            hosts: state.counts.clone(),
+            mistakes: state.mistakes,
+            cancelled: self.shared.cancelled.load(Ordering::SeqCst),
+        }
     }
 
     async fn play(&self, play: &Arc<Play>, hosts: &[Arc<str>]) {
@@ -225,7 +236,8 @@ impl Runner {
     /// Gates between batches. Hosts that were lost count as failed.
     fn must_stop(&self, hosts: &PlayHosts, settings: &PlaySettings) -> bool {
         let state = self.shared.state();
-        let failed = hosts.batch.iter().filter(|host| state.failed.contains(*host) || state.gone.contains(*host)).count();
+        let failed =
+            hosts.batch.iter().filter(|host| state.failed.contains(*host) || state.gone.contains(*host)).count();
         if state.mistakes || (failed > 0 && settings.any_errors_fatal) {
             return true;
         }
@@ -252,11 +264,20 @@ impl Runner {
 }
 
 impl Shared {
-    async fn host(self: Arc<Self>, play: Arc<Play>, host: Arc<str>, hosts: PlayHosts, meeting: Arc<Meeting>, settings: PlaySettings) {
+    async fn host(
+        self: Arc<Self>,
+        play: Arc<Play>,
+        host: Arc<str>,
+        hosts: PlayHosts,
+        meeting: Arc<Meeting>,
+        settings: PlaySettings,
+    ) {
         let is_first = hosts.batch.first() == Some(&host);
         let scope = self.host_scope(&host, Some(&play));
         if let Some(arguments) = self.connections.unsupported_arguments(&scope) {
-            let text = format!("these SSH arguments of the inventory are not used: {arguments}; put them into an ssh configuration");
+            let text = format!(
+                "these SSH arguments of the inventory are not used: {arguments}; put them into an ssh configuration"
+            );
             self.emit(Event::HostMessage { host: host.to_string(), level: "warning".into(), text });
         }
         let opened = self.connections.open(&host, &scope).await;
@@ -281,7 +302,10 @@ impl Shared {
         }
         let shared = self.clone();
         let (name, batch) = (host.clone(), meeting.clone());
-        let done = tokio::task::spawn_blocking(move || shared.compile_and_run(&play, &name, &hosts, &batch, link, facts, gathers, &settings)).await;
+        let done = tokio::task::spawn_blocking(move || {
+            shared.compile_and_run(&play, &name, &hosts, &batch, link, facts, gathers, &settings)
+        })
+        .await;
         if is_first {
             meeting.first_is_gone();
         }
@@ -319,7 +343,8 @@ impl Shared {
         let _ = gathers;
         let facts = Facts::Known(Arc::new(facts));
         let (result, carried) = {
-            let mut compiler = HostCompiler::new(&self.project, play, host.clone(), hosts.clone(), facts, &mut driver, carried);
+            let mut compiler =
+                HostCompiler::new(&self.project, play, host.clone(), hosts.clone(), facts, &mut driver, carried);
             prologue.state_as = compiler.play_become();
             let result = compiler.begin(prologue).and_then(|()| compiler.play());
             (result, compiler.carried())
@@ -367,7 +392,11 @@ impl Shared {
 
 /// Finds mistakes before any host is contacted: compiles every host with nothing known of its facts or results. Gives
 /// the nodes of each.
-pub fn rehearse(project: &Project, plays: &[(Arc<Play>, Vec<Arc<str>>)], facts: &BTreeMap<String, Map>) -> Vec<(Arc<str>, Vec<Node>)> {
+pub fn rehearse(
+    project: &Project,
+    plays: &[(Arc<Play>, Vec<Arc<str>>)],
+    facts: &BTreeMap<String, Map>,
+) -> Vec<(Arc<str>, Vec<Node>)> {
     let mut all = Vec::new();
     for (play, hosts) in plays {
         let settings = PlaySettings::of(play, &|diagnostic| project.files.report(diagnostic));
@@ -375,9 +404,17 @@ pub fn rehearse(project: &Project, plays: &[(Arc<Play>, Vec<Arc<str>>)], facts: 
             let play_hosts = PlayHosts { all: Arc::new(hosts.clone()), batch: Arc::new(batch.clone()) };
             for host in batch {
                 let mut driver = DryDriver { nodes: Vec::new(), facts: facts.clone() };
-                let known = facts.get(host.as_ref()).map_or(Facts::Unknown, |facts| Facts::Known(Arc::new(facts.clone())));
-                let mut compiler =
-                    HostCompiler::new(project, play, host.clone(), play_hosts.clone(), known, &mut driver, BTreeMap::new());
+                let known =
+                    facts.get(host.as_ref()).map_or(Facts::Unknown, |facts| Facts::Known(Arc::new(facts.clone())));
+                let mut compiler = HostCompiler::new(
+                    project,
+                    play,
+                    host.clone(),
+                    play_hosts.clone(),
+                    known,
+                    &mut driver,
+                    BTreeMap::new(),
+                );
                 let _ = compiler.play();
                 all.push((host, driver.nodes));
             }

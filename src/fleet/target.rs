@@ -67,8 +67,14 @@ impl Connections {
             let text = scope.get(name).ok().flatten().map(|v| v.to_string()).unwrap_or_default();
             let mut words = text.split_whitespace().peekable();
             while let Some(word) = words.next() {
-                let whole = if matches!(word, "-o" | "-J") { format!("{word} {}", words.next().unwrap_or("")) } else { word.to_owned() };
-                let known = whole.starts_with("-J") || whole.contains("ProxyJump=") || whole.contains("StrictHostKeyChecking=yes");
+                let whole = if matches!(word, "-o" | "-J") {
+                    format!("{word} {}", words.next().unwrap_or(""))
+                } else {
+                    word.to_owned()
+                };
+                let known = whole.starts_with("-J")
+                    || whole.contains("ProxyJump=")
+                    || whole.contains("StrictHostKeyChecking=yes");
                 if !known {
                     left.push(whole);
                 }
@@ -94,8 +100,13 @@ impl Connections {
             names.iter().find_map(|name| scope.get(name).ok().flatten()).filter(|v| *v != Value::Null)
         };
         let text = |names: &[&str]| get(names).map(|v| v.to_string()).filter(|t| !t.is_empty());
-        let key = text(&["ansible_ssh_private_key_file", "ansible_private_key_file"]).map(|p| PathBuf::from(expand_home(&p)));
-        let arguments = text(&["ansible_ssh_common_args"]).into_iter().chain(text(&["ansible_ssh_extra_args"])).collect::<Vec<_>>().join(" ");
+        let key =
+            text(&["ansible_ssh_private_key_file", "ansible_private_key_file"]).map(|p| PathBuf::from(expand_home(&p)));
+        let arguments = text(&["ansible_ssh_common_args"])
+            .into_iter()
+            .chain(text(&["ansible_ssh_extra_args"]))
+            .collect::<Vec<_>>()
+            .join(" ");
         Target {
             alias: host.to_owned(),
             host: text(&["ansible_host", "ansible_ssh_host"]),
@@ -104,7 +115,11 @@ impl Connections {
             identity_files: self.login.private_key.clone().or(key).into_iter().collect(),
             password: text(&["ansible_password", "ansible_ssh_pass", "ansible_ssh_password"]).map(Secret::new),
             proxy_jump: text(&["cfg_proxy_jump"]).or_else(|| jump_of(&arguments)),
-            known_host_keys: get(&["cfg_host_keys"]).map(|v| v.as_list().map_or_else(|| vec![v.to_string()], |l| l.iter().map(ToString::to_string).collect())).unwrap_or_default(),
+            known_host_keys: get(&["cfg_host_keys"])
+                .map(|v| {
+                    v.as_list().map_or_else(|| vec![v.to_string()], |l| l.iter().map(ToString::to_string).collect())
+                })
+                .unwrap_or_default(),
         }
     }
 }
@@ -112,8 +127,10 @@ impl Connections {
 /// `-J host` or `-o ProxyJump=host` in Ansible's ssh arguments.
 fn jump_of(arguments: &str) -> Option<String> {
     let words: Vec<&str> = arguments.split_whitespace().collect();
-    let after = |flag: &str| words.iter().position(|w| *w == flag).and_then(|i| words.get(i + 1)).map(|w| (*w).to_owned());
-    let option = words.iter().find_map(|w| w.trim_start_matches("-o").trim_matches(['\'', '"']).strip_prefix("ProxyJump="));
+    let after =
+        |flag: &str| words.iter().position(|w| *w == flag).and_then(|i| words.get(i + 1)).map(|w| (*w).to_owned());
+    let option =
+        words.iter().find_map(|w| w.trim_start_matches("-o").trim_matches(['\'', '"']).strip_prefix("ProxyJump="));
     after("-J").or_else(|| option.map(str::to_owned))
 }
 

@@ -84,9 +84,27 @@ impl Requisite {
             _ if !enough => Verdict::Fail,
             RequisiteKind::Require => Verdict::Run,
             // At the end of the play: refresh, or nothing at all.
-            RequisiteKind::Listen => if changed { Verdict::Refresh } else { Verdict::Nothing },
-            RequisiteKind::Watch => if changed { Verdict::Refresh } else { Verdict::Run },
-            RequisiteKind::OnChanges | RequisiteKind::Prereq => if changed { Verdict::Run } else { Verdict::Nothing },
+            RequisiteKind::Listen => {
+                if changed {
+                    Verdict::Refresh
+                } else {
+                    Verdict::Nothing
+                }
+            }
+            RequisiteKind::Watch => {
+                if changed {
+                    Verdict::Refresh
+                } else {
+                    Verdict::Run
+                }
+            }
+            RequisiteKind::OnChanges | RequisiteKind::Prereq => {
+                if changed {
+                    Verdict::Run
+                } else {
+                    Verdict::Nothing
+                }
+            }
         }
     }
 }

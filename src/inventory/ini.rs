@@ -113,7 +113,8 @@ fn entry(section: &Section, content: &str, span: Span, files: &Files, inventory:
 /// INI values are Python literals where they look like one, text otherwise.
 fn value_term(text: &str, origin: &crate::source::Origin) -> Term {
     let text = text.trim();
-    let quoted = text.len() >= 2 && (text.starts_with('"') && text.ends_with('"') || text.starts_with('\'') && text.ends_with('\''));
+    let quoted = text.len() >= 2
+        && (text.starts_with('"') && text.ends_with('"') || text.starts_with('\'') && text.ends_with('\''));
     if quoted {
         return Term::from_text(&Arc::from(text.get(1..text.len() - 1).unwrap_or("")), origin.clone(), 0);
     }

@@ -19,7 +19,9 @@ pub struct Loader<'a> {
 pub fn default_places() -> Vec<PathBuf> {
     let mut places: Vec<PathBuf> = Vec::new();
     places.extend(std::env::var_os("ANSIBLE_INVENTORY").map(PathBuf::from));
-    places.extend(["inventory.yml", "inventory.yaml", "inventory.ini", "inventory", "hosts.yml", "hosts"].map(PathBuf::from));
+    places.extend(
+        ["inventory.yml", "inventory.yaml", "inventory.ini", "inventory", "hosts.yml", "hosts"].map(PathBuf::from),
+    );
     places.push(PathBuf::from("/etc/ansible/hosts"));
     places
 }
@@ -64,7 +66,11 @@ impl Loader<'_> {
             self.yaml(path, inventory);
         } else if let Some((file, text)) = self.files.text(path, None) {
             // A file without a telling name is YAML if it looks like it.
-            if text.lines().find(|l| !l.trim().is_empty() && !l.starts_with('#')).is_some_and(|l| l == "---" || l.trim_end() == "all:") {
+            if text
+                .lines()
+                .find(|l| !l.trim().is_empty() && !l.starts_with('#'))
+                .is_some_and(|l| l == "---" || l.trim_end() == "all:")
+            {
                 self.yaml(path, inventory);
             } else {
                 ini::read(file, &text, self.files, inventory);
@@ -137,7 +143,8 @@ impl Loader<'_> {
             let mut open: Vec<&Arc<str>> = group.children.iter().collect();
             while let Some(child) = open.pop() {
                 if child == name {
-                    let mut report = Diagnostic::error(Code::BadInventory, format!("the group `{name}` is inside itself"));
+                    let mut report =
+                        Diagnostic::error(Code::BadInventory, format!("the group `{name}` is inside itself"));
                     if let Some(span) = group.span {
                         report = report.at(span, "");
                     }

@@ -125,12 +125,18 @@ impl Part {
             None if is_range => length - 1,
             None => first,
         };
-        Ok(found.into_iter().enumerate().filter(|(i, _)| (first..=last).contains(&(*i as i64))).map(|(_, h)| h).collect())
+        Ok(found
+            .into_iter()
+            .enumerate()
+            .filter(|(i, _)| (first..=last).contains(&(*i as i64)))
+            .map(|(_, h)| h)
+            .collect())
     }
 
     fn unsliced(&self, inventory: &Inventory) -> Result<Vec<Arc<str>>, PatternError> {
         if let Some(regex) = self.text.strip_prefix('~') {
-            let regex = fancy_regex::Regex::new(&format!("^(?:{regex})")).map_err(|_| PatternError::BadRegex(regex.into()))?;
+            let regex =
+                fancy_regex::Regex::new(&format!("^(?:{regex})")).map_err(|_| PatternError::BadRegex(regex.into()))?;
             return Ok(self.matching(inventory, |name| regex.is_match(name).unwrap_or(false)));
         }
         if self.text.contains(['*', '?']) || self.text == "all" {
@@ -156,7 +162,9 @@ impl Part {
         for name in inventory.groups.keys().filter(|name| name.as_ref() != "all" && matches(name)) {
             hosts.extend(inventory.hosts_in(name));
         }
-        hosts.extend(inventory.hosts.iter().filter(|(name, host)| matches(name) && !host.implicit).map(|(n, _)| n.clone()));
+        hosts.extend(
+            inventory.hosts.iter().filter(|(name, host)| matches(name) && !host.implicit).map(|(n, _)| n.clone()),
+        );
         // In the order of the inventory, each once.
         inventory.hosts.keys().filter(|name| hosts.contains(name)).cloned().collect()
     }
@@ -207,7 +215,9 @@ mod tests {
         for name in ["web1", "web2", "web3", "db1", "stage1"] {
             inventory.hosts.insert(Arc::from(name), Host::default());
         }
-        for (name, hosts) in [("web", vec!["web1", "web2", "web3"]), ("db", vec!["db1"]), ("stage", vec!["web2", "stage1"])] {
+        for (name, hosts) in
+            [("web", vec!["web1", "web2", "web3"]), ("db", vec!["db1"]), ("stage", vec!["web2", "stage1"])]
+        {
             let hosts = hosts.into_iter().map(Arc::from).collect();
             inventory.groups.insert(Arc::from(name), Group { hosts, ..Group::default() });
         }

@@ -8,10 +8,12 @@ pub fn expand(name: &str) -> Result<Vec<String>, String> {
     let Some(open) = name.find('[') else { return Ok(vec![name.to_owned()]) };
     let rest = name.get(open + 1..).unwrap_or("");
     let close = rest.find(']').ok_or_else(|| format!("`{name}`: a `[` is not closed"))?;
-    let (head, body, tail) = (name.get(..open).unwrap_or(""), rest.get(..close).unwrap_or(""), rest.get(close + 1..).unwrap_or(""));
+    let (head, body, tail) =
+        (name.get(..open).unwrap_or(""), rest.get(..close).unwrap_or(""), rest.get(close + 1..).unwrap_or(""));
     let mut parts = body.split(':');
     let (start, end, step) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or("1"));
-    let step: usize = step.parse().ok().filter(|s| *s > 0).ok_or_else(|| format!("`[{body}]`: the step is not a number"))?;
+    let step: usize =
+        step.parse().ok().filter(|s| *s > 0).ok_or_else(|| format!("`[{body}]`: the step is not a number"))?;
     let items = if let (Some(a), Some(b)) = (letter(start), letter(end)) {
         (a..=b).step_by(step).map(String::from).collect()
     } else {

@@ -15,7 +15,9 @@ pub fn vars_files(base: &Path, folder: &str, name: &str) -> Vec<PathBuf> {
     if path.is_dir() {
         collect(&path, &mut found);
     }
-    for file in [path, dir.join(format!("{name}.yml")), dir.join(format!("{name}.yaml")), dir.join(format!("{name}.json"))] {
+    for file in
+        [path, dir.join(format!("{name}.yml")), dir.join(format!("{name}.yaml")), dir.join(format!("{name}.json"))]
+    {
         if file.is_file() {
             found.push(file);
         }

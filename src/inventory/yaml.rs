@@ -58,7 +58,8 @@ fn read_group(entry: &Entry, files: &Files, inventory: &mut Inventory, depth: us
             }
             other => {
                 let message = format!("`{other}` is not a section of a group");
-                let help = did_you_mean(other, ["hosts", "children", "vars"]).unwrap_or_else(|| "a group has `hosts`, `children` and `vars`".into());
+                let help = did_you_mean(other, ["hosts", "children", "vars"])
+                    .unwrap_or_else(|| "a group has `hosts`, `children` and `vars`".into());
                 files.report(Diagnostic::error(Code::BadInventory, message).at(section.key_span, "").help(help));
             }
         }
@@ -88,7 +89,8 @@ fn read_hosts(group: &Arc<str>, section: &Entry, files: &Files, inventory: &mut 
         };
         let vars = entry.value.as_map().map(|vars| read_vars(vars, files)).unwrap_or_default();
         if vars.is_empty() && !entry.value.is_null() && entry.value.as_map().is_none_or(|m| !m.is_empty()) {
-            let message = format!("the variables of `{}` are {}; expected a mapping", entry.key, entry.value.type_name());
+            let message =
+                format!("the variables of `{}` are {}; expected a mapping", entry.key, entry.value.type_name());
             files.report(Diagnostic::error(Code::BadInventory, message).at(entry.value.span, ""));
         }
         for name in names {

@@ -29,7 +29,11 @@ pub fn state_dir(identity: &Identity) -> PathBuf {
         return PathBuf::from("/var/lib/cfg");
     }
     // `nobody` and its like have no home.
-    if identity.home.is_dir() { identity.home.join(".local/state/cfg") } else { PathBuf::from(format!("/var/tmp/cfg-{}", identity.uid)) }
+    if identity.home.is_dir() {
+        identity.home.join(".local/state/cfg")
+    } else {
+        PathBuf::from(format!("/var/tmp/cfg-{}", identity.uid))
+    }
 }
 
 impl Journal {
@@ -73,7 +77,8 @@ impl Journal {
     /// Keeps the journals of the last runs that changed something.
     fn forget_old(&self) {
         const KEEP: usize = 50;
-        let entries = self.dir.parent().and_then(|dir| std::fs::read_dir(dir).ok()).into_iter().flatten().filter_map(|e| e.ok());
+        let entries =
+            self.dir.parent().and_then(|dir| std::fs::read_dir(dir).ok()).into_iter().flatten().filter_map(|e| e.ok());
         let mut runs: Vec<_> = entries.filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.path()))).collect();
         runs.sort();
         for (_, path) in runs.iter().take(runs.len().saturating_sub(KEEP)) {
@@ -85,8 +90,8 @@ impl Journal {
         state.number += 1;
         let line = serde_json::json!({ "n": state.number, "action": action, "subject": subject, "before": image });
         let Some(file) = &mut state.file else { return Ok(()) };
-        writeln!(file, "{line}").and_then(|()| file.sync_data()).map_err(|e| {
-            Fault::io(format!("write the journal in {}", self.dir.display()), &e)
-        })
+        writeln!(file, "{line}")
+            .and_then(|()| file.sync_data())
+            .map_err(|e| Fault::io(format!("write the journal in {}", self.dir.display()), &e))
     }
 }

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, Fetch, Fetched, Group, GroupChange, Identity, Inspect, Key, Machine, Output, Package, Reach,
-    Result, Stat, Transaction, TransactionReport, Unit, Usage, UnitAction, User, UserChange, Written,
+    Algorithm, Attrs, Command, Content, Fault, Fetch, Fetched, Group, GroupChange, Identity, Inspect, Key, Machine,
+    Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, Usage, User, UserChange,
+    Written,
 };
 
 macro_rules! calls {

@@ -10,8 +10,9 @@ use similar::TextDiff;
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fetch, Fetched, FileKind, Group, GroupChange, Identity, Inspect, Key, Machine, Output, Package,
-    Reach, Result, Stat, Transaction, TransactionReport, Unit, Usage, UnitAction, User, UserChange, Written,
+    Algorithm, Attrs, Command, Content, Fetch, Fetched, FileKind, Group, GroupChange, Identity, Inspect, Key, Machine,
+    Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, Usage, User, UserChange,
+    Written,
 };
 
 /// Files larger than this are not diffed.
@@ -91,7 +92,9 @@ impl Tracked {
     /// Adds a change; a second one to the same thing joins the first.
     fn push(&self, change: Change) {
         let mut changes = self.lock();
-        let same = changes.iter_mut().find(|c| c.kind == change.kind && c.subject == change.subject && c.action != Action::Run);
+        let same = changes
+            .iter_mut()
+            .find(|c| c.kind == change.kind && c.subject == change.subject && c.action != Action::Run);
         match same {
             Some(first) if change.action == Action::Modify => {
                 for (name, before, after) in change.properties {
@@ -202,7 +205,11 @@ impl Image {
         let is_link = after.stat.as_ref().is_some_and(|s| s.kind == FileKind::Link);
         let same_kind = self.stat.as_ref().map(|s| s.kind) == after.stat.as_ref().map(|s| s.kind);
         if !same_kind && self.stat.is_some() {
-            add("kind", side(&self.stat, &|s| format!("{:?}", s.kind)), side(&after.stat, &|s| format!("{:?}", s.kind)));
+            add(
+                "kind",
+                side(&self.stat, &|s| format!("{:?}", s.kind)),
+                side(&after.stat, &|s| format!("{:?}", s.kind)),
+            );
         }
         if !is_link {
             add("mode", side(&self.stat, &mode), side(&after.stat, &mode));
@@ -230,7 +237,12 @@ impl Image {
         }
         let diff = TextDiff::from_lines(&before, &after);
         let name = path.to_string_lossy();
-        Some(diff.unified_diff().context_radius(3).header(&format!("before: {name}"), &format!("after: {name}")).to_string())
+        Some(
+            diff.unified_diff()
+                .context_radius(3)
+                .header(&format!("before: {name}"), &format!("after: {name}"))
+                .to_string(),
+        )
     }
 }
 

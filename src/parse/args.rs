@@ -32,8 +32,17 @@ impl TaskArgs {
     }
 
     fn from_text(node: &Node, scalar: &Scalar, free_form: bool) -> Self {
-        const COMMAND_OPTIONS: &[&str] =
-            &["creates", "removes", "chdir", "executable", "warn", "stdin", "stdin_add_newline", "strip_empty_ends", "argv"];
+        const COMMAND_OPTIONS: &[&str] = &[
+            "creates",
+            "removes",
+            "chdir",
+            "executable",
+            "warn",
+            "stdin",
+            "stdin_add_newline",
+            "strip_empty_ends",
+            "argv",
+        ];
         let offset = node.span.start + u32::from(scalar.style == Style::Quoted);
         let mut named = Vec::new();
         let mut free: Vec<(usize, &str)> = Vec::new();
@@ -60,7 +69,10 @@ impl TaskArgs {
                 // Without options between the words the text is kept as it was written.
                 let whole = scalar.text.get(*start..last + word.len()).unwrap_or("");
                 let joined = if named.is_empty() || !free_form { whole.to_owned() } else { without_pairs(&free) };
-                Some(Node { span: node.span, kind: Kind::Scalar(Scalar { text: Arc::from(joined), style: scalar.style, tag: scalar.tag }) })
+                Some(Node {
+                    span: node.span,
+                    kind: Kind::Scalar(Scalar { text: Arc::from(joined), style: scalar.style, tag: scalar.tag }),
+                })
             }
             _ => None,
         };
@@ -73,7 +85,9 @@ fn without_pairs(words: &[(usize, &str)]) -> String {
 }
 
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !text.starts_with(|c: char| c.is_ascii_digit())
+    !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !text.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Values of pairs are text, whatever they look like.

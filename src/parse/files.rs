@@ -116,7 +116,10 @@ impl Files {
             return match self.vault.decrypt(&String::from_utf8_lossy(&bytes)) {
                 Ok(text) => Some(text),
                 Err(error) => {
-                    let report = Diagnostic::error(Code::Vault, format!("cannot decrypt {}: {error}", crate::source::display_path(path)));
+                    let report = Diagnostic::error(
+                        Code::Vault,
+                        format!("cannot decrypt {}: {error}", crate::source::display_path(path)),
+                    );
                     self.report(report.help(error.help()));
                     None
                 }
@@ -218,7 +221,8 @@ impl Files {
         };
         let meta = Self::main_file(&path.join("meta"), None).and_then(|file| self.documents(&file, None));
         let meta = meta.and_then(|documents| documents.first().cloned());
-        let specs = Self::main_file(&path.join("meta"), Some("argument_specs")).and_then(|file| self.documents(&file, None));
+        let specs =
+            Self::main_file(&path.join("meta"), Some("argument_specs")).and_then(|file| self.documents(&file, None));
         let specs = specs.and_then(|documents| documents.first()?.get("argument_specs").cloned());
         let mut diagnostics = Diagnostics::default();
         let listed = meta.as_ref().and_then(|m| m.get("dependencies")).and_then(Node::as_list);

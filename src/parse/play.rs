@@ -73,7 +73,8 @@ impl Playbook {
 fn parse_entry(node: &Node, dir: &std::path::Path, diagnostics: &mut Diagnostics) -> Option<PlaybookEntry> {
     let Some(entries) = node.as_map() else {
         let message = format!("expected a play, found {}", node.type_name());
-        diagnostics.push(Diagnostic::error(Code::WrongShape, message).at(node.span, "a play is a mapping with `hosts`"));
+        diagnostics
+            .push(Diagnostic::error(Code::WrongShape, message).at(node.span, "a play is a mapping with `hosts`"));
         return None;
     };
     for key in ["import_playbook", "ansible.builtin.import_playbook"] {

@@ -52,7 +52,8 @@ impl RoleRef {
             Kind::Map(entries) => {
                 let Some(name) = node.get("role").or_else(|| node.get("name")).cloned() else {
                     let start = Span { end: node.span.start + 1, ..node.span };
-                    let report = Diagnostic::error(Code::WrongShape, "this entry of `roles` names no role").at(start, "");
+                    let report =
+                        Diagnostic::error(Code::WrongShape, "this entry of `roles` names no role").at(start, "");
                     diagnostics.push(report.help("write `- role: NAME`"));
                     return None;
                 };

@@ -84,8 +84,13 @@ fn parse_item(node: &Node, diagnostics: &mut Diagnostics) -> Option<Item> {
 }
 
 fn parse_block(node: &Node, entries: &[Entry], diagnostics: &mut Diagnostics) -> Block {
-    let mut block =
-        Block { span: node.span, keywords: Keywords::default(), body: Vec::new(), rescue: Vec::new(), always: Vec::new() };
+    let mut block = Block {
+        span: node.span,
+        keywords: Keywords::default(),
+        body: Vec::new(),
+        rescue: Vec::new(),
+        always: Vec::new(),
+    };
     for entry in entries {
         match entry.key.as_ref() {
             "block" => block.body = parse_items(&entry.value, diagnostics),

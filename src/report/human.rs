@@ -182,7 +182,9 @@ impl Human {
             let style = self.options.style;
             self.say("");
             let shared: Vec<&String> = match (&first, i) {
-                (Some((_, known)), 1..) if !self.options.expand => lines.iter().filter(|l| !known.contains(l)).collect(),
+                (Some((_, known)), 1..) if !self.options.expand => {
+                    lines.iter().filter(|l| !known.contains(l)).collect()
+                }
                 _ => lines.iter().collect(),
             };
             let same = shared.len() < lines.len();
@@ -203,7 +205,13 @@ impl Human {
         for (name, counts) in hosts {
             let line = format!(
                 "{name:<width$} : ok={} changed={} unreachable={} failed={} skipped={} rescued={} ignored={}",
-                counts.ok, counts.changed, counts.unreachable, counts.failed, counts.skipped, counts.rescued, counts.ignored
+                counts.ok,
+                counts.changed,
+                counts.unreachable,
+                counts.failed,
+                counts.skipped,
+                counts.rescued,
+                counts.ignored
             );
             let painted = match counts {
                 c if c.failed > 0 || c.unreachable > 0 => style.red(&line),
@@ -222,10 +230,15 @@ impl Human {
         let summary = if self.options.plan {
             let total: u32 = hosts.iter().map(|(_, c)| c.changed).sum();
             let open = if unknown > 0 { ", with parts that are known after apply" } else { "" };
-            format!("{changed} of {} hosts would change, {total} changes in all{open}.  Nothing was changed.  ({time})", hosts.len())
+            format!(
+                "{changed} of {} hosts would change, {total} changes in all{open}.  Nothing was changed.  ({time})",
+                hosts.len()
+            )
         } else {
             let plural = if good == 1 { "host" } else { "hosts" };
-            format!("Run {run}: {good} {plural} converged ({changed} changed), {failed} failed, {unreachable} unreachable, in {time}.")
+            format!(
+                "Run {run}: {good} {plural} converged ({changed} changed), {failed} failed, {unreachable} unreachable, in {time}."
+            )
         };
         self.say(&summary);
         if cancelled {
@@ -254,7 +267,8 @@ impl Human {
         let changed = self.counts.values().filter(|c| c.changed > 0).count();
         let failed = self.counts.values().filter(|c| c.failed > 0 || c.unreachable > 0).count();
         let elapsed = self.started.elapsed().as_secs();
-        let mut lines = vec![format!("{done}/{} hosts done   changed {changed}   failed {failed}   {elapsed} s", self.order.len())];
+        let mut lines =
+            vec![format!("{done}/{} hosts done   changed {changed}   failed {failed}   {elapsed} s", self.order.len())];
         for (host, (task, since)) in self.running.iter().take(6) {
             lines.push(format!("  {host:<16} {}  {:.1} s", shorten(task, 60), since.elapsed().as_secs_f64()));
         }
@@ -303,7 +317,9 @@ impl Report for Human {
                 }
             }
             Event::PlayFinished { .. } => self.play_finished(),
-            Event::RunFinished { run, hosts, seconds, cancelled } => self.run_finished(run, hosts, *seconds, *cancelled),
+            Event::RunFinished { run, hosts, seconds, cancelled } => {
+                self.run_finished(run, hosts, *seconds, *cancelled)
+            }
         }
     }
 }

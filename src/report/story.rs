@@ -91,7 +91,9 @@ fn summary(change: &Change) -> String {
         .properties
         .iter()
         .map(|(name, before, after)| match (change.action, before.is_empty()) {
-            (Action::Add, _) if name == "version" || name == "mode" || name == "owner" || name == "group" => after.clone(),
+            (Action::Add, _) if name == "version" || name == "mode" || name == "owner" || name == "group" => {
+                after.clone()
+            }
             (_, true) => format!("{name} {after}"),
             _ => format!("{name} {before} → {after}"),
         })
@@ -103,7 +105,8 @@ fn summary(change: &Change) -> String {
 /// The hunks of a unified diff, without the names of its sides.
 fn diff_lines(text: &str, style: Style) -> Vec<String> {
     const MOST: usize = 400;
-    let body: Vec<&str> = text.lines().filter(|l| !l.starts_with("--- before") && !l.starts_with("+++ after")).collect();
+    let body: Vec<&str> =
+        text.lines().filter(|l| !l.starts_with("--- before") && !l.starts_with("+++ after")).collect();
     let paint = |line: &&str| match line.as_bytes().first() {
         Some(b'+') => style.green(line),
         Some(b'-') => style.red(line),
@@ -120,5 +123,9 @@ fn diff_lines(text: &str, style: Style) -> Vec<String> {
 /// Cuts a text to so many characters.
 pub fn shorten(text: &str, most: usize) -> String {
     let line = text.lines().next().unwrap_or("");
-    if line.chars().count() <= most { line.to_owned() } else { format!("{}…", line.chars().take(most).collect::<String>()) }
+    if line.chars().count() <= most {
+        line.to_owned()
+    } else {
+        format!("{}…", line.chars().take(most).collect::<String>())
+    }
 }

@@ -181,7 +181,8 @@ impl Apt {
             return Err(Failure::new(format!("there is no file {}", path.display())));
         }
         let shown = path.to_string_lossy().into_owned();
-        let output = machine.probe(&Command::new(["dpkg-deb", "--show", "--showformat", "${Package} ${Version}", &shown]))?;
+        let output =
+            machine.probe(&Command::new(["dpkg-deb", "--show", "--showformat", "${Package} ${Version}", &shown]))?;
         let Some(stdio) = output.known().filter(|stdio| stdio.ok()) else {
             // A plan cannot look into a file that is yet to be fetched; reading it says so.
             machine.digest(path, crate::machine::Algorithm::Sha256)?;
@@ -267,7 +268,8 @@ impl Resource for Apt {
 fn parse_name(text: &str) -> Result<Request, ParamError> {
     let (name, version) = text.split_once('=').map_or((text, None), |(name, version)| (name, Some(version)));
     if name.ends_with(['>', '<']) {
-        let message = format!("`{text}`: cfg has no comparisons of versions; write name=version, where version may end in *");
+        let message =
+            format!("`{text}`: cfg has no comparisons of versions; write name=version, where version may end in *");
         return Err(ParamError::bad("name", message));
     }
     if name.contains(char::is_whitespace) || name.starts_with('-') {
@@ -315,10 +317,14 @@ mod tests {
     fn a_host_that_has_nothing_to_do_is_not_asked() {
         // The blank machine refuses every transaction, so that asking it would fail.
         let bench = Bench::with(&[]);
-        for args in ["{name: a, state: absent}", "{name: [], state: present}", "{name: a, only_upgrade: true}", "{clean: true}"] {
+        for args in
+            ["{name: a, state: absent}", "{name: [], state: present}", "{name: a, only_upgrade: true}", "{clean: true}"]
+        {
             assert_eq!(bench.settle("apt", args).1, 0, "{args}");
         }
-        for args in ["{name: a}", "{name: a, state: latest}", "{name: 'a*', state: absent}", "{name: a, state: build-dep}"] {
+        for args in
+            ["{name: a}", "{name: a, state: latest}", "{name: 'a*', state: absent}", "{name: a, state: build-dep}"]
+        {
             assert!(bench.fails("apt", args).contains("no package manager"), "{args}");
         }
     }

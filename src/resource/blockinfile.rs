@@ -199,8 +199,16 @@ mod tests {
             ("a\nb\n".to_owned(), "insertbefore: '^b', block: x", format!("a\n{B}x\n{E}b\n")),
             ("a\nb\n".to_owned(), "insertbefore: BOF, block: x", format!("{B}x\n{E}a\nb\n")),
             ("a\nb\n".to_owned(), "insertafter: nothing, block: x", format!("a\nb\n{B}x\n{E}")),
-            ("a\nb\n".to_owned(), "insertafter: ^a, block: x, prepend_newline: true, append_newline: true", format!("a\n\n{B}x\n{E}\nb\n")),
-            ("a\r\n".to_owned(), "marker: '; {mark}', block: \"x\\ny\"", "a\r\n; BEGIN\r\nx\r\ny\r\n; END\r\n".to_owned()),
+            (
+                "a\nb\n".to_owned(),
+                "insertafter: ^a, block: x, prepend_newline: true, append_newline: true",
+                format!("a\n\n{B}x\n{E}\nb\n"),
+            ),
+            (
+                "a\r\n".to_owned(),
+                "marker: '; {mark}', block: \"x\\ny\"",
+                "a\r\n; BEGIN\r\nx\r\ny\r\n; END\r\n".to_owned(),
+            ),
             ("".to_owned(), "marker: '<{mark}>', marker_begin: b, marker_end: e, block: x", "<b>\nx\n<e>\n".to_owned()),
         ];
         for (before, params, after) in table {

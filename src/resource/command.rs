@@ -149,7 +149,10 @@ mod tests {
         };
         assert_eq!(run("no-such-program").result.get("rc"), Some(&Value::Int(2)));
         let failure = run("ls /nonexistent");
-        assert_eq!((failure.message.as_str(), failure.result.get("rc")), ("non-zero return code", Some(&Value::Int(2))));
+        assert_eq!(
+            (failure.message.as_str(), failure.result.get("rc")),
+            ("non-zero return code", Some(&Value::Int(2)))
+        );
         assert!(failure.result.contains_key("stderr"));
     }
 
@@ -177,7 +180,13 @@ mod tests {
     fn words_are_expanded() {
         let bench = Bench::with(&[]);
         let context = Context { environment: vec![("A".into(), "1".into())], ..Context::default() };
-        let table = [("$A-${A}x", "1-1x"), ("~/b", "/root/b"), ("$ 5$", "$ 5$"), ("$NOT_SET/${X", "$NOT_SET/${X"), ("~nobody/", "~nobody/")];
+        let table = [
+            ("$A-${A}x", "1-1x"),
+            ("~/b", "/root/b"),
+            ("$ 5$", "$ 5$"),
+            ("$NOT_SET/${X", "$NOT_SET/${X"),
+            ("~nobody/", "~nobody/"),
+        ];
         for (word, expected) in table {
             assert_eq!(expand(&*bench.0, &context, word).unwrap(), expected);
         }

@@ -87,9 +87,10 @@ impl Copy {
     /// The path of the file, once directories and links at the destination are seen.
     fn destination(&self, machine: &dyn Machine) -> Result<PathBuf, Failure> {
         let dest = Path::new(&self.dest);
-        let name = self.original_basename.as_deref().or_else(|| {
-            self.src.as_deref().and_then(|src| Path::new(src).file_name()).and_then(|name| name.to_str())
-        });
+        let name = self
+            .original_basename
+            .as_deref()
+            .or_else(|| self.src.as_deref().and_then(|src| Path::new(src).file_name()).and_then(|name| name.to_str()));
         let is_dir = self.dest.ends_with('/') || machine.stat(dest)?.is_some_and(|s| s.kind == FileKind::Dir);
         let path = match name {
             Some(name) if is_dir => dest.join(name),
@@ -143,7 +144,10 @@ impl Copy {
         }
         if !self.dest.ends_with('/') {
             let message = format!("the directory {} does not exist", parent.display());
-            return Err(Failure { help: Some("make it with a `file` task, `state: directory`".into()), ..Failure::new(message) });
+            return Err(Failure {
+                help: Some("make it with a `file` task, `state: directory`".into()),
+                ..Failure::new(message)
+            });
         }
         let mut missing: Vec<&Path> = Vec::new();
         for dir in parent.ancestors().take_while(|dir| machine.stat(dir).is_ok_and(|s| s.is_none())) {

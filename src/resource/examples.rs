@@ -45,7 +45,12 @@ fn defaults_are_shown_as_they_are_written() {
     let shown = |kind: &str, name: &str| {
         super::find(kind).unwrap().params.iter().find(|p| p.name == name).unwrap().shown_default()
     };
-    let table = [("apt", "state", "present"), ("apt", "lock_timeout", "60"), ("ping", "data", "pong"), ("copy", "force", "true")];
+    let table = [
+        ("apt", "state", "present"),
+        ("apt", "lock_timeout", "60"),
+        ("ping", "data", "pong"),
+        ("copy", "force", "true"),
+    ];
     for (kind, name, expected) in table {
         assert_eq!(shown(kind, name), expected);
     }

@@ -156,7 +156,8 @@ impl File {
 
     fn link(&self, machine: &dyn Machine, src: &Path) -> Result<(), Failure> {
         let there = machine.lstat(&self.path)?;
-        let points_there = there.as_ref().is_some_and(|s| s.kind == FileKind::Link) && machine.read_link(&self.path)? == src;
+        let points_there =
+            there.as_ref().is_some_and(|s| s.kind == FileKind::Link) && machine.read_link(&self.path)? == src;
         if points_there {
             return self.link_attributes(machine);
         }

@@ -83,7 +83,10 @@ impl GetUrl {
             return Err(ParamError::conflict("`url_password` needs `url_username`"));
         }
         if !self.force_basic_auth {
-            return Err(ParamError::bad("force_basic_auth", "cfg always sends name and password with the first request"));
+            return Err(ParamError::bad(
+                "force_basic_auth",
+                "cfg always sends name and password with the first request",
+            ));
         }
         self.wanted_checksum().map(drop)
     }
@@ -94,7 +97,8 @@ impl GetUrl {
         }
         let bad = |message: String| ParamError::bad("checksum", message);
         let (algorithm, rest) = self.checksum.split_once(':').ok_or_else(|| bad("expected algorithm:digest".into()))?;
-        let algorithm = Algorithm::parse(algorithm).ok_or_else(|| bad(format!("there is no algorithm `{algorithm}`")))?;
+        let algorithm =
+            Algorithm::parse(algorithm).ok_or_else(|| bad(format!("there is no algorithm `{algorithm}`")))?;
         // Some copy digests with spaces in them.
         let digest: String = rest.chars().filter(|c| !c.is_whitespace()).collect();
         if is_web(rest) {
@@ -129,9 +133,9 @@ impl GetUrl {
         let text = String::from_utf8_lossy(&machine.download(&self.request(context, &url), MAX_SUMS)?).into_owned();
         let name = file_name(&self.url).unwrap_or_default();
         let digest = find_digest(&text, &name);
-        digest.map(|digest| Some((algorithm, digest))).ok_or_else(|| {
-            Failure::new(format!("{url} has no checksum of `{name}`"))
-        })
+        digest
+            .map(|digest| Some((algorithm, digest)))
+            .ok_or_else(|| Failure::new(format!("{url} has no checksum of `{name}`")))
     }
 
     fn destination(&self, machine: &dyn Inspect) -> Result<PathBuf, Failure> {
@@ -140,7 +144,8 @@ impl GetUrl {
         if !is_dir && !self.dest.to_string_lossy().ends_with('/') {
             return Ok(path);
         }
-        let name = file_name(&self.url).ok_or_else(|| Failure::new(format!("{} has no file name; give it in `dest`", self.url)))?;
+        let name = file_name(&self.url)
+            .ok_or_else(|| Failure::new(format!("{} has no file name; give it in `dest`", self.url)))?;
         Ok(path.join(name))
     }
 

@@ -52,7 +52,10 @@ impl Group {
 
 /// Refuses what would be something else on the command line or in the account files.
 pub(super) fn check_account(param: &str, name: &str) -> Result<(), ParamError> {
-    let bad = name.is_empty() || name.starts_with('-') || name.contains([':', ',', '/', '\n']) || name.contains(char::is_whitespace);
+    let bad = name.is_empty()
+        || name.starts_with('-')
+        || name.contains([':', ',', '/', '\n'])
+        || name.contains(char::is_whitespace);
     if bad { Err(ParamError::bad(param, format!("`{name}` is not the name of an account"))) } else { Ok(()) }
 }
 

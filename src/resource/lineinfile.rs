@@ -168,7 +168,9 @@ impl Lineinfile {
         match there.and_then(|i| all.get_mut(i)) {
             Some(slot) => {
                 let expanded = match &pattern {
-                    Some(Pattern::Regex(regex)) if self.backrefs && matched.is_some() => expand(regex, bare(slot), line)?,
+                    Some(Pattern::Regex(regex)) if self.backrefs && matched.is_some() => {
+                        expand(regex, bare(slot), line)?
+                    }
                     _ => line.to_owned(),
                 };
                 // LF and CRLF are the same line; one without an end gets it, as in Ansible.

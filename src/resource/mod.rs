@@ -19,6 +19,8 @@ mod blockinfile;
 mod command;
 mod copy;
 mod edit;
+#[cfg(test)]
+mod examples;
 mod file;
 mod get_url;
 mod glob;
@@ -39,14 +41,12 @@ mod sysctl;
 mod systemd;
 mod tempfile;
 mod template;
+#[cfg(test)]
+mod testing;
 mod unarchive;
 mod unpack;
 mod user;
 mod wait_for;
-#[cfg(test)]
-mod examples;
-#[cfg(test)]
-mod testing;
 
 use std::sync::Arc;
 
@@ -55,8 +55,8 @@ use crate::value::{Map, Value};
 
 pub use args::{Arg, Args, ParamError, ParamErrorKind};
 pub use footprint::{Claim, Footprint};
-pub use params::{FromValue, ParamSpec, finish as finish_params, optional as optional_param, read as read_param};
 pub(crate) use params::params;
+pub use params::{FromValue, ParamSpec, finish as finish_params, optional as optional_param, read as read_param};
 pub use registry::{KINDS, Kind, find, names};
 pub use types::{Choice, Days, Mode, Words};
 

@@ -76,7 +76,8 @@ impl Program<'_> {
             }
             return Ok(Outcome { result, ..Outcome::default() }.changed(true));
         };
-        let text = |text: String| Value::from(if self.strip { text.trim_end_matches(['\r', '\n']).to_owned() } else { text });
+        let text =
+            |text: String| Value::from(if self.strip { text.trim_end_matches(['\r', '\n']).to_owned() } else { text });
         let time = |at: &jiff::ZonedDateTime| Value::from(at.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string());
         let micros = end.timestamp().as_microsecond() - start.timestamp().as_microsecond();
         result.insert(key("stdout"), text(stdio.out()));
@@ -91,7 +92,6 @@ impl Program<'_> {
         Ok(Outcome { result, ..Outcome::default() }.changed(true))
     }
 }
-
 
 fn key(name: &str) -> std::sync::Arc<str> {
     std::sync::Arc::from(name)

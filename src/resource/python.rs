@@ -64,7 +64,8 @@ fn translate(pattern: &str, multi_line: bool) -> String {
             }
         };
         // The opening bracket itself does not count: a `]` right behind it stands for itself.
-        class = class.map(|n| if c == '[' && n == 0 && out.ends_with(['[', '^']) && !out.ends_with("\\[") { 0 } else { n + 1 });
+        class = class
+            .map(|n| if c == '[' && n == 0 && out.ends_with(['[', '^']) && !out.ends_with("\\[") { 0 } else { n + 1 });
     }
     out
 }

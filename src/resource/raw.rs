@@ -40,7 +40,8 @@ impl Resource for Raw {
 
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
         let command = Command::new([self.executable.as_deref().unwrap_or("/bin/sh"), "-c", &self.cmd]);
-        Program { command, shown: Value::str(&self.cmd), creates: None, removes: None, strip: false }.run(machine, context)
+        Program { command, shown: Value::str(&self.cmd), creates: None, removes: None, strip: false }
+            .run(machine, context)
     }
 
     fn refresh(&self, machine: &dyn Machine, context: &Context) -> Option<Result<Outcome, Failure>> {

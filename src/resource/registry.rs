@@ -3,8 +3,8 @@
 use super::args::{Args, ParamError};
 use super::params::ParamSpec;
 use super::{
-    Resource, apt, blockinfile, command, copy, file, get_url, group, lineinfile, package, ping, raw, replace,
-    script, service, shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, user, wait_for,
+    Resource, apt, blockinfile, command, copy, file, get_url, group, lineinfile, package, ping, raw, replace, script,
+    service, shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, user, wait_for,
 };
 
 /// A resource type.

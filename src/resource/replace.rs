@@ -140,7 +140,11 @@ mod tests {
             ("a1 a2\na3\n", r"regexp: 'a(\d)', replace: 'b\1'", "b1 b2\nb3\n"),
             ("a\nb\n", "regexp: '^b$', replace: c", "a\nc\n"),
             ("a\nb\nc\n", r"regexp: '^b\n'", "a\nc\n"),
-            ("x a\nSTART\na\nEND\na\n", "regexp: a, replace: b, after: 'START', before: 'END'", "x a\nSTART\nb\nEND\na\n"),
+            (
+                "x a\nSTART\na\nEND\na\n",
+                "regexp: a, replace: b, after: 'START', before: 'END'",
+                "x a\nSTART\nb\nEND\na\n",
+            ),
             ("a\nSTART\na\n", "regexp: a, replace: b, after: START", "a\nSTART\nb\n"),
             ("a\nSTOP\na\n", "regexp: a, replace: b, before: STOP", "b\nSTOP\na\n"),
             ("a\n", "regexp: a, replace: b, before: nothing", "a\n"),

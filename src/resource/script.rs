@@ -53,7 +53,8 @@ impl Script {
     fn program(&self, machine: &dyn Inspect, context: &Context) -> Result<Program<'_>, Failure> {
         let (_, arguments) = split_first(&self.cmd);
         let interpreter = self.executable.as_deref().unwrap_or_default();
-        let mut command = Command::new(["/bin/sh", "-c", &format!("{HEAD}{interpreter} \"$f\" {arguments} </dev/null")]);
+        let mut command =
+            Command::new(["/bin/sh", "-c", &format!("{HEAD}{interpreter} \"$f\" {arguments} </dev/null")]);
         command.chdir = directory(machine, self.chdir.as_deref())?;
         command.stdin = Some(self.script(context)?);
         let (creates, removes) = (self.creates.as_deref(), self.removes.as_deref());
@@ -120,7 +121,8 @@ mod tests {
         let run = |text: &str| {
             let resource = (find("script").unwrap().parse)(args("script", text)).unwrap();
             let machine = Tracked::new(Arc::new(Live::new(None, Cancel::default())), false);
-            resource.converge(&machine, &Context { environment: vec![("A".into(), "x y".into())], ..Context::default() })
+            resource
+                .converge(&machine, &Context { environment: vec![("A".into(), "x y".into())], ..Context::default() })
         };
         let text = "{cmd: 'a.sh \"1 2\" \"$A\"', _content: \"#!/bin/sh\\nprintf '%s;' \\\"$@\\\"; echo $0 >&2\\n\"}";
         let outcome = run(text).unwrap();

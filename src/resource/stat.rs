@@ -89,7 +89,8 @@ impl Stat {
         access(&mut map, machine, &stat)?;
         if stat.kind == FileKind::Link {
             let target = machine.read_link(&real)?;
-            let source = machine.resolve(&real)?.unwrap_or_else(|| real.parent().unwrap_or(Path::new("/")).join(&target));
+            let source =
+                machine.resolve(&real)?.unwrap_or_else(|| real.parent().unwrap_or(Path::new("/")).join(&target));
             map.insert("lnk_target".into(), Value::str(target.to_string_lossy()));
             map.insert("lnk_source".into(), Value::str(source.to_string_lossy()));
         }

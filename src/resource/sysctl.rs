@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::edit::{Edit, bare, end_last, lines};
 use super::attrs::Wanted;
+use super::edit::{Edit, bare, end_last, lines};
 use super::lineinfile::State;
 use super::params::params;
 use super::{Claim, Context, Failure, Footprint, Outcome, ParamError, Resource};
@@ -47,7 +47,9 @@ impl Sysctl {
             || self.name.contains(['=', '\n', '*'])
             || self.name.split(['.', '/']).any(|part| part.trim().is_empty());
         match &self.value {
-            _ if bad_name => Err(ParamError::bad("name", format!("`{}` is not the name of a kernel parameter", self.name))),
+            _ if bad_name => {
+                Err(ParamError::bad("name", format!("`{}` is not the name of a kernel parameter", self.name)))
+            }
             _ if !self.sysctl_file.is_absolute() => Err(ParamError::bad("sysctl_file", "expected an absolute path")),
             None if self.state == State::Present => Err(ParamError::conflict("`state: present` needs `value`")),
             Some(value) if self.state == State::Present && value.trim().is_empty() => {
@@ -119,8 +121,11 @@ impl Sysctl {
             },
             Ok(None) | Err(_) if self.ignoreerrors => Ok(()),
             Ok(None) => {
-                let help = Some("set `ignoreerrors: true` where that is fine, or load the module it comes with first".to_owned());
-                let message = format!("this kernel has no parameter `{}` ({} does not exist)", self.name, path.display());
+                let help = Some(
+                    "set `ignoreerrors: true` where that is fine, or load the module it comes with first".to_owned(),
+                );
+                let message =
+                    format!("this kernel has no parameter `{}` ({} does not exist)", self.name, path.display());
                 Err(Failure { help, ..Failure::new(message) })
             }
             Err(failure) => Err(failure),

@@ -113,7 +113,11 @@ impl Resource for Systemd {
 
 /// Refuses what is not the name of one unit.
 pub(super) fn check_name(name: &str) -> Result<(), ParamError> {
-    if name.is_empty() || name.contains(['*', '?', '[', '/']) || name.contains(char::is_whitespace) || name.starts_with('-') {
+    if name.is_empty()
+        || name.contains(['*', '?', '[', '/'])
+        || name.contains(char::is_whitespace)
+        || name.starts_with('-')
+    {
         return Err(ParamError::bad("name", format!("`{name}` is not the name of one service")));
     }
     Ok(())

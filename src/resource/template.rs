@@ -140,12 +140,15 @@ mod tests {
     #[test]
     fn rendered_text_is_put_in_place() {
         let bench = Bench::with(&[]);
-        let (outcome, changes) = bench.settle("template", "{src: a/motd.j2, dest: /etc/, content: \"hello\\n\", mode: '0600'}");
+        let (outcome, changes) =
+            bench.settle("template", "{src: a/motd.j2, dest: /etc/, content: \"hello\\n\", mode: '0600'}");
         assert_eq!(changes, 1);
         assert_eq!(bench.read("/etc/motd.j2"), "hello\n");
         assert_eq!(outcome.result.get("mode").and_then(|m| m.as_str()), Some("0600"));
         assert_eq!(bench.settle("template", "{src: x.j2, dest: /etc/motd, content: 'a', trim_blocks: false}").1, 1);
         assert!(bench.fails("template", "{src: x.j2, dest: /etc/motd}").contains("not rendered"));
-        assert!(bench.fails("template", "{src: x.j2, dest: /etc/motd, newline_sequence: x}").contains("`newline_sequence`"));
+        assert!(
+            bench.fails("template", "{src: x.j2, dest: /etc/motd, newline_sequence: x}").contains("`newline_sequence`")
+        );
     }
 }

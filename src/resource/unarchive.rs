@@ -89,7 +89,8 @@ impl Unarchive {
                 Some(rest) => rest.strip_prefix('='),
                 None => None,
             };
-            let unknown = || ParamError::bad("extra_opts", format!("`{option}`: cfg knows `--strip-components=N` only"));
+            let unknown =
+                || ParamError::bad("extra_opts", format!("`{option}`: cfg knows `--strip-components=N` only"));
             strip = number.and_then(|number| number.parse().ok()).ok_or_else(unknown)?;
         }
         Ok(strip)
@@ -217,8 +218,14 @@ mod tests {
         bench
     }
 
-    const ENTRIES: &[(&str, &str)] =
-        &[("./", ""), ("app/", ""), ("app/bin/run", "#!"), ("app/link", "->bin/run"), ("app/hard", "=>app/bin/run"), ("app/doc/x.md", "x")];
+    const ENTRIES: &[(&str, &str)] = &[
+        ("./", ""),
+        ("app/", ""),
+        ("app/bin/run", "#!"),
+        ("app/link", "->bin/run"),
+        ("app/hard", "=>app/bin/run"),
+        ("app/doc/x.md", "x"),
+    ];
 
     #[test]
     fn unpacks_every_format() {
@@ -227,7 +234,11 @@ mod tests {
         gz.write_all(&plain).unwrap();
         let mut bz = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
         bz.write_all(&plain).unwrap();
-        let table = [(plain.clone(), "TarArchive"), (gz.finish().unwrap(), "TgzArchive"), (bz.finish().unwrap(), "TarBzipArchive")];
+        let table = [
+            (plain.clone(), "TarArchive"),
+            (gz.finish().unwrap(), "TgzArchive"),
+            (bz.finish().unwrap(), "TarBzipArchive"),
+        ];
         for (bytes, handler) in table {
             let bench = bench(&bytes);
             let text = "{src: /tmp/a, dest: /srv, remote_src: true, list_files: true}";

@@ -77,7 +77,14 @@ impl<'a> Unpack<'a> {
         }
     }
 
-    fn file(&self, path: &Path, bytes: Vec<u8>, modified: Option<f64>, attrs: &Attrs, old: Option<&Stat>) -> Result<(), Failure> {
+    fn file(
+        &self,
+        path: &Path,
+        bytes: Vec<u8>,
+        modified: Option<f64>,
+        attrs: &Attrs,
+        old: Option<&Stat>,
+    ) -> Result<(), Failure> {
         let is_file = old.is_some_and(|old| old.kind == FileKind::File && old.size == bytes.len() as u64);
         if is_file && self.machine.digest(path, Algorithm::Sha256)? == Algorithm::Sha256.of(&bytes) {
             return file::set_differing(self.machine, path, attrs);
@@ -95,7 +102,8 @@ impl<'a> Unpack<'a> {
             self.directory(parent)?;
         }
         let source = self.machine.lstat(&target)?;
-        let source = source.ok_or_else(|| Failure::new(format!("the archive links to {}, which is not there", target.display())))?;
+        let source = source
+            .ok_or_else(|| Failure::new(format!("the archive links to {}, which is not there", target.display())))?;
         if old.is_some_and(|old| (old.inode, old.device) == (source.inode, source.device)) {
             return Ok(());
         }

@@ -88,7 +88,9 @@ impl User {
             () if colon(&self.comment) => Err(ParamError::bad("comment", "a comment holds no `:` and no newline")),
             () if colon(&self.home) => Err(ParamError::bad("home", "a home directory holds no `:` and no newline")),
             () if colon(&self.shell) => Err(ParamError::bad("shell", "a shell holds no `:` and no newline")),
-            () if colon(&self.password) => Err(ParamError::bad("password", "a password hash holds no `:` and no newline")),
+            () if colon(&self.password) => {
+                Err(ParamError::bad("password", "a password hash holds no `:` and no newline"))
+            }
             () => Ok(()),
         }
     }
@@ -127,14 +129,19 @@ impl User {
     }
 
     fn new_password(&self, old: Option<&crate::machine::User>) -> Option<String> {
-        let wanted = self.password.clone().filter(|_| old.is_none() || self.update_password == UpdatePassword::Always)?;
+        let wanted =
+            self.password.clone().filter(|_| old.is_none() || self.update_password == UpdatePassword::Always)?;
         let has = old.and_then(|old| old.password.as_deref()).unwrap_or_default();
         // A lock is not part of the hash.
         let bare = |hash: &str| hash.trim_start_matches('!').to_owned();
         (old.is_none() || bare(has) != bare(&wanted)).then_some(wanted)
     }
 
-    fn primary_group(&self, machine: &dyn Inspect, old: Option<&crate::machine::User>) -> Result<Option<String>, Failure> {
+    fn primary_group(
+        &self,
+        machine: &dyn Inspect,
+        old: Option<&crate::machine::User>,
+    ) -> Result<Option<String>, Failure> {
         let Some(wanted) = &self.group else { return Ok(None) };
         let group = find_group(machine, wanted)?;
         Ok(old.is_none_or(|old| old.gid != group.gid).then_some(group.name))
@@ -173,7 +180,9 @@ impl User {
 
     /// Makes the home directory of an account that has lost it, or never had one.
     fn make_home(&self, machine: &dyn Machine) -> Result<(), Failure> {
-        let Some(user) = machine.user(&Key::Name(self.name.clone()))?.filter(|_| self.create_home) else { return Ok(()) };
+        let Some(user) = machine.user(&Key::Name(self.name.clone()))?.filter(|_| self.create_home) else {
+            return Ok(());
+        };
         let home = Path::new(&user.home);
         if !home.is_absolute() || machine.stat(home)?.is_some() {
             return Ok(());

@@ -75,17 +75,26 @@ impl WaitFor {
     /// Where parameters do not fit together.
     pub fn check(&self) -> Result<(), ParamError> {
         self.regex()?;
-        let numbers = [("timeout", self.timeout), ("delay", self.delay), ("connect_timeout", self.connect_timeout), ("sleep", self.sleep)];
+        let numbers = [
+            ("timeout", self.timeout),
+            ("delay", self.delay),
+            ("connect_timeout", self.connect_timeout),
+            ("sleep", self.sleep),
+        ];
         if let Some((name, _)) = numbers.iter().find(|(_, seconds)| *seconds < 0) {
             return Err(ParamError::bad(name, "expected 0 or more"));
         }
         match (self.port, &self.path) {
             (Some(_), Some(_)) => Err(ParamError::conflict("`port` and `path` exclude each other")),
-            (Some(port), None) if u16::try_from(port).is_err() => Err(ParamError::bad("port", format!("{port} is not a port"))),
+            (Some(port), None) if u16::try_from(port).is_err() => {
+                Err(ParamError::bad("port", format!("{port} is not a port")))
+            }
             (Some(_), None) if self.state == State::Stopped && self.search_regex.is_some() => {
                 Err(ParamError::conflict("`state: stopped` on a port takes no `search_regex`"))
             }
-            (None, None) if self.search_regex.is_some() => Err(ParamError::conflict("`search_regex` needs `port` or `path`")),
+            (None, None) if self.search_regex.is_some() => {
+                Err(ParamError::conflict("`search_regex` needs `port` or `path`"))
+            }
             _ => Ok(()),
         }
     }
@@ -153,7 +162,9 @@ impl WaitFor {
             (Some(message), ..) => message.clone(),
             (None, Some(regex), State::Started) => format!("Timeout when waiting for search string {regex} in {what}"),
             (None, _, State::Started) => format!("Timeout when waiting for {what}"),
-            (None, _, State::Stopped) if self.path.is_some() => format!("Timeout when waiting for {what} to be absent."),
+            (None, _, State::Stopped) if self.path.is_some() => {
+                format!("Timeout when waiting for {what} to be absent.")
+            }
             (None, _, State::Stopped) => format!("Timeout when waiting for {what} to stop."),
         };
         let mut failure = Failure::new(message);
@@ -227,7 +238,9 @@ mod tests {
     #[test]
     fn a_plan_does_not_wait() {
         let bench = Bench::with(&[]);
-        for text in ["{port: 1}", "{path: /etc/none}", "{timeout: 100}", "{port: 1, state: stopped}", "{path: /x, delay: 100}"] {
+        for text in
+            ["{port: 1}", "{path: /etc/none}", "{timeout: 100}", "{port: 1, state: stopped}", "{path: /x, delay: 100}"]
+        {
             let (outcome, changes) = bench.settle("wait_for", text);
             assert_eq!((outcome.changed, changes), (Some(Value::Bool(false)), 0), "{text}");
         }

@@ -119,7 +119,9 @@ impl Engine {
         let text = chainable(&template.text);
         self.run(template, scope, || match template.shape {
             Shape::Expression => self.env.compile_expression(&text)?.eval(self.context(scope)),
-            Shape::Text => self.env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from),
+            Shape::Text => {
+                self.env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from)
+            }
         })
     }
 
@@ -321,7 +323,8 @@ fn literal_key(text: &str) -> Option<(&str, usize)> {
     let inner = text.get(2..)?;
     let end = inner.find(quote)?;
     let key = inner.get(..end)?;
-    let is_word = key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !key.starts_with(|c: char| c.is_ascii_digit());
+    let is_word =
+        key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !key.starts_with(|c: char| c.is_ascii_digit());
     (is_word && !key.is_empty() && inner.get(end + 1..)?.starts_with(']')).then_some((key, end + 4))
 }
 
@@ -329,7 +332,12 @@ fn literal_key(text: &str) -> Option<(&str, usize)> {
 fn ends_with_value(text: &str) -> bool {
     let trimmed = text.trim_end_matches(' ');
     // Padding left by an earlier rewrite is the only space allowed before a subscript.
-    if trimmed.len() != text.len() && !trimmed.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.')).next().is_some_and(|w| w.contains('.')) {
+    if trimmed.len() != text.len()
+        && !trimmed
+            .rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))
+            .next()
+            .is_some_and(|w| w.contains('.'))
+    {
         return false;
     }
     let word: String = trimmed.chars().rev().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();

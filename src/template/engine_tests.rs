@@ -102,7 +102,12 @@ fn evaluation_means_what_ansible_means() {
         ("{{ nofunction() }}", "`nofunction` is not defined"),
     ];
     for (template, expected) in bad {
-        assert_eq!(eval(template).as_ref().err().map(String::as_str), Some(expected), "{template} {:?}", eval(template));
+        assert_eq!(
+            eval(template).as_ref().err().map(String::as_str),
+            Some(expected),
+            "{template} {:?}",
+            eval(template)
+        );
     }
     assert!(eval("{{ loop1 }}").unwrap_err().contains("`loop1` → `loop2` → `loop1`"));
     assert!(eval("{{ b + }}").unwrap_err().starts_with("not a valid template"));

@@ -60,8 +60,8 @@ fn call(name: &str, terms: &[Jinja], options: &Kwargs) -> Result<Lookup, Error> 
     if call.terms.iter().any(Value::has_unknown) {
         return Ok(Lookup::Unknown);
     }
-    let scope = current_scope()
-        .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "lookups need a scope of variables"))?;
+    let scope =
+        current_scope().ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "lookups need a scope of variables"))?;
     match scope.lookup(&call) {
         Ok(found) => Ok(found),
         Err(_) if errors == "ignore" || errors == "warn" => Ok(Lookup::Results(Vec::new())),

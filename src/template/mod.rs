@@ -17,8 +17,8 @@ mod scope;
 mod term;
 mod tests;
 mod tests_ansible;
-mod version;
 mod trace;
+mod version;
 
 pub use engine::{Engine, FileOptions, Loader, filter_names};
 pub use error::{EvalError, Reason, Via};

@@ -48,6 +48,7 @@ impl Term {
         if !has_markers(text) {
             return Self::Value(Value::Str(text.clone()));
         }
+        let text = &escape_backslashes(text);
         let template = match single_expression(text) {
             Some(range) => {
                 let before = text.get(..range.start).unwrap_or("");
@@ -136,6 +137,40 @@ fn advance(origin: &Origin, text: &str, indent: u32) -> Origin {
     Origin { file: origin.file.clone(), line: origin.line + down, col }
 }
 
+/// Doubles backslashes in the string literals of `{{ }}`, as Ansible does for values in YAML, so that `'<\\1>'` is what it
+/// looks like. Conditions, `{% %}` and template files are left as they are, there too.
+fn escape_backslashes(text: &Arc<str>) -> Arc<str> {
+    if !text.contains('\\') {
+        return text.clone();
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut quote: Option<char> = None;
+    let mut inside = false;
+    let mut chars = text.char_indices().peekable();
+    while let Some((i, c)) = chars.next() {
+        let rest = text.get(i..).unwrap_or("");
+        match quote {
+            None if rest.starts_with("{{") => inside = true,
+            None if rest.starts_with("}}") => inside = false,
+            None if inside && (c == '\'' || c == '"') => quote = Some(c),
+            Some(open) if c == open => quote = None,
+            Some(open) if c == '\\' => {
+                // A quote that is escaped stays inside its string.
+                if chars.peek().is_some_and(|(_, next)| *next == open) {
+                    out.push(c);
+                    out.push(open);
+                    chars.next();
+                    continue;
+                }
+                out.push(c);
+            }
+            _ => {}
+        }
+        out.push(c);
+    }
+    Arc::from(out)
+}
+
 fn has_markers(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")
 }
@@ -175,6 +210,19 @@ fn single_expression(text: &str) -> Option<std::ops::Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn backslashes_in_strings_are_what_they_look_like() {
+        let table = [
+            (r"{{ 'a\nb' }}", r"{{ 'a\\nb' }}"),
+            (r"{{ x | regex_replace('(a)', '<\1>') }}", r"{{ x | regex_replace('(a)', '<\\1>') }}"),
+            (r"{% if 'a\nb' %}{% endif %}", r"{% if 'a\nb' %}{% endif %}"),
+            (r"{{ 'it\'s' }} \n", r"{{ 'it\'s' }} \n"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(escape_backslashes(&Arc::from(text)).as_ref(), expected);
+        }
+    }
 
     #[test]
     fn tells_a_single_expression_from_text() {

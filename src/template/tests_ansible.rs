@@ -86,7 +86,10 @@ fn truthy(value: &Value, args: &Args) -> Outcome {
 }
 
 fn is_url(text: &str) -> bool {
-    let known = ["http", "https", "ftp", "ftps", "sftp", "ssh", "git", "file", "telnet", "ws", "wss", "rsync", "nfs", "svn", "ldap"];
+    let known = [
+        "http", "https", "ftp", "ftps", "sftp", "ssh", "git", "file", "telnet", "ws", "wss", "rsync", "nfs", "svn",
+        "ldap",
+    ];
     text.split_once("://").is_some_and(|(scheme, rest)| known.contains(&scheme) && !rest.is_empty())
 }
 

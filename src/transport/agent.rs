@@ -12,16 +12,8 @@ pub(super) type AgentKeys = Result<Arc<Vec<AgentIdentity>>, String>;
 
 /// Asks an agent for its keys.
 pub(super) async fn list(socket: &Path) -> AgentKeys {
-    let listed = async {
-        AgentClient::connect_uds(socket)
-            .await?
-            .request_identities()
-            .await
-    };
-    listed
-        .await
-        .map(Arc::new)
-        .map_err(|error: russh::keys::Error| error.to_string())
+    let listed = async { AgentClient::connect_uds(socket).await?.request_identities().await };
+    listed.await.map(Arc::new).map_err(|error: russh::keys::Error| error.to_string())
 }
 
 /// Signs with a key of the agent, on a connection of its own, so that hosts do not wait for each other.
@@ -42,28 +34,17 @@ pub(super) async fn sign(
         }
         agent.sign_request(&key, hash, data).await
     };
-    signed
-        .await
-        .map_err(|error: russh::keys::Error| error.to_string())
+    signed.await.map_err(|error: russh::keys::Error| error.to_string())
 }
 
 /// The public key of an agent's identity and its name for people.
 pub(super) fn describe(identity: &AgentIdentity) -> (PublicKey, String) {
     let (key, comment, kind) = match identity {
         AgentIdentity::PublicKey { key, comment } => (key.clone(), comment, "key"),
-        AgentIdentity::Certificate {
-            certificate,
-            comment,
-        } => (
-            PublicKey::new(certificate.public_key().clone(), ""),
-            comment,
-            "certificate",
-        ),
+        AgentIdentity::Certificate { certificate, comment } => {
+            (PublicKey::new(certificate.public_key().clone(), ""), comment, "certificate")
+        }
     };
-    let name = if comment.is_empty() {
-        key.fingerprint(HashAlg::Sha256).to_string()
-    } else {
-        comment.clone()
-    };
+    let name = if comment.is_empty() { key.fingerprint(HashAlg::Sha256).to_string() } else { comment.clone() };
     (key, format!("agent {kind} {name}"))
 }

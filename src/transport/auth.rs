@@ -50,16 +50,8 @@ pub(super) async fn log_in(
     keyring: &Keyring,
     said: &Said,
 ) -> Result<(), ConnectError> {
-    let mut login = Login {
-        handle,
-        plan,
-        keyring,
-        tried: Vec::new(),
-        problem: None,
-        identities: None,
-        offered: None,
-        sent: 0,
-    };
+    let mut login =
+        Login { handle, plan, keyring, tried: Vec::new(), problem: None, identities: None, offered: None, sent: 0 };
     let mut used = Vec::new();
     'factors: loop {
         for method in &plan.methods {
@@ -94,11 +86,7 @@ impl Login<'_> {
             Method::KeyboardInteractive => MethodKind::KeyboardInteractive,
             Method::Password => MethodKind::Password,
         };
-        !self.handle.is_closed()
-            && self
-                .offered
-                .as_ref()
-                .is_none_or(|offered| offered.contains(&kind))
+        !self.handle.is_closed() && self.offered.as_ref().is_none_or(|offered| offered.contains(&kind))
     }
 
     async fn attempt(&mut self, method: Method) -> Result<Step, ConnectError> {
@@ -113,20 +101,13 @@ impl Login<'_> {
     fn step(&mut self, what: &str, kind: MethodKind, result: AuthResult) -> Step {
         match result {
             AuthResult::Success => Step::In,
-            AuthResult::Failure {
-                remaining_methods,
-                partial_success,
-            } => self.refused(what, kind, remaining_methods, partial_success),
+            AuthResult::Failure { remaining_methods, partial_success } => {
+                self.refused(what, kind, remaining_methods, partial_success)
+            }
         }
     }
 
-    fn refused(
-        &mut self,
-        what: &str,
-        kind: MethodKind,
-        remaining: MethodSet,
-        partial: bool,
-    ) -> Step {
+    fn refused(&mut self, what: &str, kind: MethodKind, remaining: MethodSet, partial: bool) -> Step {
         self.sent += 1;
         let cut = remaining.is_empty();
         // A method the server does not have is no attempt anybody needs to hear of.
@@ -140,10 +121,7 @@ impl Login<'_> {
             (false, false) => "refused",
         };
         if counts {
-            self.tried.push(Attempt {
-                what: what.to_owned(),
-                outcome: outcome.to_owned(),
-            });
+            self.tried.push(Attempt { what: what.to_owned(), outcome: outcome.to_owned() });
         }
         if partial { Step::Partly } else { Step::Refused }
     }
@@ -151,9 +129,7 @@ impl Login<'_> {
     async fn send_none(&mut self) -> Result<bool, ConnectError> {
         match self.handle.authenticate_none(&self.plan.user).await {
             Ok(AuthResult::Success) => Ok(true),
-            Ok(AuthResult::Failure {
-                remaining_methods, ..
-            }) => {
+            Ok(AuthResult::Failure { remaining_methods, .. }) => {
                 self.offered = Some(remaining_methods);
                 Ok(false)
             }
@@ -166,17 +142,12 @@ impl Login<'_> {
             Some(rest) => rest,
             None => {
                 let found = identities::collect(&self.plan.identities, self.keyring).await;
-                self.tried
-                    .extend(found.unusable.into_iter().map(|(attempt, _)| attempt));
+                self.tried.extend(found.unusable.into_iter().map(|(attempt, _)| attempt));
                 self.problem = found.problem;
                 found.usable.into_iter()
             }
         };
-        let mut left = if self.plan.password.is_some() {
-            KEYS_BEFORE_PASSWORD
-        } else {
-            usize::MAX
-        };
+        let mut left = if self.plan.password.is_some() { KEYS_BEFORE_PASSWORD } else { usize::MAX };
         while let Some(identity) = rest.next() {
             if left == 0 || !self.takes(Method::PublicKey) {
                 break;
@@ -196,41 +167,23 @@ impl Login<'_> {
     async fn key(&mut self, identity: &Identity) -> Result<Step, ConnectError> {
         let mut refused = Step::Refused;
         for hash in self.hashes(identity).await {
-            let mut signer = KeySigner {
-                identity,
-                keyring: self.keyring,
-                binding: self.handle.agent_session_binding().cloned(),
-            };
+            let mut signer =
+                KeySigner { identity, keyring: self.keyring, binding: self.handle.agent_session_binding().cloned() };
             let user = self.plan.user.as_str();
             let result = match &identity.certificate {
                 Some(certificate) => {
-                    self.handle
-                        .authenticate_certificate_with(user, certificate.clone(), hash, &mut signer)
-                        .await
+                    self.handle.authenticate_certificate_with(user, certificate.clone(), hash, &mut signer).await
                 }
-                None => {
-                    self.handle
-                        .authenticate_publickey_with(
-                            user,
-                            identity.public.clone(),
-                            hash,
-                            &mut signer,
-                        )
-                        .await
-                }
+                None => self.handle.authenticate_publickey_with(user, identity.public.clone(), hash, &mut signer).await,
             };
             match result {
                 Ok(result) => refused = self.step(&identity.name, MethodKind::PublicKey, result),
                 Err(SignError::Closed) => return Ok(Step::Refused),
                 Err(SignError::Key(problem)) => {
                     self.sent += 1;
-                    self.problem
-                        .get_or_insert_with(|| identity.problem(&problem));
+                    self.problem.get_or_insert_with(|| identity.problem(&problem));
                     let outcome = format!("the server would take it, but: {problem}");
-                    self.tried.push(Attempt {
-                        what: identity.name.clone(),
-                        outcome,
-                    });
+                    self.tried.push(Attempt { what: identity.name.clone(), outcome });
                     return Ok(Step::Refused);
                 }
             }
@@ -258,31 +211,18 @@ impl Login<'_> {
 
     /// The password on record, or else the person's; and whether it is new.
     async fn find_password(&self, prompt: &str) -> Option<Secret> {
-        if let Some(known) = self
-            .plan
-            .password
-            .clone()
-            .or_else(|| self.keyring.password(&self.login()))
-        {
+        if let Some(known) = self.plan.password.clone().or_else(|| self.keyring.password(&self.login())) {
             return Some(known);
         }
         let (login, prompt) = (self.login(), prompt.to_owned());
-        self.keyring
-            .prompter
-            .ask(move |person| person.password(&login, &prompt, false))
-            .await
-            .map(Secret::new)
+        self.keyring.prompter.ask(move |person| person.password(&login, &prompt, false)).await.map(Secret::new)
     }
 
     async fn password(&mut self) -> Result<Step, ConnectError> {
         let Some(password) = self.find_password("password").await else {
             return Ok(Step::Refused);
         };
-        let result = match self
-            .handle
-            .authenticate_password(&self.plan.user, password.expose())
-            .await
-        {
+        let result = match self.handle.authenticate_password(&self.plan.user, password.expose()).await {
             Ok(result) => result,
             Err(_) => return Ok(Step::Refused),
         };
@@ -297,18 +237,12 @@ impl Login<'_> {
         if self.plan.password.is_none() && !self.keyring.prompter.exists() {
             return Ok(Step::Refused);
         }
-        let mut answer = self
-            .handle
-            .authenticate_keyboard_interactive_start(&self.plan.user, None)
-            .await;
+        let mut answer = self.handle.authenticate_keyboard_interactive_start(&self.plan.user, None).await;
         let mut first = true;
         for _ in 0..MAX_ROUNDS {
             let responses = match answer {
                 Ok(Interactive::Success) => return Ok(Step::In),
-                Ok(Interactive::Failure {
-                    remaining_methods,
-                    partial_success,
-                }) => {
+                Ok(Interactive::Failure { remaining_methods, partial_success }) => {
                     let (what, kind) = ("keyboard-interactive", MethodKind::KeyboardInteractive);
                     return Ok(self.refused(what, kind, remaining_methods, partial_success));
                 }
@@ -322,10 +256,7 @@ impl Login<'_> {
                 }
                 Err(_) => break,
             };
-            answer = self
-                .handle
-                .authenticate_keyboard_interactive_respond(responses)
-                .await;
+            answer = self.handle.authenticate_keyboard_interactive_respond(responses).await;
         }
         Ok(Step::Refused)
     }
@@ -333,18 +264,10 @@ impl Login<'_> {
     /// The first hidden question is for the password; an empty answer is how to give up.
     async fn respond(&self, question: String, echo: bool, password: bool) -> String {
         if password {
-            return self
-                .find_password(&question)
-                .await
-                .map(|secret| secret.expose().to_owned())
-                .unwrap_or_default();
+            return self.find_password(&question).await.map(|secret| secret.expose().to_owned()).unwrap_or_default();
         }
         let login = self.login();
-        self.keyring
-            .prompter
-            .ask(move |person| person.password(&login, &question, echo))
-            .await
-            .unwrap_or_default()
+        self.keyring.prompter.ask(move |person| person.password(&login, &question, echo)).await.unwrap_or_default()
     }
 
     fn failure(self, said: &Said) -> ConnectError {
@@ -352,16 +275,7 @@ impl Login<'_> {
         if let (Some(problem), true) = (self.problem, self.tried.len() <= 1) {
             return problem;
         }
-        let offered = self
-            .offered
-            .iter()
-            .flat_map(|methods| methods.iter().map(String::from))
-            .collect();
-        ConnectError::Auth {
-            user: self.plan.user.clone(),
-            tried: self.tried,
-            offered,
-            message: said.get(),
-        }
+        let offered = self.offered.iter().flat_map(|methods| methods.iter().map(String::from)).collect();
+        ConnectError::Auth { user: self.plan.user.clone(), tried: self.tried, offered, message: said.get() }
     }
 }

@@ -31,17 +31,11 @@ pub(super) struct Said(Arc<Mutex<Option<String>>>);
 
 impl Said {
     pub(super) fn get(&self) -> Option<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn set(&self, text: String) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(text);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
     }
 }
 
@@ -65,24 +59,12 @@ pub(super) enum SessionError {
 impl client::Handler for Client {
     type Error = SessionError;
 
-    async fn check_server_key(
-        &mut self,
-        offered: &PublicKeyOrCertificate,
-    ) -> Result<bool, SessionError> {
-        let verdict = self
-            .ssh
-            .shared
-            .known_hosts
-            .check(&self.plan.trust, &self.addr, offered);
-        verdict
-            .map(|()| true)
-            .map_err(|error| SessionError::HostKey(Box::new(error)))
+    async fn check_server_key(&mut self, offered: &PublicKeyOrCertificate) -> Result<bool, SessionError> {
+        let verdict = self.ssh.shared.known_hosts.check(&self.plan.trust, &self.addr, offered);
+        verdict.map(|()| true).map_err(|error| SessionError::HostKey(Box::new(error)))
     }
 
-    async fn disconnected(
-        &mut self,
-        reason: DisconnectReason<SessionError>,
-    ) -> Result<(), SessionError> {
+    async fn disconnected(&mut self, reason: DisconnectReason<SessionError>) -> Result<(), SessionError> {
         match reason {
             DisconnectReason::ReceivedDisconnect(info) => self.said.set(info.message),
             DisconnectReason::Error(error) => self.said.set(error.to_string()),
@@ -115,48 +97,20 @@ impl Connection {
     /// # Errors
     /// [`ConnectError::Channel`] if the server gives no session, [`ConnectError::Lost`] if the connection has ended.
     pub async fn exec(&self, command: &str) -> Result<Exec, ConnectError> {
-        let (read, write) = self
-            .open(self.handle.channel_open_session(), "a session")
-            .await?
-            .split();
+        let (read, write) = self.open(self.handle.channel_open_session(), "a session").await?.split();
         let write = Arc::new(write);
-        let (
-            stdout,
-            Watched {
-                stderr,
-                ending,
-                cancel,
-            },
-        ) = watch_over(read, self.said.clone());
+        let (stdout, Watched { stderr, ending, cancel }) = watch_over(read, self.said.clone());
         // From here on, whatever happens, the session's slot is given back.
         let close = OnDrop::new(close_later(write.clone()));
-        write
-            .exec(true, command)
-            .await
-            .map_err(|_| ConnectError::Lost {
-                why: self.said.get(),
-            })?;
-        let process = Process {
-            stderr,
-            ending,
-            _guard: Box::new((close, cancel)),
-        };
-        Ok(Exec {
-            stdin: Box::new(RemoteStdin::new(write)),
-            stdout,
-            process,
-        })
+        write.exec(true, command).await.map_err(|_| ConnectError::Lost { why: self.said.get() })?;
+        let process = Process { stderr, ending, _guard: Box::new((close, cancel)) };
+        Ok(Exec { stdin: Box::new(RemoteStdin::new(write)), stdout, process })
     }
 
     /// Opens a way through this host to another.
     pub(super) async fn tunnel(&self, host: &str, port: u16) -> Result<Channel<Msg>, ConnectError> {
         let what = format!("a way to {host}:{port}");
-        self.open(
-            self.handle
-                .channel_open_direct_tcpip(host, port.into(), "127.0.0.1", 0),
-            &what,
-        )
-        .await
+        self.open(self.handle.channel_open_direct_tcpip(host, port.into(), "127.0.0.1", 0), &what).await
     }
 
     async fn open(
@@ -166,29 +120,19 @@ impl Connection {
     ) -> Result<Channel<Msg>, ConnectError> {
         match tokio::time::timeout(self.timeout, opening).await {
             Ok(Ok(channel)) => Ok(channel),
-            Ok(Err(russh::Error::ChannelOpenFailure(why))) => Err(ConnectError::Channel {
-                what: what.to_owned(),
-                why: why.description().to_lowercase(),
-            }),
-            Ok(Err(_)) => Err(ConnectError::Lost {
-                why: self.said.get(),
-            }),
-            Err(_) => Err(ConnectError::Timeout {
-                addr: self.addr.clone(),
-                phase: Phase::Channel,
-                after: self.timeout,
-            }),
+            Ok(Err(russh::Error::ChannelOpenFailure(why))) => {
+                Err(ConnectError::Channel { what: what.to_owned(), why: why.description().to_lowercase() })
+            }
+            Ok(Err(_)) => Err(ConnectError::Lost { why: self.said.get() }),
+            Err(_) => {
+                Err(ConnectError::Timeout { addr: self.addr.clone(), phase: Phase::Channel, after: self.timeout })
+            }
         }
     }
 
     /// Says goodbye and waits until that is on its way.
     pub async fn close(self) {
-        if self
-            .handle
-            .disconnect(Disconnect::ByApplication, "", "")
-            .await
-            .is_ok()
-        {
+        if self.handle.disconnect(Disconnect::ByApplication, "", "").await.is_ok() {
             let _ = tokio::time::timeout(Duration::from_secs(1), self.handle).await;
         }
     }

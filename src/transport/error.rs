@@ -258,12 +258,7 @@ fn transient_io(kind: std::io::ErrorKind) -> bool {
     use std::io::ErrorKind as K;
     matches!(
         kind,
-        K::ConnectionReset
-            | K::ConnectionAborted
-            | K::TimedOut
-            | K::Interrupted
-            | K::UnexpectedEof
-            | K::BrokenPipe
+        K::ConnectionReset | K::ConnectionAborted | K::TimedOut | K::Interrupted | K::UnexpectedEof | K::BrokenPipe
     )
 }
 
@@ -272,17 +267,13 @@ fn seconds(after: &Duration) -> String {
 }
 
 fn reason(why: &Option<String>) -> String {
-    why.as_ref()
-        .map_or_else(String::new, |why| format!(": {why}"))
+    why.as_ref().map_or_else(String::new, |why| format!(": {why}"))
 }
 
 fn attempts(tried: &[Attempt], offered: &[String]) -> String {
     let mut text = String::new();
     if !tried.is_empty() {
-        let list: Vec<_> = tried
-            .iter()
-            .map(|a| format!("{} ({})", a.what, a.outcome))
-            .collect();
+        let list: Vec<_> = tried.iter().map(|a| format!("{} ({})", a.what, a.outcome)).collect();
         text.push_str(&format!("; tried {}", list.join(", ")));
     }
     if !offered.is_empty() {
@@ -292,11 +283,7 @@ fn attempts(tried: &[Attempt], offered: &[String]) -> String {
 }
 
 fn unknown_key_help(key: &HostKey) -> String {
-    let port = if key.port == 22 {
-        String::new()
-    } else {
-        format!("-p {} ", key.port)
-    };
+    let port = if key.port == 22 { String::new() } else { format!("-p {} ", key.port) };
     format!(
         "check the fingerprint, then pass --accept-new-host-keys, or add it: ssh-keyscan {port}{} >> ~/.ssh/known_hosts",
         key.host
@@ -310,10 +297,10 @@ fn auth_help(tried: &[Attempt], message: Option<&str>) -> String {
             .to_owned();
     }
     if tried.is_empty() {
-        return "there was nothing to try: give a key with IdentityFile, start an ssh-agent, or give a password".to_owned();
+        return "there was nothing to try: give a key with IdentityFile, start an ssh-agent, or give a password"
+            .to_owned();
     }
-    "check the user name, and that one of these keys is in the host's ~/.ssh/authorized_keys"
-        .to_owned()
+    "check the user name, and that one of these keys is in the host's ~/.ssh/authorized_keys".to_owned()
 }
 
 #[cfg(test)]
@@ -332,21 +319,12 @@ mod tests {
 
     #[test]
     fn messages_are_fragments_with_help() {
-        let unknown = ConnectError::HostKeyUnknown {
-            key: key(),
-            files: vec![],
-        };
-        assert_eq!(
-            unknown.to_string(),
-            "host key not known: db-3 (10.0.0.43:22) offers ED25519 SHA256:9hT0"
-        );
+        let unknown = ConnectError::HostKeyUnknown { key: key(), files: vec![] };
+        assert_eq!(unknown.to_string(), "host key not known: db-3 (10.0.0.43:22) offers ED25519 SHA256:9hT0");
         assert!(unknown.help().unwrap().contains("--accept-new-host-keys"));
         let auth = ConnectError::Auth {
             user: "root".into(),
-            tried: vec![Attempt {
-                what: "~/.ssh/id_rsa".into(),
-                outcome: "refused".into(),
-            }],
+            tried: vec![Attempt { what: "~/.ssh/id_rsa".into(), outcome: "refused".into() }],
             offered: vec!["publickey".into()],
             message: None,
         };
@@ -354,41 +332,17 @@ mod tests {
             auth.to_string(),
             "authentication as root failed; tried ~/.ssh/id_rsa (refused); the server accepts publickey"
         );
-        let late = ConnectError::Timeout {
-            addr: "a:22".into(),
-            phase: Phase::Connect,
-            after: Duration::from_millis(1500),
-        };
-        assert_eq!(
-            late.to_string(),
-            "a:22 timed out after 1.5 s during connecting"
-        );
+        let late =
+            ConnectError::Timeout { addr: "a:22".into(), phase: Phase::Connect, after: Duration::from_millis(1500) };
+        assert_eq!(late.to_string(), "a:22 timed out after 1.5 s during connecting");
     }
 
     #[test]
     fn only_the_network_is_worth_another_try() {
         let table = [
-            (
-                ConnectError::Connect {
-                    addr: "a".into(),
-                    source: std::io::ErrorKind::ConnectionReset.into(),
-                },
-                true,
-            ),
-            (
-                ConnectError::Connect {
-                    addr: "a".into(),
-                    source: std::io::ErrorKind::ConnectionRefused.into(),
-                },
-                false,
-            ),
-            (
-                ConnectError::HostKeyUnknown {
-                    key: key(),
-                    files: vec![],
-                },
-                false,
-            ),
+            (ConnectError::Connect { addr: "a".into(), source: std::io::ErrorKind::ConnectionReset.into() }, true),
+            (ConnectError::Connect { addr: "a".into(), source: std::io::ErrorKind::ConnectionRefused.into() }, false),
+            (ConnectError::HostKeyUnknown { key: key(), files: vec![] }, false),
             (ConnectError::Passphrase { path: "k".into() }, false),
         ];
         for (error, expected) in table {

@@ -49,14 +49,8 @@ impl Exec {
         let mut stdout = Vec::new();
         let read = self.stdout.read_to_end(&mut stdout).await;
         let exit = self.process.wait().await?;
-        read.map_err(|error| ConnectError::Lost {
-            why: Some(error.to_string()),
-        })?;
-        Ok(Output {
-            stdout,
-            stderr: self.process.stderr(),
-            exit,
-        })
+        read.map_err(|error| ConnectError::Lost { why: Some(error.to_string()) })?;
+        Ok(Output { stdout, stderr: self.process.stderr(), exit })
     }
 
     /// The end of stderr so far.
@@ -131,10 +125,7 @@ impl Process {
         };
         match ending {
             Some(Ending::Exit(exit)) => Ok(exit),
-            Some(Ending::Refused(why)) => Err(ConnectError::Channel {
-                what: "the command".to_owned(),
-                why,
-            }),
+            Some(Ending::Refused(why)) => Err(ConnectError::Channel { what: "the command".to_owned(), why }),
             Some(Ending::Lost(why)) => Err(ConnectError::Lost { why }),
             None => Err(ConnectError::Lost { why: None }),
         }

@@ -52,10 +52,7 @@ pub(super) struct Found {
 fn key_error(path: PathBuf, problem: &KeyProblem) -> ConnectError {
     match problem {
         KeyProblem::NoPassphrase => ConnectError::Passphrase { path },
-        other => ConnectError::Key {
-            path,
-            why: other.to_string(),
-        },
+        other => ConnectError::Key { path, why: other.to_string() },
     }
 }
 
@@ -66,11 +63,7 @@ pub(super) async fn collect(wanted: &Identities, keyring: &Keyring) -> Found {
     if let Some(socket) = &wanted.agent {
         match keyring.agent(socket).await {
             Ok(keys) => held = keys.to_vec(),
-            Err(why) => found.pass_over(
-                PathBuf::from("ssh-agent"),
-                KeyProblem::Unreadable(why),
-                false,
-            ),
+            Err(why) => found.pass_over(PathBuf::from("ssh-agent"), KeyProblem::Unreadable(why), false),
         }
     }
     let mut files = Vec::new();
@@ -82,34 +75,16 @@ pub(super) async fn collect(wanted: &Identities, keyring: &Keyring) -> Found {
             Err(problem) => found.pass_over(path.clone(), problem, wanted.named),
         }
     }
-    let certificates: Vec<_> = wanted
-        .certificates
-        .iter()
-        .filter_map(|path| load_openssh_certificate(path).ok())
-        .collect();
+    let certificates: Vec<_> =
+        wanted.certificates.iter().filter_map(|path| load_openssh_certificate(path).ok()).collect();
     let socket = wanted.agent.clone().unwrap_or_default();
     let mut named = Vec::new();
     for file in files {
-        found.offer_file(
-            &mut named,
-            file,
-            &socket,
-            &held,
-            &certificates,
-            wanted.named,
-        );
+        found.offer_file(&mut named, file, &socket, &held, &certificates, wanted.named);
     }
-    let others = if wanted.only {
-        Vec::new()
-    } else {
-        offer_agent(&socket, &held, &certificates, &named)
-    };
+    let others = if wanted.only { Vec::new() } else { offer_agent(&socket, &held, &certificates, &named) };
     // Default files are a guess, the agent's keys are there on purpose.
-    let (first, second) = if wanted.named {
-        (named, others)
-    } else {
-        (others, named)
-    };
+    let (first, second) = if wanted.named { (named, others) } else { (others, named) };
     found.usable.extend(first);
     found.usable.extend(second);
     found
@@ -117,13 +92,9 @@ pub(super) async fn collect(wanted: &Identities, keyring: &Keyring) -> Found {
 
 impl Found {
     fn pass_over(&mut self, path: PathBuf, problem: KeyProblem, named: bool) {
-        let attempt = Attempt {
-            what: path.display().to_string(),
-            outcome: problem.to_string(),
-        };
+        let attempt = Attempt { what: path.display().to_string(), outcome: problem.to_string() };
         if named {
-            self.problem
-                .get_or_insert_with(|| key_error(path, &problem));
+            self.problem.get_or_insert_with(|| key_error(path, &problem));
         }
         self.unusable.push((attempt, problem));
     }
@@ -139,38 +110,25 @@ impl Found {
     ) {
         let data = file.public.key_data();
         let by_agent = held.iter().any(|key| is_key(key, data));
-        let is_security_key = matches!(
-            data,
-            KeyData::SkEcdsaSha2NistP256(_) | KeyData::SkEd25519(_)
-        );
+        let is_security_key = matches!(data, KeyData::SkEcdsaSha2NistP256(_) | KeyData::SkEd25519(_));
         if !by_agent && (is_security_key || !file.has_private()) {
             let why = if is_security_key {
                 "a security key works through ssh-agent only"
             } else {
                 "only its public half is here"
             };
-            return self.pass_over(
-                file.path.clone(),
-                KeyProblem::Unreadable(why.to_owned()),
-                named,
-            );
+            return self.pass_over(file.path.clone(), KeyProblem::Unreadable(why.to_owned()), named);
         }
         let source = || match by_agent {
             true => Source::Agent(socket.to_owned(), None),
             false => Source::File(file.clone()),
         };
         let name = file.path.display().to_string();
-        let own = file
-            .certificate
-            .iter()
-            .chain(certificates.iter().filter(|cert| cert.public_key() == data));
+        let own = file.certificate.iter().chain(certificates.iter().filter(|cert| cert.public_key() == data));
         for certificate in own.filter(|certificate| certificate.public_key() == data) {
             // An agent signs for a certificate with the bare key.
             let source = match by_agent {
-                true => Source::Agent(
-                    socket.to_owned(),
-                    Some(Box::new(file.public.clone().into())),
-                ),
+                true => Source::Agent(socket.to_owned(), Some(Box::new(file.public.clone().into()))),
                 false => source(),
             };
             into.push(Identity {
@@ -180,12 +138,7 @@ impl Found {
                 source,
             });
         }
-        into.push(Identity {
-            name,
-            public: file.public.clone(),
-            certificate: None,
-            source: source(),
-        });
+        into.push(Identity { name, public: file.public.clone(), certificate: None, source: source() });
     }
 }
 
@@ -206,21 +159,13 @@ fn offer_agent(
         let data = public.key_data();
         if let AgentIdentity::Certificate { certificate, .. } = identity {
             let source = Source::Agent(socket.to_owned(), Some(Box::new(identity.clone())));
-            offers.push(Identity {
-                name,
-                public,
-                certificate: Some(certificate.clone()),
-                source,
-            });
+            offers.push(Identity { name, public, certificate: Some(certificate.clone()), source });
             continue;
         }
         if named.iter().any(|offer| offer.public.key_data() == data) {
             continue;
         }
-        for certificate in certificates
-            .iter()
-            .filter(|certificate| certificate.public_key() == data)
-        {
+        for certificate in certificates.iter().filter(|certificate| certificate.public_key() == data) {
             offers.push(Identity {
                 name: format!("{name} (certificate)"),
                 public: public.clone(),
@@ -228,12 +173,7 @@ fn offer_agent(
                 source: Source::Agent(socket.to_owned(), Some(Box::new(identity.clone()))),
             });
         }
-        offers.push(Identity {
-            name,
-            public,
-            certificate: None,
-            source: Source::Agent(socket.to_owned(), None),
-        });
+        offers.push(Identity { name, public, certificate: None, source: Source::Agent(socket.to_owned(), None) });
     }
     offers
 }

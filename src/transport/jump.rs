@@ -41,8 +41,7 @@ impl Lease {
 
 impl Slot {
     fn usable(&self) -> bool {
-        let closed =
-            || matches!(self.connection.get(), Some(Ok(connection)) if connection.is_closed());
+        let closed = || matches!(self.connection.get(), Some(Ok(connection)) if connection.is_closed());
         !self.failed.load(Ordering::Relaxed) && !closed()
     }
 }
@@ -55,11 +54,7 @@ impl Jumps {
     /// Takes a place on a connection through `hops`, making the connection with `connect` if there is no room.
     ///
     /// Those who come while it is being made wait for it; all of them get the same failure.
-    pub(super) async fn lease<F>(
-        &self,
-        hops: &str,
-        connect: impl FnOnce() -> F,
-    ) -> Result<Lease, Arc<ConnectError>>
+    pub(super) async fn lease<F>(&self, hops: &str, connect: impl FnOnce() -> F) -> Result<Lease, Arc<ConnectError>>
     where
         F: Future<Output = Result<Connection, ConnectError>>,
     {
@@ -78,9 +73,7 @@ impl Jumps {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let slots = slots.entry(hops.to_owned()).or_default();
         slots.retain(|slot| slot.usable());
-        let free = slots
-            .iter()
-            .find(|slot| slot.users.load(Ordering::Relaxed) < TARGETS_PER_CONNECTION);
+        let free = slots.iter().find(|slot| slot.users.load(Ordering::Relaxed) < TARGETS_PER_CONNECTION);
         let slot = match free {
             Some(slot) => slot.clone(),
             None => {
@@ -101,19 +94,12 @@ pub(super) fn target(hops: &str) -> Result<Target, String> {
         None => (None, hops),
     };
     let text = last.trim().strip_prefix("ssh://").unwrap_or(last.trim());
-    let (user, host) = text
-        .rsplit_once('@')
-        .map_or((None, text), |(user, host)| (Some(user.to_owned()), host));
+    let (user, host) = text.rsplit_once('@').map_or((None, text), |(user, host)| (Some(user.to_owned()), host));
     let (host, port) = split_port(host)?;
     if host.is_empty() {
         return Err(format!("`{hops}` names no jump host"));
     }
-    Ok(Target {
-        user,
-        port,
-        proxy_jump: before,
-        ..Target::named(host)
-    })
+    Ok(Target { user, port, proxy_jump: before, ..Target::named(host) })
 }
 
 fn split_port(text: &str) -> Result<(&str, Option<u16>), String> {
@@ -126,11 +112,7 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>), String> {
             None => (text, None),
         },
     };
-    let number = |port: &str| {
-        port.trim_end_matches('/')
-            .parse()
-            .map_err(|_| format!("`{port}` is not a port"))
-    };
+    let number = |port: &str| port.trim_end_matches('/').parse().map_err(|_| format!("`{port}` is not a port"));
     Ok((host, port.map(number).transpose()?))
 }
 
@@ -151,12 +133,7 @@ mod tests {
         ];
         for (text, expected) in table {
             let found = target(text).unwrap();
-            let found = (
-                found.user.as_deref(),
-                found.alias.as_str(),
-                found.port,
-                found.proxy_jump.as_deref(),
-            );
+            let found = (found.user.as_deref(), found.alias.as_str(), found.port, found.proxy_jump.as_deref());
             assert_eq!(found, expected, "{text}");
         }
         for wrong in ["", "a,", "j1:many", "me@"] {
@@ -168,15 +145,7 @@ mod tests {
     fn ten_targets_share_a_connection() {
         let jumps = Jumps::default();
         let mut leases: Vec<_> = (0..25).map(|_| Lease(jumps.place("j"))).collect();
-        let count = |jumps: &Jumps| {
-            jumps
-                .0
-                .lock()
-                .unwrap()
-                .values()
-                .map(Vec::len)
-                .sum::<usize>()
-        };
+        let count = |jumps: &Jumps| jumps.0.lock().unwrap().values().map(Vec::len).sum::<usize>();
         assert_eq!(count(&jumps), 3);
         leases.truncate(5);
         leases.extend((0..5).map(|_| Lease(jumps.place("j"))));

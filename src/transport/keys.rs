@@ -10,10 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use russh::keys::{
-    Certificate, PrivateKey, PublicKey, decode_secret_key, load_openssh_certificate,
-    load_public_key,
-};
+use russh::keys::{Certificate, PrivateKey, PublicKey, decode_secret_key, load_openssh_certificate, load_public_key};
 use tokio::sync::OnceCell;
 
 use super::Secret;
@@ -73,45 +70,26 @@ impl Keyring {
 
     /// Reads a key file, the first time it is asked for.
     pub(super) async fn file(&self, path: &Path) -> Loaded {
-        let cell = self
-            .files
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(path.to_owned())
-            .or_default()
-            .clone();
+        let cell =
+            self.files.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_default().clone();
         cell.get_or_init(|| self.load(path)).await.clone()
     }
 
     /// The keys of an agent, listed the first time they are asked for.
     pub(super) async fn agent(&self, socket: &Path) -> AgentKeys {
-        let cell = self
-            .agents
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(socket.to_owned())
-            .or_default()
-            .clone();
-        cell.get_or_init(|| super::agent::list(socket))
-            .await
-            .clone()
+        let cell =
+            self.agents.lock().unwrap_or_else(PoisonError::into_inner).entry(socket.to_owned()).or_default().clone();
+        cell.get_or_init(|| super::agent::list(socket)).await.clone()
     }
 
     /// A password that already worked.
     pub(super) fn password(&self, login: &str) -> Option<Secret> {
-        self.passwords
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(login)
-            .cloned()
+        self.passwords.lock().unwrap_or_else(PoisonError::into_inner).get(login).cloned()
     }
 
     /// Keeps a password that worked, for the next connection with the same login.
     pub(super) fn keep_password(&self, login: &str, password: Secret) {
-        self.passwords
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(login.to_owned(), password);
+        self.passwords.lock().unwrap_or_else(PoisonError::into_inner).insert(login.to_owned(), password);
     }
 
     async fn load(&self, path: &Path) -> Loaded {
@@ -119,8 +97,7 @@ impl Keyring {
             Ok(text) => text,
             // The private half may be with the agent only.
             Err(KeyProblem::Missing) => {
-                let public =
-                    load_public_key(beside(path, ".pub")).map_err(|_| KeyProblem::Missing)?;
+                let public = load_public_key(beside(path, ".pub")).map_err(|_| KeyProblem::Missing)?;
                 return Ok(Arc::new(KeyFile::new(path, public, None, None)));
             }
             Err(problem) => return Err(problem),
@@ -136,21 +113,14 @@ impl Keyring {
         };
         let known = match &private {
             Some(key) => Some(key.public_key().clone()),
-            None => PrivateKey::from_openssh(text.expose())
-                .ok()
-                .map(|key| key.public_key().clone()),
+            None => PrivateKey::from_openssh(text.expose()).ok().map(|key| key.public_key().clone()),
         };
         match known.or_else(|| load_public_key(beside(path, ".pub")).ok()) {
             Some(public) => Ok(Arc::new(KeyFile::new(path, public, Some(text), private))),
             None => {
                 let private = self.unlock(path, &text).await?;
                 let public = private.public_key().clone();
-                Ok(Arc::new(KeyFile::new(
-                    path,
-                    public,
-                    Some(text),
-                    Some(PrivateKey::clone(&private)),
-                )))
+                Ok(Arc::new(KeyFile::new(path, public, Some(text), Some(PrivateKey::clone(&private)))))
             }
         }
     }
@@ -168,17 +138,12 @@ impl Keyring {
 
     async fn unlock(&self, path: &Path, text: &Secret) -> Result<Arc<PrivateKey>, KeyProblem> {
         if !is_encrypted(text.expose()) {
-            let why = decode_secret_key(text.expose(), None)
-                .map_or_else(|error| error.to_string(), |_| String::new());
+            let why = decode_secret_key(text.expose(), None).map_or_else(|error| error.to_string(), |_| String::new());
             return Err(KeyProblem::Unreadable(format!("not a private key ({why})")));
         }
         for _ in 0..TRIES {
             let asked = path.to_owned();
-            let Some(passphrase) = self
-                .prompter
-                .ask(move |prompt| prompt.passphrase(&asked))
-                .await
-            else {
+            let Some(passphrase) = self.prompter.ask(move |prompt| prompt.passphrase(&asked)).await else {
                 return Err(KeyProblem::NoPassphrase);
             };
             let text = text.clone();
@@ -193,23 +158,10 @@ impl Keyring {
 }
 
 impl KeyFile {
-    fn new(
-        path: &Path,
-        public: PublicKey,
-        text: Option<Secret>,
-        private: Option<PrivateKey>,
-    ) -> Self {
+    fn new(path: &Path, public: PublicKey, text: Option<Secret>, private: Option<PrivateKey>) -> Self {
         let certificate = load_openssh_certificate(beside(path, "-cert.pub")).ok();
-        let private = private.map_or_else(OnceCell::new, |key| {
-            OnceCell::new_with(Some(Ok(Arc::new(key))))
-        });
-        Self {
-            path: path.to_owned(),
-            public,
-            certificate,
-            text,
-            private,
-        }
+        let private = private.map_or_else(OnceCell::new, |key| OnceCell::new_with(Some(Ok(Arc::new(key)))));
+        Self { path: path.to_owned(), public, certificate, text, private }
     }
 
     /// Whether the file holds the private half.
@@ -226,9 +178,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 fn is_encrypted(text: &str) -> bool {
     let openssh = PrivateKey::from_openssh(text).is_ok_and(|key| key.is_encrypted());
-    openssh
-        || text.contains("BEGIN ENCRYPTED PRIVATE KEY")
-        || text.contains("Proc-Type: 4,ENCRYPTED")
+    openssh || text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
 }
 
 /// Reads a private key, which as with OpenSSH must be nobody else's to read.
@@ -241,10 +191,7 @@ fn read_private(path: &Path) -> Result<Secret, KeyProblem> {
     let text = fs::read_to_string(path).map_err(unreadable)?;
     let open = data.mode() & 0o077 != 0 && data.uid() == rustix::process::getuid().as_raw();
     if open && text.contains("PRIVATE KEY") {
-        return Err(KeyProblem::Unreadable(format!(
-            "its mode {:04o} lets others read it",
-            data.mode() & 0o7777
-        )));
+        return Err(KeyProblem::Unreadable(format!("its mode {:04o} lets others read it", data.mode() & 0o7777)));
     }
     Ok(Secret::new(text))
 }

@@ -67,23 +67,14 @@ pub(super) enum Verdict {
 impl KnownHosts {
     /// Reads a file; one that is missing or unreadable knows no hosts.
     pub(super) fn read(path: &Path) -> Self {
-        let text = fs::read(path)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default();
+        let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         Self::parse(path, &text)
     }
 
     /// Parses a file's text.
     pub(super) fn parse(path: &Path, text: &str) -> Self {
-        let lines = text
-            .lines()
-            .enumerate()
-            .filter_map(|(index, line)| parse_line(line, index + 1))
-            .collect();
-        Self {
-            path: path.to_owned(),
-            lines,
-        }
+        let lines = text.lines().enumerate().filter_map(|(index, line)| parse_line(line, index + 1)).collect();
+        Self { path: path.to_owned(), lines }
     }
 
     fn at(&self, line: &Line) -> String {
@@ -92,10 +83,7 @@ impl KnownHosts {
 }
 
 fn parse_line(line: &str, number: usize) -> Option<Line> {
-    let mut words = line
-        .split([' ', '\t'])
-        .filter(|word| !word.is_empty())
-        .peekable();
+    let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty()).peekable();
     let marker = match *words.peek()? {
         "@cert-authority" => Marker::Authority,
         "@revoked" => Marker::Revoked,
@@ -109,34 +97,22 @@ fn parse_line(line: &str, number: usize) -> Option<Line> {
     let algorithm = words.next()?;
     let blob = BASE64.decode(words.next()?).ok()?;
     let key = PublicKey::from_bytes(&blob).ok()?;
-    (key.algorithm().as_str() == algorithm).then(|| Line {
-        marker,
-        names,
-        key: key.key_data().clone(),
-        number,
-    })
+    (key.algorithm().as_str() == algorithm).then(|| Line { marker, names, key: key.key_data().clone(), number })
 }
 
 fn parse_names(text: &str) -> Option<Names> {
     let Some(hashed) = text.strip_prefix("|1|") else {
-        return Some(Names::Patterns(
-            text.split(',').map(str::to_lowercase).collect(),
-        ));
+        return Some(Names::Patterns(text.split(',').map(str::to_lowercase).collect()));
     };
     let (salt, hash) = hashed.split_once('|')?;
-    Some(Names::Hashed {
-        salt: BASE64.decode(salt).ok()?,
-        hash: BASE64.decode(hash).ok()?,
-    })
+    Some(Names::Hashed { salt: BASE64.decode(salt).ok()?, hash: BASE64.decode(hash).ok()? })
 }
 
 impl Names {
     fn contain(&self, name: &str) -> bool {
         match self {
             Self::Patterns(list) => pattern::list_matches(list.iter().map(String::as_str), name),
-            Self::Hashed { salt, hash } => {
-                hash_name(salt, name).is_some_and(|found| found == *hash)
-            }
+            Self::Hashed { salt, hash } => hash_name(salt, name).is_some_and(|found| found == *hash),
         }
     }
 }
@@ -150,20 +126,11 @@ fn hash_name(salt: &[u8], name: &str) -> Option<Vec<u8>> {
 /// A host as known_hosts names it: lower case, with the port in brackets unless it is 22.
 pub(super) fn lookup_name(host: &str, port: u16) -> String {
     let host = host.to_lowercase();
-    if port == 22 {
-        host
-    } else {
-        format!("[{host}]:{port}")
-    }
+    if port == 22 { host } else { format!("[{host}]:{port}") }
 }
 
 /// Judges a host key by all files together, as [`PublicKeyOrCertificate`] came from the key exchange.
-pub(super) fn check(
-    files: &[Arc<KnownHosts>],
-    host: &str,
-    port: u16,
-    offered: &PublicKeyOrCertificate,
-) -> Verdict {
+pub(super) fn check(files: &[Arc<KnownHosts>], host: &str, port: u16, offered: &PublicKeyOrCertificate) -> Verdict {
     let name = lookup_name(host, port);
     let key = offered.public_key();
     if let Some(cert) = offered.certificate() {
@@ -176,23 +143,14 @@ pub(super) fn check(
     check_key(files, &name, host, port, key.key_data())
 }
 
-fn entries<'a>(
-    files: &'a [Arc<KnownHosts>],
-    name: &'a str,
-) -> impl Iterator<Item = (&'a KnownHosts, &'a Line)> {
+fn entries<'a>(files: &'a [Arc<KnownHosts>], name: &'a str) -> impl Iterator<Item = (&'a KnownHosts, &'a Line)> {
     files
         .iter()
         .flat_map(|file| file.lines.iter().map(move |line| (&**file, line)))
         .filter(|(_, l)| l.names.contain(name))
 }
 
-fn check_key(
-    files: &[Arc<KnownHosts>],
-    name: &str,
-    host: &str,
-    port: u16,
-    key: &KeyData,
-) -> Verdict {
+fn check_key(files: &[Arc<KnownHosts>], name: &str, host: &str, port: u16, key: &KeyData) -> Verdict {
     let mut other = None;
     let mut known = false;
     for (file, line) in entries(files, name) {
@@ -200,9 +158,7 @@ fn check_key(
             Marker::Revoked if line.key == *key => return Verdict::Revoked(file.at(line)),
             Marker::Host if line.key == *key => known = true,
             // A key of the same kind says more about what changed than one of another kind.
-            Marker::Host if other.is_none() || line.key.algorithm() == key.algorithm() => {
-                other = Some(file.at(line))
-            }
+            Marker::Host if other.is_none() || line.key.algorithm() == key.algorithm() => other = Some(file.at(line)),
             _ => {}
         }
     }
@@ -229,18 +185,11 @@ fn known_elsewhere(files: &[Arc<KnownHosts>], host: &str, key: &KeyData) -> bool
 }
 
 /// `None` if no authority on record vouches for this certificate.
-fn check_certificate(
-    files: &[Arc<KnownHosts>],
-    name: &str,
-    host: &str,
-    cert: &Certificate,
-) -> Option<Verdict> {
+fn check_certificate(files: &[Arc<KnownHosts>], name: &str, host: &str, cert: &Certificate) -> Option<Verdict> {
     let mut trusted = false;
     for (file, line) in entries(files, name) {
         match line.marker {
-            Marker::Revoked
-                if line.key == *cert.signature_key() || line.key == *cert.public_key() =>
-            {
+            Marker::Revoked if line.key == *cert.signature_key() || line.key == *cert.public_key() => {
                 return Some(Verdict::Revoked(file.at(line)));
             }
             Marker::Authority => trusted |= line.key == *cert.signature_key(),
@@ -251,17 +200,12 @@ fn check_certificate(
 }
 
 fn certificate_is_valid(cert: &Certificate, host: &str) -> bool {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let authority = cert.signature_key().fingerprint(HashAlg::Sha256);
     let host = host.to_lowercase();
     cert.cert_type() == CertType::Host
         && cert.critical_options().is_empty()
-        && cert
-            .valid_principals()
-            .iter()
-            .any(|principal| pattern::matches(&principal.to_lowercase(), &host))
+        && cert.valid_principals().iter().any(|principal| pattern::matches(&principal.to_lowercase(), &host))
         && cert.validate_at(now, [&authority]).is_ok()
 }
 
@@ -286,9 +230,7 @@ pub(super) fn wanted(files: &[Arc<KnownHosts>], host: &str, port: u16) -> Wanted
     }
     for (_, line) in entries(files, &name) {
         match line.marker {
-            Marker::Host if !found.keys.contains(&line.key.algorithm()) => {
-                found.keys.push(line.key.algorithm())
-            }
+            Marker::Host if !found.keys.contains(&line.key.algorithm()) => found.keys.push(line.key.algorithm()),
             Marker::Authority if name == lookup_name(host, port) => found.certificates = true,
             _ => {}
         }
@@ -297,47 +239,19 @@ pub(super) fn wanted(files: &[Arc<KnownHosts>], host: &str, port: u16) -> Wanted
 }
 
 /// Records a new key: at the end of the file, in one write, and in what is kept of it.
-pub(super) fn append(
-    file: &mut KnownHosts,
-    name: &str,
-    key: &PublicKey,
-    hashed: bool,
-) -> io::Result<()> {
-    if let Some(parent) = file
-        .path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty() && !parent.exists())
-    {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(parent)?;
+pub(super) fn append(file: &mut KnownHosts, name: &str, key: &PublicKey, hashed: bool) -> io::Result<()> {
+    if let Some(parent) = file.path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.exists()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     }
-    let names = if hashed {
-        hashed_name(name)?
-    } else {
-        name.to_owned()
-    };
+    let names = if hashed { hashed_name(name)? } else { name.to_owned() };
     let encoded = key.to_openssh().map_err(io::Error::other)?;
     let mut words = encoded.split(' ');
-    let (algorithm, blob) = (
-        words.next().unwrap_or_default(),
-        words.next().unwrap_or_default(),
-    );
+    let (algorithm, blob) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let line = format!("{names} {algorithm} {blob}\n");
-    let mut target = fs::OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(&file.path)?;
+    let mut target = fs::OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&file.path)?;
     let mut text = Vec::new();
     target.read_to_end(&mut text)?;
-    let separator = if text.last().is_some_and(|end| *end != b'\n') {
-        "\n"
-    } else {
-        ""
-    };
+    let separator = if text.last().is_some_and(|end| *end != b'\n') { "\n" } else { "" };
     target.write_all(format!("{separator}{line}").as_bytes())?;
     let number = text.split(|byte| *byte == b'\n').count() + separator.len();
     file.lines.extend(parse_line(line.trim_end(), number));
@@ -348,11 +262,7 @@ fn hashed_name(name: &str) -> io::Result<String> {
     let mut salt = [0; 20];
     fs::File::open("/dev/urandom")?.read_exact(&mut salt)?;
     let hash = hash_name(&salt, name).ok_or_else(|| io::Error::other("cannot hash the name"))?;
-    Ok(format!(
-        "|1|{}|{}",
-        BASE64.encode(salt),
-        BASE64.encode(hash)
-    ))
+    Ok(format!("|1|{}|{}", BASE64.encode(salt), BASE64.encode(hash)))
 }
 
 /// A key type the way `ssh-keygen -l` writes it.
@@ -366,11 +276,7 @@ pub(super) fn type_name(offered: &PublicKeyOrCertificate) -> String {
         Algorithm::SkEcdsaSha2NistP256 => "ECDSA-SK",
         other => return other.to_string(),
     };
-    if offered.certificate().is_some() {
-        format!("{base}-CERT")
-    } else {
-        base.to_owned()
-    }
+    if offered.certificate().is_some() { format!("{base}-CERT") } else { base.to_owned() }
 }
 
 #[cfg(test)]

@@ -18,9 +18,7 @@ use super::exec::{Ending, Exec, Exit, OnDrop, Process, Tail};
 /// # Errors
 /// [`ConnectError::Local`] if the program cannot be started, or `argv` is empty.
 pub fn exec(argv: &[&str]) -> Result<Exec, ConnectError> {
-    let (program, args) = argv
-        .split_first()
-        .ok_or_else(|| failed("", io::ErrorKind::InvalidInput.into()))?;
+    let (program, args) = argv.split_first().ok_or_else(|| failed("", io::ErrorKind::InvalidInput.into()))?;
     let mut child = Command::new(program)
         .args(args)
         .stdin(Stdio::piped())
@@ -34,18 +32,11 @@ pub fn exec(argv: &[&str]) -> Result<Exec, ConnectError> {
     let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
         return Err(failed(program, io::ErrorKind::BrokenPipe.into()));
     };
-    Ok(Exec {
-        stdin: Box::new(stdin),
-        stdout: Box::new(stdout),
-        process: watch_over(child, stderr),
-    })
+    Ok(Exec { stdin: Box::new(stdin), stdout: Box::new(stdout), process: watch_over(child, stderr) })
 }
 
 fn failed(program: &str, source: io::Error) -> ConnectError {
-    ConnectError::Local {
-        program: program.to_owned(),
-        source,
-    }
+    ConnectError::Local { program: program.to_owned(), source }
 }
 
 /// Reads stderr and waits for the child in the background; the guard kills the group if it still runs.
@@ -76,18 +67,12 @@ fn watch_over(mut child: Child, mut stderr: ChildStderr) -> Process {
             Err(error) => Ending::Lost(Some(error.to_string())),
         }));
     });
-    Process {
-        stderr: tail,
-        ending,
-        _guard: Box::new(OnDrop::new(move || drop(cancel))),
-    }
+    Process { stderr: tail, ending, _guard: Box::new(OnDrop::new(move || drop(cancel))) }
 }
 
 /// The group is killed only while its leader is not yet reaped, so the number cannot have been reused.
 fn kill_group(group: Option<u32>) {
-    let pid = group
-        .and_then(|id| i32::try_from(id).ok())
-        .and_then(rustix::process::Pid::from_raw);
+    let pid = group.and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
     if let Some(pid) = pid {
         let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
     }
@@ -127,29 +112,19 @@ mod tests {
 
     #[tokio::test]
     async fn status_stdout_and_stderr() {
-        let table = [
-            ("echo out; echo err >&2; exit 3", Exit::Code(3)),
-            ("kill -TERM $$", Exit::Signal("TERM".into())),
-        ];
+        let table = [("echo out; echo err >&2; exit 3", Exit::Code(3)), ("kill -TERM $$", Exit::Signal("TERM".into()))];
         for (script, expected) in table {
             let output = exec(&["sh", "-c", script]).unwrap().output().await.unwrap();
             assert_eq!(output.exit, expected, "{script}");
             if expected == Exit::Code(3) {
-                assert_eq!(
-                    (output.stdout.as_slice(), output.stderr.as_str()),
-                    (&b"out\n"[..], "err\n")
-                );
+                assert_eq!((output.stdout.as_slice(), output.stderr.as_str()), (&b"out\n"[..], "err\n"));
             }
         }
     }
 
     #[tokio::test]
     async fn stdin_comes_back_through_cat() {
-        let Exec {
-            mut stdin,
-            mut stdout,
-            mut process,
-        } = exec(&["cat"]).unwrap();
+        let Exec { mut stdin, mut stdout, mut process } = exec(&["cat"]).unwrap();
         let data = vec![7_u8; 3_000_000];
         let sent = data.clone();
         tokio::spawn(async move { stdin.write_all(&sent).await });
@@ -161,27 +136,13 @@ mod tests {
 
     #[tokio::test]
     async fn dropping_kills_the_group() {
-        let Exec {
-            mut stdout,
-            process,
-            stdin,
-        } = exec(&["sh", "-c", "sleep 100 & echo $!; wait"]).unwrap();
+        let Exec { mut stdout, process, stdin } = exec(&["sh", "-c", "sleep 100 & echo $!; wait"]).unwrap();
         let mut line = [0; 16];
         let n = stdout.read(&mut line).await.unwrap();
-        let pid: u32 = std::str::from_utf8(&line[..n])
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap();
+        let pid: u32 = std::str::from_utf8(&line[..n]).unwrap().trim().parse().unwrap();
         drop((process, stdin));
         let mut rest = Vec::new();
-        tokio::time::timeout(
-            std::time::Duration::from_secs(5),
-            stdout.read_to_end(&mut rest),
-        )
-        .await
-        .unwrap()
-        .unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(5), stdout.read_to_end(&mut rest)).await.unwrap().unwrap();
         let gone = || {
             let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             state.is_empty() || state.contains(") Z")

@@ -92,10 +92,7 @@ impl Target {
     /// A target of which only the name is known.
     #[must_use]
     pub fn named(alias: impl Into<String>) -> Self {
-        Self {
-            alias: alias.into(),
-            ..Self::default()
-        }
+        Self { alias: alias.into(), ..Self::default() }
     }
 }
 
@@ -164,9 +161,7 @@ impl Ssh {
             keyring: keys::Keyring::new(prompt),
             jumps: jump::Jumps::default(),
         };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Connects and logs in, trying again where that may help.

@@ -79,11 +79,7 @@ mod tests {
             (&[][..], "web1", false),
         ];
         for (list, text, expected) in table {
-            assert_eq!(
-                list_matches(list.iter().copied(), text),
-                expected,
-                "{list:?} {text}"
-            );
+            assert_eq!(list_matches(list.iter().copied(), text), expected, "{list:?} {text}");
         }
     }
 }

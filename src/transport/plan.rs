@@ -9,13 +9,7 @@ use super::error::ConnectError;
 use super::{Options, Secret, Ssh, Target};
 
 /// OpenSSH's default keys, in its order; security keys only work through an agent.
-const DEFAULT_KEYS: [&str; 5] = [
-    "id_rsa",
-    "id_ecdsa",
-    "id_ecdsa_sk",
-    "id_ed25519",
-    "id_ed25519_sk",
-];
+const DEFAULT_KEYS: [&str; 5] = ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk"];
 
 /// A way of logging in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,46 +78,20 @@ impl Plan {
 pub(super) async fn make(ssh: &Ssh, target: &Target) -> Result<Plan, ConnectError> {
     let config = if ssh.shared.config.may_block() {
         let (shared, target) = (ssh.shared.clone(), target.clone());
-        let ask = move || {
-            shared.config.resolve(
-                &target.alias,
-                target.user.as_deref(),
-                target.port,
-                &shared.local,
-            )
-        };
-        tokio::task::spawn_blocking(ask)
-            .await
-            .map_err(|error| wrong(error.to_string()))??
+        let ask = move || shared.config.resolve(&target.alias, target.user.as_deref(), target.port, &shared.local);
+        tokio::task::spawn_blocking(ask).await.map_err(|error| wrong(error.to_string()))??
     } else {
-        ssh.shared.config.resolve(
-            &target.alias,
-            target.user.as_deref(),
-            target.port,
-            &ssh.shared.local,
-        )?
+        ssh.shared.config.resolve(&target.alias, target.user.as_deref(), target.port, &ssh.shared.local)?
     };
     combine(&ssh.shared.options, &ssh.shared.local, target, config)
 }
 
 fn wrong(what: String) -> ConnectError {
-    ConnectError::Config {
-        location: "ssh configuration".to_owned(),
-        what,
-    }
+    ConnectError::Config { location: "ssh configuration".to_owned(), what }
 }
 
-fn combine(
-    options: &Options,
-    local: &Local,
-    target: &Target,
-    config: HostConfig,
-) -> Result<Plan, ConnectError> {
-    let host = target
-        .host
-        .clone()
-        .or_else(|| config.host_name.clone())
-        .unwrap_or_else(|| target.alias.clone());
+fn combine(options: &Options, local: &Local, target: &Target, config: HostConfig) -> Result<Plan, ConnectError> {
+    let host = target.host.clone().or_else(|| config.host_name.clone()).unwrap_or_else(|| target.alias.clone());
     let port = config.port.unwrap_or(22);
     let user = config.user.clone().unwrap_or_else(|| local.user.clone());
     let jump = match &config.proxy {
@@ -139,14 +107,8 @@ fn combine(
         key_alias: config.host_key_alias.as_deref(),
         jump: target.proxy_jump.as_deref().or(jump),
     };
-    let default_timeout = config
-        .connect_timeout
-        .flatten()
-        .unwrap_or(Duration::from_secs(10));
-    let keepalive = options
-        .keepalive
-        .or(config.keepalive)
-        .unwrap_or(Duration::from_secs(15));
+    let default_timeout = config.connect_timeout.flatten().unwrap_or(Duration::from_secs(10));
+    let keepalive = options.keepalive.or(config.keepalive).unwrap_or(Duration::from_secs(15));
     let plan = Plan {
         proxy: proxy(target, &config, &tokens).map_err(wrong)?,
         family: config.family.unwrap_or(Family::Any),
@@ -185,29 +147,17 @@ fn proxy(target: &Target, config: &HostConfig, tokens: &Tokens<'_>) -> Result<Pr
     })
 }
 
-fn trust(
-    options: &Options,
-    target: &Target,
-    config: &HostConfig,
-    tokens: &Tokens<'_>,
-) -> Result<Trust, String> {
-    let paths =
-        |configured: &Option<Vec<String>>, default: [&str; 2]| -> Result<Vec<PathBuf>, String> {
-            let list = match configured {
-                Some(list) => list.iter().map(String::as_str).collect(),
-                None => default.to_vec(),
-            };
-            list.iter()
-                .filter(|path| !path.eq_ignore_ascii_case("none"))
-                .map(|path| tokens.path(path))
-                .collect()
+fn trust(options: &Options, target: &Target, config: &HostConfig, tokens: &Tokens<'_>) -> Result<Trust, String> {
+    let paths = |configured: &Option<Vec<String>>, default: [&str; 2]| -> Result<Vec<PathBuf>, String> {
+        let list = match configured {
+            Some(list) => list.iter().map(String::as_str).collect(),
+            None => default.to_vec(),
         };
+        list.iter().filter(|path| !path.eq_ignore_ascii_case("none")).map(|path| tokens.path(path)).collect()
+    };
     let mut files = match &options.known_hosts_files {
         Some(files) => files.clone(),
-        None => paths(
-            &config.user_known_hosts,
-            ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"],
-        )?,
+        None => paths(&config.user_known_hosts, ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"])?,
     };
     let record_in = files.first().cloned();
     if options.known_hosts_files.is_none() {
@@ -216,15 +166,8 @@ fn trust(
     }
     Ok(Trust {
         // An alias stands for the host whatever its port.
-        port: if config.host_key_alias.is_some() {
-            22
-        } else {
-            tokens.port
-        },
-        name: config
-            .host_key_alias
-            .clone()
-            .unwrap_or_else(|| tokens.host.to_owned()),
+        port: if config.host_key_alias.is_some() { 22 } else { tokens.port },
+        name: config.host_key_alias.clone().unwrap_or_else(|| tokens.host.to_owned()),
         files,
         record_in,
         accept_new: options.accept_new_host_keys || config.strict == Some(Strict::AcceptNew),
@@ -234,11 +177,7 @@ fn trust(
     })
 }
 
-fn identities(
-    target: &Target,
-    config: &HostConfig,
-    tokens: &Tokens<'_>,
-) -> Result<Identities, String> {
+fn identities(target: &Target, config: &HostConfig, tokens: &Tokens<'_>) -> Result<Identities, String> {
     let none = |path: &&String| !path.eq_ignore_ascii_case("none");
     let mut files = target.identity_files.clone();
     for path in config.identity_files.iter().filter(none) {
@@ -249,16 +188,9 @@ fn identities(
     }
     let named = !files.is_empty() || !config.identity_files.is_empty();
     if !named {
-        files = DEFAULT_KEYS
-            .iter()
-            .map(|name| tokens.local.home.join(".ssh").join(name))
-            .collect();
+        files = DEFAULT_KEYS.iter().map(|name| tokens.local.home.join(".ssh").join(name)).collect();
     }
-    let certificates = config
-        .certificate_files
-        .iter()
-        .filter(none)
-        .map(|path| tokens.path(path));
+    let certificates = config.certificate_files.iter().filter(none).map(|path| tokens.path(path));
     Ok(Identities {
         files,
         named,
@@ -269,11 +201,7 @@ fn identities(
 }
 
 fn agent(config: &HostConfig, tokens: &Tokens<'_>) -> Result<Option<PathBuf>, String> {
-    let from_env = |name: &str| {
-        std::env::var_os(name)
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
-    };
+    let from_env = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     match config.identity_agent.as_deref() {
         None | Some("SSH_AUTH_SOCK") => Ok(from_env("SSH_AUTH_SOCK")),
         Some("none") => Ok(None),
@@ -294,22 +222,10 @@ fn methods(target: &Target, config: &HostConfig) -> Vec<Method> {
         Some(list) => list.iter().filter_map(|name| method(name)).collect(),
         // A password given for this very host is the shortest way in, unless a key was given as well.
         None if target.password.is_some() && target.identity_files.is_empty() => {
-            vec![
-                Method::Password,
-                Method::KeyboardInteractive,
-                Method::PublicKey,
-            ]
+            vec![Method::Password, Method::KeyboardInteractive, Method::PublicKey]
         }
-        None if target.password.is_some() => vec![
-            Method::PublicKey,
-            Method::Password,
-            Method::KeyboardInteractive,
-        ],
-        None => vec![
-            Method::PublicKey,
-            Method::KeyboardInteractive,
-            Method::Password,
-        ],
+        None if target.password.is_some() => vec![Method::PublicKey, Method::Password, Method::KeyboardInteractive],
+        None => vec![Method::PublicKey, Method::KeyboardInteractive, Method::Password],
     };
     order.into_iter().filter(allowed).collect()
 }

@@ -26,11 +26,7 @@ pub(super) struct Prompter {
 
 impl Prompter {
     pub(super) fn new(prompt: Option<Arc<dyn Prompt>>) -> Self {
-        Self {
-            prompt,
-            turn: Mutex::new(()),
-            open: AtomicUsize::new(0),
-        }
+        Self { prompt, turn: Mutex::new(()), open: AtomicUsize::new(0) }
     }
 
     /// Whether there is somebody.
@@ -49,18 +45,11 @@ impl Prompter {
             self.open.fetch_sub(1, Ordering::Relaxed);
         });
         let _turn = self.turn.lock().await;
-        tokio::task::spawn_blocking(move || question(&*prompt))
-            .await
-            .ok()
-            .flatten()
+        tokio::task::spawn_blocking(move || question(&*prompt)).await.ok().flatten()
     }
 
     /// Runs `work` with a limit that stands still while a question is open.
-    pub(super) async fn timeout<T>(
-        &self,
-        limit: Duration,
-        work: impl Future<Output = T>,
-    ) -> Option<T> {
+    pub(super) async fn timeout<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
         tokio::pin!(work);
         loop {
             tokio::select! {

@@ -45,8 +45,7 @@ impl Signer for KeySigner<'_> {
         match &self.identity.source {
             Source::Agent(socket, listed) => {
                 let key = listed.as_deref().unwrap_or(key).clone();
-                let signed =
-                    agent::sign(socket.clone(), key, self.binding.take(), hash, data).await;
+                let signed = agent::sign(socket.clone(), key, self.binding.take(), hash, data).await;
                 signed.map_err(|why| SignError::Key(KeyProblem::Unreadable(why)))
             }
             Source::File(file) => {
@@ -64,22 +63,13 @@ impl Signer for KeySigner<'_> {
 }
 
 /// Appends the signature over `data` to it, as the protocol wants it.
-fn sign(
-    key: &Arc<PrivateKey>,
-    hash: Option<HashAlg>,
-    mut data: Vec<u8>,
-) -> Result<Vec<u8>, String> {
+fn sign(key: &Arc<PrivateKey>, hash: Option<HashAlg>, mut data: Vec<u8>) -> Result<Vec<u8>, String> {
     let signature = match key.key_data() {
         KeypairData::Rsa(pair) => (pair, hash).try_sign(&data),
         pair => pair.try_sign(&data),
     };
     let mut blob = Vec::new();
-    signature
-        .map_err(|error| error.to_string())?
-        .encode(&mut blob)
-        .map_err(|error| error.to_string())?;
-    blob.as_slice()
-        .encode(&mut data)
-        .map_err(|error| error.to_string())?;
+    signature.map_err(|error| error.to_string())?.encode(&mut blob).map_err(|error| error.to_string())?;
+    blob.as_slice().encode(&mut data).map_err(|error| error.to_string())?;
     Ok(data)
 }

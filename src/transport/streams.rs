@@ -22,13 +22,7 @@ const STDERR: u32 = 1;
 /// Sends chunks to a [`Received`].
 fn received<B>() -> (mpsc::Sender<B>, Received<B>) {
     let (sink, chunks) = mpsc::channel(BACKLOG);
-    (
-        sink,
-        Received {
-            chunks,
-            current: None,
-        },
-    )
+    (sink, Received { chunks, current: None })
 }
 
 /// Reads the chunks sent to it, without copying them before they are read.
@@ -38,18 +32,12 @@ struct Received<B> {
 }
 
 impl<B: AsRef<[u8]> + Unpin> AsyncRead for Received<B> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             if let Some((chunk, read)) = &mut self.current {
                 let rest = chunk.as_ref().get(*read..).unwrap_or_default();
                 if !rest.is_empty() {
-                    let part = rest
-                        .get(..into.remaining().min(rest.len()))
-                        .unwrap_or_default();
+                    let part = rest.get(..into.remaining().min(rest.len())).unwrap_or_default();
                     into.put_slice(part);
                     *read += part.len();
                     return Poll::Ready(Ok(()));
@@ -73,26 +61,14 @@ pub(super) struct RemoteStdin {
 impl RemoteStdin {
     pub(super) fn new(channel: Arc<ChannelWriteHalf<Msg>>) -> Self {
         let writer = Box::pin(channel.make_writer());
-        Self {
-            channel,
-            writer,
-            ended: false,
-        }
+        Self { channel, writer, ended: false }
     }
 }
 
 impl AsyncWrite for RemoteStdin {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         // russh takes an empty write for an error.
-        if data.is_empty() {
-            Poll::Ready(Ok(0))
-        } else {
-            self.writer.as_mut().poll_write(cx, data)
-        }
+        if data.is_empty() { Poll::Ready(Ok(0)) } else { self.writer.as_mut().poll_write(cx, data) }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -138,11 +114,7 @@ pub(super) fn watch_over(mut channel: ChannelReadHalf, said: Said) -> (Stdout, W
     let stderr = Tail::default();
     let (told, ending) = watch::channel(None);
     let (cancel, mut cancelled) = oneshot::channel();
-    let watched = Watched {
-        stderr: stderr.clone(),
-        ending,
-        cancel,
-    };
+    let watched = Watched { stderr: stderr.clone(), ending, cancel };
     tokio::spawn(async move {
         let mut sink = Some(sink);
         let mut end = None;
@@ -176,17 +148,9 @@ pub(super) fn watch_over(mut channel: ChannelReadHalf, said: Said) -> (Stdout, W
 fn note(message: ChannelMsg, stderr: &Tail, end: &mut Option<Ending>) {
     match message {
         ChannelMsg::ExtendedData { data, ext: STDERR } => stderr.push(&data),
-        ChannelMsg::ExitStatus { exit_status } => {
-            *end = Some(Ending::Exit(Exit::Code(exit_status)))
-        }
-        ChannelMsg::ExitSignal { signal_name, .. } => {
-            *end = Some(Ending::Exit(Exit::Signal(signal(signal_name))))
-        }
-        ChannelMsg::Failure => {
-            *end = Some(Ending::Refused(
-                "the server does not run commands".to_owned(),
-            ))
-        }
+        ChannelMsg::ExitStatus { exit_status } => *end = Some(Ending::Exit(Exit::Code(exit_status))),
+        ChannelMsg::ExitSignal { signal_name, .. } => *end = Some(Ending::Exit(Exit::Signal(signal(signal_name)))),
+        ChannelMsg::Failure => *end = Some(Ending::Refused("the server does not run commands".to_owned())),
         _ => {}
     }
 }

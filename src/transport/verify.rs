@@ -22,12 +22,8 @@ pub(super) struct Store {
 impl Store {
     fn get(&self, paths: &[PathBuf]) -> Vec<Arc<KnownHosts>> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut read = |path: &PathBuf| {
-            files
-                .entry(path.clone())
-                .or_insert_with(|| Arc::new(KnownHosts::read(path)))
-                .clone()
-        };
+        let mut read =
+            |path: &PathBuf| files.entry(path.clone()).or_insert_with(|| Arc::new(KnownHosts::read(path))).clone();
         paths.iter().map(&mut read).collect()
     }
 
@@ -36,15 +32,8 @@ impl Store {
             return self.get(&trust.files);
         }
         let name = known_hosts::lookup_name(&trust.name, trust.port);
-        let lines: Vec<_> = trust
-            .pinned
-            .iter()
-            .map(|key| format!("{name} {}", key.trim()))
-            .collect();
-        vec![Arc::new(KnownHosts::parse(
-            Path::new("inventory"),
-            &lines.join("\n"),
-        ))]
+        let lines: Vec<_> = trust.pinned.iter().map(|key| format!("{name} {}", key.trim())).collect();
+        vec![Arc::new(KnownHosts::parse(Path::new("inventory"), &lines.join("\n")))]
     }
 
     /// Judges a key, and records it if it is new and that is wanted.
@@ -60,61 +49,32 @@ impl Store {
                 addr: addr.to_owned(),
                 port: trust.port,
                 key_type: known_hosts::type_name(offered),
-                fingerprint: offered
-                    .public_key()
-                    .fingerprint(HashAlg::Sha256)
-                    .to_string(),
+                fingerprint: offered.public_key().fingerprint(HashAlg::Sha256).to_string(),
             })
         };
         match known_hosts::check(&self.files(trust), &trust.name, trust.port, offered) {
             Verdict::Known => Ok(()),
-            Verdict::Changed(location) => Err(ConnectError::HostKeyChanged {
-                key: key(),
-                location,
-            }),
-            Verdict::Revoked(location) => Err(ConnectError::HostKeyRevoked {
-                key: key(),
-                location,
-            }),
+            Verdict::Changed(location) => Err(ConnectError::HostKeyChanged { key: key(), location }),
+            Verdict::Revoked(location) => Err(ConnectError::HostKeyRevoked { key: key(), location }),
             Verdict::Unknown => match &trust.record_in {
-                Some(file) if trust.accept_new && trust.pinned.is_empty() => {
-                    self.record(trust, file, offered)
-                }
-                _ => Err(ConnectError::HostKeyUnknown {
-                    key: key(),
-                    files: trust.files.clone(),
-                }),
+                Some(file) if trust.accept_new && trust.pinned.is_empty() => self.record(trust, file, offered),
+                _ => Err(ConnectError::HostKeyUnknown { key: key(), files: trust.files.clone() }),
             },
         }
     }
 
     /// Two connections to one new host may both come here: the second finds the key on record.
-    fn record(
-        &self,
-        trust: &Trust,
-        path: &Path,
-        offered: &PublicKeyOrCertificate,
-    ) -> Result<(), ConnectError> {
+    fn record(&self, trust: &Trust, path: &Path, offered: &PublicKeyOrCertificate) -> Result<(), ConnectError> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = files
-            .entry(path.to_owned())
-            .or_insert_with(|| Arc::new(KnownHosts::read(path)));
+        let file = files.entry(path.to_owned()).or_insert_with(|| Arc::new(KnownHosts::read(path)));
         let current = [file.clone()];
         if known_hosts::check(&current, &trust.name, trust.port, offered) == Verdict::Known {
             return Ok(());
         }
         let name = known_hosts::lookup_name(&trust.name, trust.port);
         drop(current);
-        known_hosts::append(
-            Arc::make_mut(file),
-            &name,
-            &offered.public_key(),
-            trust.hash,
-        )
-        .map_err(|source| ConnectError::KnownHosts {
-            file: path.to_owned(),
-            source,
-        })
+        known_hosts::append(Arc::make_mut(file), &name, &offered.public_key(), trust.hash)
+            .map_err(|source| ConnectError::KnownHosts { file: path.to_owned(), source })
     }
 
     /// The algorithms to offer, host keys already on record first.
@@ -122,15 +82,9 @@ impl Store {
         let wanted = known_hosts::wanted(&self.files(trust), &trust.name, trust.port);
         let mut keys = host_key_algorithms(trust.algorithms.as_deref());
         if trust.algorithms.is_none() {
-            keys.sort_by_key(|algorithm| {
-                !wanted.keys.iter().any(|known| same_kind(known, algorithm))
-            });
+            keys.sort_by_key(|algorithm| !wanted.keys.iter().any(|known| same_kind(known, algorithm)));
         }
-        let certificates = if wanted.certificates {
-            keys.clone()
-        } else {
-            Vec::new()
-        };
+        let certificates = if wanted.certificates { keys.clone() } else { Vec::new() };
         Preferred {
             kex: Cow::Borrowed(KEX),
             key: Cow::Owned(keys),
@@ -173,12 +127,7 @@ fn same_kind(a: &Algorithm, b: &Algorithm) -> bool {
 /// `HostKeyAlgorithms`: a list, or the default with `+` additions, `-` removals or `^` favourites.
 fn host_key_algorithms(configured: Option<&str>) -> Vec<Algorithm> {
     let sha1 = Algorithm::Rsa { hash: None };
-    let default: Vec<_> = Preferred::DEFAULT
-        .key
-        .iter()
-        .filter(|algorithm| **algorithm != sha1)
-        .cloned()
-        .collect();
+    let default: Vec<_> = Preferred::DEFAULT.key.iter().filter(|algorithm| **algorithm != sha1).cloned().collect();
     let Some(text) = configured else {
         return default;
     };
@@ -186,38 +135,16 @@ fn host_key_algorithms(configured: Option<&str>) -> Vec<Algorithm> {
         Some((mode @ ("+" | "-" | "^"), names)) => (mode, names),
         _ => ("", text),
     };
-    let listed = |algorithm: &Algorithm| {
-        names
-            .split(',')
-            .any(|name| pattern::matches(name, algorithm.as_str()))
-    };
+    let listed = |algorithm: &Algorithm| names.split(',').any(|name| pattern::matches(name, algorithm.as_str()));
     let named = || {
         names.split(',').flat_map(|name| {
-            Preferred::DEFAULT
-                .key
-                .iter()
-                .filter(move |algorithm| pattern::matches(name, algorithm.as_str()))
-                .cloned()
+            Preferred::DEFAULT.key.iter().filter(move |algorithm| pattern::matches(name, algorithm.as_str())).cloned()
         })
     };
     match mode {
-        "+" => default
-            .iter()
-            .cloned()
-            .chain(named().filter(|algorithm| !default.contains(algorithm)))
-            .collect(),
-        "-" => default
-            .into_iter()
-            .filter(|algorithm| !listed(algorithm))
-            .collect(),
-        "^" => named()
-            .chain(
-                default
-                    .iter()
-                    .filter(|algorithm| !listed(algorithm))
-                    .cloned(),
-            )
-            .collect(),
+        "+" => default.iter().cloned().chain(named().filter(|algorithm| !default.contains(algorithm))).collect(),
+        "-" => default.into_iter().filter(|algorithm| !listed(algorithm)).collect(),
+        "^" => named().chain(default.iter().filter(|algorithm| !listed(algorithm)).cloned()).collect(),
         _ => named().collect(),
     }
 }
@@ -229,32 +156,15 @@ mod tests {
 
     #[test]
     fn host_key_algorithms_as_configured() {
-        let names = |configured| {
-            host_key_algorithms(configured)
-                .iter()
-                .map(|a| a.as_str().to_owned())
-                .collect::<Vec<_>>()
-        };
+        let names =
+            |configured| host_key_algorithms(configured).iter().map(|a| a.as_str().to_owned()).collect::<Vec<_>>();
         let default = names(None);
         assert_eq!(default.first().map(String::as_str), Some("ssh-ed25519"));
         assert!(!default.contains(&"ssh-rsa".to_owned()));
-        assert_eq!(
-            names(Some("rsa-sha2-512,ssh-ed25519")),
-            ["rsa-sha2-512", "ssh-ed25519"]
-        );
-        assert_eq!(
-            names(Some("+ssh-rsa")).last().map(String::as_str),
-            Some("ssh-rsa")
-        );
-        assert_eq!(
-            names(Some("^rsa-sha2-256")).first().map(String::as_str),
-            Some("rsa-sha2-256")
-        );
-        assert!(
-            names(Some("-ecdsa*"))
-                .iter()
-                .all(|name| !name.starts_with("ecdsa"))
-        );
+        assert_eq!(names(Some("rsa-sha2-512,ssh-ed25519")), ["rsa-sha2-512", "ssh-ed25519"]);
+        assert_eq!(names(Some("+ssh-rsa")).last().map(String::as_str), Some("ssh-rsa"));
+        assert_eq!(names(Some("^rsa-sha2-256")).first().map(String::as_str), Some("rsa-sha2-256"));
+        assert!(names(Some("-ecdsa*")).iter().all(|name| !name.starts_with("ecdsa")));
     }
 
     /// Pitfall 3: asking for another kind of key than the one on record would make a known host look unknown.
@@ -263,16 +173,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("kh");
         let curve = russh::keys::EcdsaCurve::NistP256;
-        let key = PrivateKey::random(
-            &mut russh::keys::key::safe_rng(),
-            Algorithm::Ecdsa { curve },
-        )
-        .unwrap();
-        std::fs::write(
-            &path,
-            format!("web {}\n", key.public_key().to_openssh().unwrap()),
-        )
-        .unwrap();
+        let key = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ecdsa { curve }).unwrap();
+        std::fs::write(&path, format!("web {}\n", key.public_key().to_openssh().unwrap())).unwrap();
         let trust = Trust {
             name: "web".into(),
             port: 22,
@@ -284,9 +186,6 @@ mod tests {
             algorithms: None,
         };
         let preferred = Store::default().preferred(&trust);
-        assert_eq!(
-            preferred.key.first().map(Algorithm::as_str),
-            Some("ecdsa-sha2-nistp256")
-        );
+        assert_eq!(preferred.key.first().map(Algorithm::as_str), Some("ecdsa-sha2-nistp256"));
     }
 }

@@ -29,10 +29,7 @@ pub(super) struct Eager {
 
 impl Eager {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            left: EAGER_READS,
-        }
+        Self { stream, left: EAGER_READS }
     }
 
     /// The kernel forgets this setting as it sees fit, so it is repeated.
@@ -46,11 +43,7 @@ impl Eager {
 }
 
 impl AsyncRead for Eager {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, into);
         if read.is_ready() {
             self.acknowledge();
@@ -60,11 +53,7 @@ impl AsyncRead for Eager {
 }
 
 impl AsyncWrite for Eager {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, data)
     }
 
@@ -86,13 +75,8 @@ pub(super) struct ProxyCommand {
 impl ProxyCommand {
     /// Starts `command`, tokens already replaced, with the user's shell as OpenSSH does.
     pub(super) fn start(command: &str) -> Result<Self, ConnectError> {
-        let failed = |source| ConnectError::ProxyCommand {
-            command: command.to_owned(),
-            source,
-        };
-        let shell = std::env::var("SHELL")
-            .ok()
-            .filter(|shell| !shell.is_empty());
+        let failed = |source| ConnectError::ProxyCommand { command: command.to_owned(), source };
+        let shell = std::env::var("SHELL").ok().filter(|shell| !shell.is_empty());
         let mut child = Command::new(shell.as_deref().unwrap_or("/bin/sh"))
             .args(["-c", &format!("exec {command}")])
             .stdin(Stdio::piped())
@@ -102,31 +86,20 @@ impl ProxyCommand {
             .spawn()
             .map_err(failed)?;
         match (child.stdout.take(), child.stdin.take()) {
-            (Some(stdout), Some(stdin)) => Ok(Self {
-                wire: tokio::io::join(stdout, stdin),
-                _child: child,
-            }),
+            (Some(stdout), Some(stdin)) => Ok(Self { wire: tokio::io::join(stdout, stdin), _child: child }),
             _ => Err(failed(io::ErrorKind::BrokenPipe.into())),
         }
     }
 }
 
 impl AsyncRead for ProxyCommand {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.wire).poll_read(cx, into)
     }
 }
 
 impl AsyncWrite for ProxyCommand {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.wire).poll_write(cx, data)
     }
 

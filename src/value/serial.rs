@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn the_wire_keeps_what_json_cannot() {
-        let value = Value::map([("a", Value::list([Value::Unknown, Value::Omit, Value::Int(1)])), ("b", Value::str("x"))]);
+        let value =
+            Value::map([("a", Value::list([Value::Unknown, Value::Omit, Value::Int(1)])), ("b", Value::str("x"))]);
         let bytes = rmp_serde::to_vec_named(&value).unwrap();
         assert_eq!(rmp_serde::from_slice::<Value>(&bytes).unwrap(), value);
         assert_eq!(serde_json::to_string(&value).unwrap(), r#"{"a":["(known after apply)",null,1],"b":"x"}"#);

@@ -126,9 +126,8 @@ impl Layer {
 
     /// A layer of plain values.
     pub fn of_values(kind: LayerKind, values: impl IntoIterator<Item = (String, Value)>) -> Self {
-        let define = |(name, value): (String, Value)| {
-            (Arc::from(name), Definition { term: Term::Value(value), origin: None })
-        };
+        let define =
+            |(name, value): (String, Value)| (Arc::from(name), Definition { term: Term::Value(value), origin: None });
         Self { kind, entries: values.into_iter().map(define).collect() }
     }
 

@@ -29,7 +29,11 @@ fn a_restart_that_was_due_is_made_by_the_next_run() {
     let playbook = playbook.to_str().unwrap();
     let inventory = dir.path().join("hosts.ini");
     let address = fleet.fleet(&["ip", "e1"]);
-    let line = format!("e1 ansible_host={} ansible_user=root ansible_ssh_private_key_file={}\n", address.trim(), fleet.key().display());
+    let line = format!(
+        "e1 ansible_host={} ansible_user=root ansible_ssh_private_key_file={}\n",
+        address.trim(),
+        fleet.key().display()
+    );
     std::fs::write(&inventory, line).unwrap();
     let inventory = inventory.to_str().unwrap();
     fleet.inside("e1", "rm -f /etc/fault.conf /var/tmp/fault-restarted");
@@ -72,12 +76,21 @@ fn a_dead_host_is_unreachable_and_others_go_on() {
     std::fs::write(&playbook, "- hosts: all\n  tasks:\n    - ping:\n").unwrap();
     let inventory = fleet.redis_inventory(dir.path(), "");
     fleet.fleet(&["kill", "e3"]);
-    let arguments =
-        ["apply", playbook.to_str().unwrap(), "-i", inventory.to_str().unwrap(), "--connect-timeout", "3", "--connect-retries", "0"];
+    let arguments = [
+        "apply",
+        playbook.to_str().unwrap(),
+        "-i",
+        inventory.to_str().unwrap(),
+        "--connect-timeout",
+        "3",
+        "--connect-retries",
+        "0",
+    ];
     let run = events(fleet.cfg(&arguments));
     fleet.fleet(&["start", "e3"]);
     assert_eq!(run.status, 4, "{}", run.text);
-    let unreachable: Vec<_> = run.events.iter().filter(|e| e["event"] == "unreachable").map(|e| e["host"].clone()).collect();
+    let unreachable: Vec<_> =
+        run.events.iter().filter(|e| e["event"] == "unreachable").map(|e| e["host"].clone()).collect();
     assert_eq!(unreachable, ["e3"]);
     assert_eq!(run.tasks("ok").len(), 2, "{}", run.text);
 }

@@ -39,7 +39,8 @@ pub fn turn(test: &str) -> Option<Turn> {
 }
 
 fn start() -> Result<Fleet, String> {
-    let state = std::env::var_os("CFG_FLEET_STATE").map_or_else(|| std::env::temp_dir().join("cfg-e2e-fleet"), PathBuf::from);
+    let state =
+        std::env::var_os("CFG_FLEET_STATE").map_or_else(|| std::env::temp_dir().join("cfg-e2e-fleet"), PathBuf::from);
     let fleet = Fleet { state };
     for arguments in [vec!["setup"], vec!["up", HOSTS, "e"]] {
         let output = fleet.script(&arguments);
@@ -122,7 +123,11 @@ impl Turn {
 /// cfg in the repository, with a state directory of its own.
 pub fn cfg(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cfg"));
-    command.args(arguments).current_dir(root()).env("XDG_STATE_HOME", std::env::temp_dir().join("cfg-e2e-state")).env("NO_COLOR", "1");
+    command
+        .args(arguments)
+        .current_dir(root())
+        .env("XDG_STATE_HOME", std::env::temp_dir().join("cfg-e2e-state"))
+        .env("NO_COLOR", "1");
     command
 }
 
@@ -157,7 +162,8 @@ impl Run {
 
     /// Fails with what was said unless the run converged.
     pub fn converged(&self) -> &Self {
-        let bad = |line: &&str| line.contains("\"failed\":true") || line.contains("unreachable\",") || !line.starts_with('{');
+        let bad =
+            |line: &&str| line.contains("\"failed\":true") || line.contains("unreachable\",") || !line.starts_with('{');
         let why: Vec<&str> = self.text.lines().filter(bad).collect();
         assert_eq!(self.status, 0, "{}", why.join("\n"));
         self

@@ -15,7 +15,10 @@ fn without_an_inventory_the_error_says_where_it_looked() {
     let output = cfg(&["apply", &play]).current_dir(dir.path()).env_remove("ANSIBLE_INVENTORY").output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text.contains("inventory.yml") && text.contains("/etc/ansible/hosts") && text.contains("--local"), "{text}");
+    assert!(
+        text.contains("inventory.yml") && text.contains("/etc/ansible/hosts") && text.contains("--local"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -32,7 +35,10 @@ fn independent_states_run_at_once_and_dependent_ones_in_order() {
     let run = events(cfg(&["apply", &play, "--local"]));
     run.converged();
     let position = |what: &str, name: &str| {
-        run.events.iter().position(|e| e["event"] == what && (e["name"] == name || e["outcome"]["name"] == name)).unwrap()
+        run.events
+            .iter()
+            .position(|e| e["event"] == what && (e["name"] == name || e["outcome"]["name"] == name))
+            .unwrap()
     };
     // Both were started before either had ended, and the third after both.
     assert!(position("task_started", "slow b") < position("task_finished", "slow a"));
@@ -55,7 +61,10 @@ fn a_circle_is_refused_with_its_lines() {
     let output = cfg(&["plan", &play, "--local"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("wait for each other in a circle") && text.contains("play.yml:3") && text.contains("require: b"), "{text}");
+    assert!(
+        text.contains("wait for each other in a circle") && text.contains("play.yml:3") && text.contains("require: b"),
+        "{text}"
+    );
 }
 
 #[test]

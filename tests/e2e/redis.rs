@@ -31,7 +31,12 @@ fn a_plan_on_blank_hosts_changes_nothing_and_is_what_apply_does() {
     planned.converged();
     let after: Vec<String> = hosts.iter().map(|host| fleet.fleet(&["digest", host])).collect();
     for ((host, before), after) in hosts.iter().zip(&before).zip(&after) {
-        let changed: Vec<_> = similar::TextDiff::from_lines(before, after).unified_diff().to_string().lines().map(str::to_owned).collect();
+        let changed: Vec<_> = similar::TextDiff::from_lines(before, after)
+            .unified_diff()
+            .to_string()
+            .lines()
+            .map(str::to_owned)
+            .collect();
         assert!(before == after, "the plan changed {host}:\n{}", changed.join("\n"));
     }
 
@@ -42,7 +47,10 @@ fn a_plan_on_blank_hosts_changes_nothing_and_is_what_apply_does() {
     assert!(applied.changed().len() >= 12, "{:?}", applied.changed());
 
     for replica in ["e2", "e3"] {
-        assert!(fleet.inside(replica, "redis-cli info replication").contains("master_link_status:up"), "{replica} is in sync");
+        assert!(
+            fleet.inside(replica, "redis-cli info replication").contains("master_link_status:up"),
+            "{replica} is in sync"
+        );
     }
     assert!(fleet.inside("e1", "redis-cli info replication").contains("connected_slaves:2"));
 
@@ -55,7 +63,9 @@ fn a_plan_on_blank_hosts_changes_nothing_and_is_what_apply_does() {
 
 /// Each drift is made by hand and must be repaired alone.
 fn drift_is_repaired(fleet: &Turn, inventory: &str) {
-    let expect = |changes: &[(&str, &str)]| changes.iter().map(|(h, t)| ((*h).to_owned(), (*t).to_owned())).collect::<BTreeSet<_>>();
+    let expect = |changes: &[(&str, &str)]| {
+        changes.iter().map(|(h, t)| ((*h).to_owned(), (*t).to_owned())).collect::<BTreeSet<_>>()
+    };
     fleet.inside("e1", "echo 'maxclients 7' >> /etc/redis/redis.conf");
     let run = apply(fleet, inventory);
     assert_eq!(run.converged().changed(), expect(&[("e1", "Write redis.conf"), ("e1", "Restart Redis")]));

@@ -10,20 +10,8 @@ use cfg::transport::{ConnectError, Prompt, Ssh, Target};
 use crate::sshd::{Person, Sshd, keygen};
 
 pub async fn works(ssh: &Ssh, target: &Target) {
-    let connection = ssh
-        .connect(target)
-        .await
-        .unwrap_or_else(|error| panic!("{error}: {target:?}"));
-    assert!(
-        connection
-            .exec("true")
-            .await
-            .unwrap()
-            .wait()
-            .await
-            .unwrap()
-            .success()
-    );
+    let connection = ssh.connect(target).await.unwrap_or_else(|error| panic!("{error}: {target:?}"));
+    assert!(connection.exec("true").await.unwrap().wait().await.unwrap().success());
     connection.close().await;
 }
 
@@ -34,14 +22,7 @@ async fn keys_of_every_kind() {
     for kind in ["ed25519", "ecdsa", "rsa"] {
         let key = sshd.keygen(kind, kind, "");
         sshd.authorize(&format!("{kind}.pub"));
-        works(
-            &sshd.ssh(),
-            &Target {
-                identity_files: vec![key],
-                ..sshd.bare_target()
-            },
-        )
-        .await;
+        works(&sshd.ssh(), &Target { identity_files: vec![key], ..sshd.bare_target() }).await;
     }
 }
 
@@ -49,20 +30,10 @@ async fn keys_of_every_kind() {
 async fn old_pem_keys() {
     let Some(sshd) = Sshd::start("") else { return };
     let key = sshd.path("pem");
-    let status = Command::new("ssh-keygen")
-        .args(["-q", "-m", "PEM", "-t", "rsa", "-N", "", "-f"])
-        .arg(&key)
-        .status();
+    let status = Command::new("ssh-keygen").args(["-q", "-m", "PEM", "-t", "rsa", "-N", "", "-f"]).arg(&key).status();
     assert!(status.unwrap().success());
     sshd.authorize("pem.pub");
-    works(
-        &sshd.ssh(),
-        &Target {
-            identity_files: vec![key],
-            ..sshd.bare_target()
-        },
-    )
-    .await;
+    works(&sshd.ssh(), &Target { identity_files: vec![key], ..sshd.bare_target() }).await;
 }
 
 #[tokio::test]
@@ -70,37 +41,19 @@ async fn an_encrypted_key_is_asked_for_once() {
     let Some(sshd) = Sshd::start("") else { return };
     let key = sshd.keygen("locked", "ed25519", "open sesame");
     sshd.authorize("locked.pub");
-    let target = Target {
-        identity_files: vec![key.clone()],
-        ..sshd.bare_target()
-    };
+    let target = Target { identity_files: vec![key.clone()], ..sshd.bare_target() };
     let person = Person::saying("open sesame");
     let ssh = Ssh::new(sshd.options(), Some(person.clone())).unwrap();
-    let (a, b, c) = (
-        works(&ssh, &target),
-        works(&ssh, &target),
-        works(&ssh, &target),
-    );
+    let (a, b, c) = (works(&ssh, &target), works(&ssh, &target), works(&ssh, &target));
     tokio::join!(a, b, c);
     works(&ssh, &target).await;
     assert_eq!(person.times_asked(), 1);
 
     let error = sshd.ssh().connect(&target).await.err().unwrap();
-    assert!(
-        matches!(&error, ConnectError::Passphrase { path } if *path == key),
-        "{error}"
-    );
+    assert!(matches!(&error, ConnectError::Passphrase { path } if *path == key), "{error}");
     let wrong = Person::saying("guess");
-    let error = Ssh::new(sshd.options(), Some(wrong.clone()))
-        .unwrap()
-        .connect(&target)
-        .await
-        .err()
-        .unwrap();
-    assert!(
-        matches!(&error, ConnectError::Key { why, .. } if why == "wrong passphrase"),
-        "{error}"
-    );
+    let error = Ssh::new(sshd.options(), Some(wrong.clone())).unwrap().connect(&target).await.err().unwrap();
+    assert!(matches!(&error, ConnectError::Key { why, .. } if why == "wrong passphrase"), "{error}");
     assert_eq!(wrong.times_asked(), 3);
 }
 
@@ -111,14 +64,7 @@ async fn nobody_is_asked_for_a_key_the_server_does_not_want() {
     let locked = sshd.keygen("locked", "ed25519", "secret");
     let person = Person::saying("secret");
     let ssh = Ssh::new(sshd.options(), Some(person.clone())).unwrap();
-    works(
-        &ssh,
-        &Target {
-            identity_files: vec![locked, sshd.path("key")],
-            ..sshd.bare_target()
-        },
-    )
-    .await;
+    works(&ssh, &Target { identity_files: vec![locked, sshd.path("key")], ..sshd.bare_target() }).await;
     assert_eq!(person.times_asked(), 0);
 }
 
@@ -142,14 +88,7 @@ async fn a_slow_answer_is_no_timeout() {
     let mut options = sshd.options();
     options.auth_timeout = Duration::from_millis(700);
     let ssh = Ssh::new(options, Some(std::sync::Arc::new(Slow))).unwrap();
-    works(
-        &ssh,
-        &Target {
-            identity_files: vec![key],
-            ..sshd.bare_target()
-        },
-    )
-    .await;
+    works(&ssh, &Target { identity_files: vec![key], ..sshd.bare_target() }).await;
 }
 
 #[tokio::test]
@@ -159,28 +98,14 @@ async fn a_failure_lists_what_was_tried() {
     let missing = sshd.path("missing");
     let open = sshd.keygen("open", "ed25519", "");
     fs::set_permissions(&open, fs::Permissions::from_mode(0o644)).unwrap();
-    let target = Target {
-        identity_files: vec![wrong.clone(), missing, open],
-        ..sshd.bare_target()
-    };
+    let target = Target { identity_files: vec![wrong.clone(), missing, open], ..sshd.bare_target() };
     let error = sshd.ssh().connect(&target).await.err().unwrap();
-    let ConnectError::Auth {
-        user,
-        tried,
-        offered,
-        ..
-    } = &error
-    else {
-        panic!("{error}")
-    };
+    let ConnectError::Auth { user, tried, offered, .. } = &error else { panic!("{error}") };
     assert_eq!(user, "root");
     assert_eq!(offered, &["publickey"]);
     let outcome = |name: &str| {
         let found = tried.iter().find(|attempt| attempt.what.ends_with(name));
-        found.map_or_else(
-            || panic!("{name} not in {tried:?}"),
-            |attempt| attempt.outcome.as_str(),
-        )
+        found.map_or_else(|| panic!("{name} not in {tried:?}"), |attempt| attempt.outcome.as_str())
     };
     assert_eq!(outcome("/wrong"), "refused");
     assert_eq!(outcome("/missing"), "no such file");
@@ -199,29 +124,13 @@ async fn too_many_keys_are_told_apart_from_wrong_ones() {
     let Some(sshd) = Sshd::start("MaxAuthTries 3") else {
         return;
     };
-    let mut keys: Vec<_> = (0..5)
-        .map(|n| sshd.keygen(&format!("k{n}"), "ed25519", ""))
-        .collect();
+    let mut keys: Vec<_> = (0..5).map(|n| sshd.keygen(&format!("k{n}"), "ed25519", "")).collect();
     keys.push(sshd.path("key"));
-    let target = Target {
-        identity_files: keys,
-        ..sshd.bare_target()
-    };
+    let target = Target { identity_files: keys, ..sshd.bare_target() };
     let error = sshd.ssh().connect(&target).await.err().unwrap();
-    let ConnectError::Auth { message, tried, .. } = &error else {
-        panic!("{error}")
-    };
-    assert!(
-        message
-            .as_deref()
-            .unwrap_or_default()
-            .contains("Too many authentication failures"),
-        "{error:?}"
-    );
-    assert!(
-        error.help().unwrap().contains("IdentitiesOnly"),
-        "{tried:?}"
-    );
+    let ConnectError::Auth { message, tried, .. } = &error else { panic!("{error}") };
+    assert!(message.as_deref().unwrap_or_default().contains("Too many authentication failures"), "{error:?}");
+    assert!(error.help().unwrap().contains("IdentitiesOnly"), "{tried:?}");
 }
 
 fn certify(sshd: &Sshd, key: &str) {
@@ -247,25 +156,13 @@ async fn certificates() {
     for kind in ["ed25519", "rsa"] {
         let key = sshd.keygen(kind, kind, "");
         certify(&sshd, kind);
-        let target = Target {
-            identity_files: vec![key],
-            ..sshd.bare_target()
-        };
+        let target = Target { identity_files: vec![key], ..sshd.bare_target() };
         works(&sshd.ssh(), &target).await;
         let beside = sshd.path(&format!("{kind}-cert.pub"));
         let elsewhere = sshd.path(&format!("elsewhere-{kind}.pub"));
         fs::rename(&beside, &elsewhere).unwrap();
-        assert!(
-            matches!(
-                sshd.ssh().connect(&target).await,
-                Err(ConnectError::Auth { .. })
-            ),
-            "{kind}"
-        );
-        let config = format!(
-            "IdentityAgent none\nIdentityFile none\nCertificateFile {}\n",
-            elsewhere.display()
-        );
+        assert!(matches!(sshd.ssh().connect(&target).await, Err(ConnectError::Auth { .. })), "{kind}");
+        let config = format!("IdentityAgent none\nIdentityFile none\nCertificateFile {}\n", elsewhere.display());
         works(&sshd.ssh_with_config(&config), &target).await;
     }
 }
@@ -282,23 +179,13 @@ impl Drop for Agent {
 
 fn start_agent(sshd: &Sshd, keys: &[&str]) -> Agent {
     let socket = sshd.path("agent");
-    let child = Command::new("ssh-agent")
-        .arg("-D")
-        .arg("-a")
-        .arg(&socket)
-        .stdout(std::process::Stdio::null())
-        .spawn();
+    let child = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(std::process::Stdio::null()).spawn();
     let agent = Agent(child.unwrap());
     while !socket.exists() {
         std::thread::sleep(Duration::from_millis(10));
     }
     for key in keys {
-        let add = Command::new("ssh-add")
-            .arg("-q")
-            .arg(sshd.path(key))
-            .env("SSH_AUTH_SOCK", &socket)
-            .output()
-            .unwrap();
+        let add = Command::new("ssh-add").arg("-q").arg(sshd.path(key)).env("SSH_AUTH_SOCK", &socket).output().unwrap();
         assert!(add.status.success(), "{add:?}");
     }
     agent
@@ -318,15 +205,10 @@ async fn agent_keys() {
     let config = |more: &str| format!("IdentityAgent {}\n{more}", sshd.path("agent").display());
     // Pitfall 8: the key that was named goes first, even if only its public half is here.
     fs::remove_file(sshd.path("mine")).unwrap();
-    let ssh = sshd.ssh_with_config(&config(&format!(
-        "IdentityFile {}\n",
-        sshd.path("mine").display()
-    )));
+    let ssh = sshd.ssh_with_config(&config(&format!("IdentityFile {}\n", sshd.path("mine").display())));
     works(&ssh, &sshd.bare_target()).await;
-    let ssh = sshd.ssh_with_config(&config(&format!(
-        "IdentityFile {}\nIdentitiesOnly yes\n",
-        sshd.path("mine.pub").display()
-    )));
+    let ssh = sshd
+        .ssh_with_config(&config(&format!("IdentityFile {}\nIdentitiesOnly yes\n", sshd.path("mine.pub").display())));
     works(&ssh, &sshd.bare_target()).await;
     // Without a hint the agent's keys run into the server's limit, and the message says how to avoid that.
     let ssh = sshd.ssh_with_config(&config("IdentityFile none\n"));

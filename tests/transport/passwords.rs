@@ -14,23 +14,13 @@ struct User(String);
 impl User {
     fn create(password: &str) -> Option<Self> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!(
-            "cfgtest{}x{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
-        let made = Command::new("useradd")
-            .args(["-M", "-d", "/", "-s", "/bin/sh", &name])
-            .output()
-            .ok()?;
+        let name = format!("cfgtest{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let made = Command::new("useradd").args(["-M", "-d", "/", "-s", "/bin/sh", &name]).output().ok()?;
         if !made.status.success() {
             return None;
         }
         let user = Self(name);
-        let mut child = Command::new("chpasswd")
-            .stdin(std::process::Stdio::piped())
-            .spawn()
-            .ok()?;
+        let mut child = Command::new("chpasswd").stdin(std::process::Stdio::piped()).spawn().ok()?;
         use std::io::Write as _;
         writeln!(child.stdin.take()?, "{}:{password}", user.0).ok()?;
         child.wait().ok()?.success().then_some(user)
@@ -52,20 +42,11 @@ async fn passwords() {
     let Some(user) = User::create("correct horse") else {
         return eprintln!("skipped: cannot make a user");
     };
-    let target = Target {
-        user: Some(user.0.clone()),
-        ..sshd.bare_target()
-    };
-    let with = |word: &str| Target {
-        password: Some(Secret::new(word)),
-        ..target.clone()
-    };
+    let target = Target { user: Some(user.0.clone()), ..sshd.bare_target() };
+    let with = |word: &str| Target { password: Some(Secret::new(word)), ..target.clone() };
     works(&sshd.ssh(), &with("correct horse")).await;
     let error = sshd.ssh().connect(&with("wrong")).await.err().unwrap();
-    assert!(
-        error.to_string().contains("tried password (refused)"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("tried password (refused)"), "{error}");
     let person = Person::saying("correct horse");
     let ssh = Ssh::new(sshd.options(), Some(person.clone())).unwrap();
     works(&ssh, &target).await;
@@ -80,18 +61,10 @@ async fn both_a_key_and_a_password() {
     let Some(sshd) = Sshd::start(config) else {
         return;
     };
-    let target = Target {
-        password: Some(Secret::new("not it")),
-        ..sshd.target()
-    };
+    let target = Target { password: Some(Secret::new("not it")), ..sshd.target() };
     let error = sshd.ssh().connect(&target).await.err().unwrap();
-    let ConnectError::Auth { tried, .. } = &error else {
-        panic!("{error}")
-    };
-    let outcomes: Vec<_> = tried
-        .iter()
-        .map(|attempt| attempt.outcome.as_str())
-        .collect();
+    let ConnectError::Auth { tried, .. } = &error else { panic!("{error}") };
+    let outcomes: Vec<_> = tried.iter().map(|attempt| attempt.outcome.as_str()).collect();
     assert_eq!(outcomes, ["accepted, but not enough", "refused"], "{error}");
 }
 
@@ -103,25 +76,12 @@ async fn keyboard_interactive() {
     let Some(user) = User::create("correct horse") else {
         return eprintln!("skipped: cannot make a user");
     };
-    let target = Target {
-        user: Some(user.0.clone()),
-        ..sshd.bare_target()
-    };
-    let given = Target {
-        password: Some(Secret::new("correct horse")),
-        ..target.clone()
-    };
+    let target = Target { user: Some(user.0.clone()), ..sshd.bare_target() };
+    let given = Target { password: Some(Secret::new("correct horse")), ..target.clone() };
     works(&sshd.ssh(), &given).await;
     let person = Person::saying("correct horse");
-    works(
-        &Ssh::new(sshd.options(), Some(person.clone())).unwrap(),
-        &target,
-    )
-    .await;
+    works(&Ssh::new(sshd.options(), Some(person.clone())).unwrap(), &target).await;
     assert_eq!(person.times_asked(), 1);
     let nobody = sshd.ssh().connect(&target).await.err().unwrap();
-    assert!(
-        matches!(&nobody, ConnectError::Auth { tried, .. } if tried.is_empty()),
-        "{nobody}"
-    );
+    assert!(matches!(&nobody, ConnectError::Auth { tried, .. } if tried.is_empty()), "{nobody}");
 }

@@ -39,11 +39,7 @@ impl Sshd {
         keygen(&path("host_key"), "ed25519", "");
         keygen(&path("key"), "ed25519", "");
         fs::copy(path("key.pub"), path("authorized")).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = format!(
             "{extra}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
              StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nMaxStartups 100\n\
@@ -68,18 +64,12 @@ impl Sshd {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!(
-            "sshd does not listen: {}",
-            fs::read_to_string(sshd.path("log")).unwrap()
-        );
+        panic!("sshd does not listen: {}", fs::read_to_string(sshd.path("log")).unwrap());
     }
 
     /// How many connections it serves now: each is a child process.
     pub fn connections(&self) -> usize {
-        let listed = Command::new("ps")
-            .args(["-o", "pid=", "--ppid", &self.child.id().to_string()])
-            .output()
-            .unwrap();
+        let listed = Command::new("ps").args(["-o", "pid=", "--ppid", &self.child.id().to_string()]).output().unwrap();
         String::from_utf8(listed.stdout).unwrap().lines().count()
     }
 
@@ -88,11 +78,7 @@ impl Sshd {
     }
 
     pub fn write_known_hosts(&self, key: &str) {
-        fs::write(
-            self.path("known_hosts"),
-            format!("[127.0.0.1]:{} {key}", self.port),
-        )
-        .unwrap();
+        fs::write(self.path("known_hosts"), format!("[127.0.0.1]:{} {key}", self.port)).unwrap();
     }
 
     /// Lets a key in.
@@ -111,18 +97,11 @@ impl Sshd {
 
     /// A target that logs in with the key let in from the start.
     pub fn target(&self) -> Target {
-        Target {
-            identity_files: vec![self.path("key")],
-            ..self.bare_target()
-        }
+        Target { identity_files: vec![self.path("key")], ..self.bare_target() }
     }
 
     pub fn bare_target(&self) -> Target {
-        Target {
-            port: Some(self.port),
-            user: Some("root".into()),
-            ..Target::named("127.0.0.1")
-        }
+        Target { port: Some(self.port), user: Some("root".into()), ..Target::named("127.0.0.1") }
     }
 
     pub fn options(&self) -> Options {
@@ -152,14 +131,9 @@ impl Sshd {
 
 pub fn keygen(path: &Path, kind: &str, passphrase: &str) {
     let mut command = Command::new("ssh-keygen");
-    command
-        .args(["-q", "-t", kind, "-C", "a comment", "-N", passphrase, "-f"])
-        .arg(path);
+    command.args(["-q", "-t", kind, "-C", "a comment", "-N", passphrase, "-f"]).arg(path);
     assert!(command.status().unwrap().success());
-    assert_eq!(
-        fs::metadata(path).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
+    assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 /// Answers every question with one word, and counts them.
@@ -171,10 +145,7 @@ pub struct Person {
 
 impl Person {
     pub fn saying(answer: &str) -> Arc<Self> {
-        Arc::new(Self {
-            answer: Some(answer.to_owned()),
-            asked: AtomicUsize::new(0),
-        })
+        Arc::new(Self { answer: Some(answer.to_owned()), asked: AtomicUsize::new(0) })
     }
 
     pub fn times_asked(&self) -> usize {

@@ -14,11 +14,7 @@ const CASES_AT_LEAST: usize = 60;
 fn mistakes_are_shown_as_their_snapshots_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui/cases");
     let cases = cases(&folder);
-    assert!(
-        cases.len() >= CASES_AT_LEAST,
-        "only {} cases in tests/ui/cases",
-        cases.len()
-    );
+    assert!(cases.len() >= CASES_AT_LEAST, "only {} cases in tests/ui/cases", cases.len());
     let update = std::env::var_os("UPDATE").is_some_and(|v| v == "1");
     let mut failures = String::new();
     for path in &cases {
@@ -34,11 +30,7 @@ fn mistakes_are_shown_as_their_snapshots_say() {
         }
         let diff = similar::TextDiff::from_lines(&expected, &shown);
         let name = path.file_stem().unwrap().to_string_lossy();
-        let _ = writeln!(
-            failures,
-            "== {name}\n{}",
-            diff.unified_diff().header("snapshot", "shown")
-        );
+        let _ = writeln!(failures, "== {name}\n{}", diff.unified_diff().header("snapshot", "shown"));
     }
     for snapshot in files(&folder, "snap") {
         if !snapshot.with_extension("txt").exists() {
@@ -46,10 +38,7 @@ fn mistakes_are_shown_as_their_snapshots_say() {
         }
     }
     println!("{} cases", cases.len());
-    assert!(
-        failures.is_empty(),
-        "\n{failures}\nUPDATE=1 cargo test --test ui accepts what is shown"
-    );
+    assert!(failures.is_empty(), "\n{failures}\nUPDATE=1 cargo test --test ui accepts what is shown");
 }
 
 fn cases(folder: &Path) -> Vec<PathBuf> {
@@ -57,12 +46,8 @@ fn cases(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> = entries
-        .filter(|path| path.extension().is_some_and(|e| e == extension))
-        .collect();
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == extension)).collect();
     files.sort();
     files
 }
@@ -104,10 +89,7 @@ fn run(case: &str) -> String {
         }
     }
     let dir = dir.path().to_str().unwrap();
-    shown
-        .replace(&format!("{dir}/"), "")
-        .replace(dir, "[dir]")
-        .replace(home.path().to_str().unwrap(), "[home]")
+    shown.replace(&format!("{dir}/"), "").replace(dir, "[dir]").replace(home.path().to_str().unwrap(), "[home]")
 }
 
 fn sections(case: &str) -> Vec<(String, String)> {
@@ -124,8 +106,5 @@ fn sections(case: &str) -> Vec<(String, String)> {
 
 fn bytes_of(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
-    digits
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }

@@ -16,7 +16,8 @@ fn text(path: &str) -> Result<String> {
 fn getent(database: &str, key: &Key) -> Option<String> {
     let switch = text("/etc/nsswitch.conf").ok()?;
     let line = switch.lines().find_map(|l| l.trim().strip_prefix(database)?.strip_prefix(':'))?;
-    if line.split_whitespace().all(|source| matches!(source, "files" | "compat" | "systemd") || source.starts_with('[')) {
+    if line.split_whitespace().all(|source| matches!(source, "files" | "compat" | "systemd") || source.starts_with('['))
+    {
         return None;
     }
     let command = Command::new(["getent", database, &key.to_string()]);
@@ -32,7 +33,8 @@ pub fn user(key: &Key) -> Result<Option<User>> {
         found = getent("passwd", key).and_then(|line| parse_passwd(&line).next());
     }
     let Some(mut user) = found else { return Ok(None) };
-    user.groups = parse_group(&text("/etc/group")?).filter(|g| g.members.contains(&user.name)).map(|g| g.name).collect();
+    user.groups =
+        parse_group(&text("/etc/group")?).filter(|g| g.members.contains(&user.name)).map(|g| g.name).collect();
     user.groups.sort();
     if let Ok(shadow) = text("/etc/shadow")
         && let Some(line) = shadow.lines().find(|line| line.split(':').next() == Some(user.name.as_str()))

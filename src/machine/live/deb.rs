@@ -8,7 +8,8 @@ use super::super::{Command, FileKind, Result};
 use super::{Live, exec};
 
 /// Content is kept of files that somebody may want to edit or that define a service.
-const KEEP_UNDER: &[&str] = &["/etc/", "/lib/systemd/", "/usr/lib/systemd/", "/usr/lib/sysusers.d/", "/usr/lib/tmpfiles.d/"];
+const KEEP_UNDER: &[&str] =
+    &["/etc/", "/lib/systemd/", "/usr/lib/systemd/", "/usr/lib/sysusers.d/", "/usr/lib/tmpfiles.d/"];
 const KEEP_AT_MOST: u64 = 512 * 1024;
 
 /// What a package file holds.

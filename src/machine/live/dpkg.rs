@@ -54,9 +54,8 @@ impl Cache {
 fn parse(text: &str) -> Cache {
     let mut cache = Cache::default();
     for paragraph in text.split("\n\n") {
-        let field = |name: &str| {
-            paragraph.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(str::trim)
-        };
+        let field =
+            |name: &str| paragraph.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(str::trim);
         let (Some(name), Some(status)) = (field("Package"), field("Status")) else { continue };
         if !status.ends_with(" installed") {
             continue;

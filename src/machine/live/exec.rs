@@ -29,7 +29,8 @@ pub fn run(command: &Command, cancel: &Cancel) -> Result<Stdio> {
         std::thread::spawn(move || drop(pipe.write_all(&bytes)))
     });
     let status = wait(&mut child, command.timeout, cancel).map_err(|kind| {
-        let reason = if kind == FaultKind::Timeout { "it took too long and was ended" } else { "the run was cancelled" };
+        let reason =
+            if kind == FaultKind::Timeout { "it took too long and was ended" } else { "the run was cancelled" };
         Fault { kind, ..Fault::new(operation(), reason) }
     })?;
     drop(writer.map(JoinHandle::join));

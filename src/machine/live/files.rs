@@ -140,14 +140,10 @@ pub fn stage(path: &Path, content: &Content, attrs: &Attrs, secret: bool) -> Res
     let old = std::fs::metadata(path).ok();
     remove_leftovers(path);
     let at = temporary_name(path);
-    let open = |at: &Path| {
-        OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(0o400_000).open(at)
-    };
+    let open = |at: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(0o400_000).open(at);
     let file = match open(&at) {
         // Left over from a process that died and whose id we were given.
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            std::fs::remove_file(&at).and_then(|()| open(&at))
-        }
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => std::fs::remove_file(&at).and_then(|()| open(&at)),
         other => other,
     };
     let mut file = file.map_err(fault("write", path))?;

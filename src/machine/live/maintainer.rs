@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::super::FileKind;
-use super::super::package::{Foresight, ForeseenFile};
+use super::super::package::{ForeseenFile, Foresight};
 
 /// Adds what `script` would do to `foresight`.
 pub fn read(script: &str, foresight: &mut Foresight) {
@@ -77,7 +77,9 @@ impl Reader<'_> {
         let words: Vec<&str> = words.iter().map(String::as_str).take_while(|w| !w.starts_with('>')).collect();
         let skip = words.iter().take_while(|w| matches!(**w, "then" | "else" | "do" | "if" | "!" | "elif")).count();
         let Some((first, rest)) = words.get(skip..).and_then(<[&str]>::split_first) else { return };
-        if let Some((name, value)) = first.split_once('=').filter(|(n, _)| n.chars().all(|c| c.is_alphanumeric() || c == '_')) {
+        if let Some((name, value)) =
+            first.split_once('=').filter(|(n, _)| n.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        {
             self.variables.insert(name.to_owned(), value.to_owned());
         } else if let Some(body) = self.functions.get(*first).filter(|_| self.depth < 4) {
             self.call(body.clone(), rest);
@@ -106,12 +108,18 @@ impl Reader<'_> {
             ("chown", [owner, paths @ ..]) => self.chown(owner, paths),
             ("chgrp", [group, paths @ ..]) => self.chown(&format!(":{group}"), paths),
             ("chmod", [mode, paths @ ..]) => self.chmod(mode, paths),
-            ("dpkg-statoverride", [user, group, mode, path]) if rest.contains(&"--add") && rest.contains(&"--update") => {
+            ("dpkg-statoverride", [user, group, mode, path])
+                if rest.contains(&"--add") && rest.contains(&"--update") =>
+            {
                 self.chown(&format!("{user}:{group}"), &[path]);
                 self.chmod(mode, &[path]);
             }
-            ("deb-systemd-helper", ["enable", units @ ..]) => self.foresight.enabled.extend(units.iter().map(|u| (*u).to_owned())),
-            ("deb-systemd-invoke", [_, units @ ..]) => self.foresight.started.extend(units.iter().map(|u| (*u).to_owned())),
+            ("deb-systemd-helper", ["enable", units @ ..]) => {
+                self.foresight.enabled.extend(units.iter().map(|u| (*u).to_owned()))
+            }
+            ("deb-systemd-invoke", [_, units @ ..]) => {
+                self.foresight.started.extend(units.iter().map(|u| (*u).to_owned()))
+            }
             ("update-rc.d", [name, "defaults", ..]) => self.foresight.enabled.push((*name).to_owned()),
             ("invoke-rc.d", [name, ..]) => self.foresight.started.push((*name).to_owned()),
             _ => {}
@@ -120,7 +128,23 @@ impl Reader<'_> {
 
     /// The name is the last word that is not an option's value.
     fn add_user(&mut self, words: &[&str]) {
-        let takes_value = ["--home", "--shell", "--gecos", "--uid", "--gid", "--ingroup", "--comment", "-d", "-s", "-u", "-g", "-c", "-G", "--home-dir", "--groups"];
+        let takes_value = [
+            "--home",
+            "--shell",
+            "--gecos",
+            "--uid",
+            "--gid",
+            "--ingroup",
+            "--comment",
+            "-d",
+            "-s",
+            "-u",
+            "-g",
+            "-c",
+            "-G",
+            "--home-dir",
+            "--groups",
+        ];
         let mut home = None;
         let mut name = None;
         let mut iter = words.iter();
@@ -151,7 +175,12 @@ impl Reader<'_> {
 
     fn made_dir(&mut self, path: &str) {
         let file = ForeseenFile { attributes_only: false, ..self.attributes(path) };
-        self.foresight.files.push(ForeseenFile { mode: Some(0o755), owner: Some("root".into()), group: Some("root".into()), ..file });
+        self.foresight.files.push(ForeseenFile {
+            mode: Some(0o755),
+            owner: Some("root".into()),
+            group: Some("root".into()),
+            ..file
+        });
     }
 
     fn chown(&mut self, owner: &str, paths: &[&str]) {
@@ -274,6 +303,8 @@ mod tests {
         let last = |path: &str| foresight.files.iter().rev().find(|f| f.path.to_str() == Some(path)).unwrap();
         assert_eq!(last("/etc/svc").mode, Some(0o2770));
         assert_eq!(last("/etc/svc/svc.conf").mode, Some(0o640));
-        assert!(foresight.files.iter().any(|f| f.path.to_str() == Some("/etc/svc") && f.owner.as_deref() == Some("svc")));
+        assert!(
+            foresight.files.iter().any(|f| f.path.to_str() == Some("/etc/svc") && f.owner.as_deref() == Some("svc"))
+        );
     }
 }

@@ -12,8 +12,8 @@ mod files;
 mod foresee;
 mod maintainer;
 mod net;
-mod sysv;
 mod systemd;
+mod sysv;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,8 +22,9 @@ use std::time::Duration;
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, Group, GroupChange, Identity, Inspect, Journal, Key, Machine,
-    Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, Usage, UnitAction, User, UserChange, Written,
+    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, Group, GroupChange, Identity, Inspect,
+    Journal, Key, Machine, Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction,
+    Usage, User, UserChange, Written,
 };
 
 /// Ends the programs that run and refuses new ones once it is set.

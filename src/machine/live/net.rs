@@ -17,7 +17,8 @@ use super::super::{Algorithm, Command, Fault, FaultKind, Fetch, Reach, Result};
 use super::{Cancel, exec, fault, files};
 
 /// Where hosts keep the certificates they trust.
-const CA_FILES: &[&str] = &["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+const CA_FILES: &[&str] =
+    &["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 /// What is said after the first words is waited for only this long.
 const MORE: Duration = Duration::from_millis(200);
@@ -134,9 +135,10 @@ fn is_listed(url: &str, list: &str) -> bool {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
     let host = if host.starts_with('[') { host } else { host.split(':').next().unwrap_or_default() };
-    list.split(',').map(|name| name.trim().trim_start_matches('.')).filter(|name| !name.is_empty()).any(|name| {
-        name == "*" || host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
-    })
+    list.split(',')
+        .map(|name| name.trim().trim_start_matches('.'))
+        .filter(|name| !name.is_empty())
+        .any(|name| name == "*" || host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.')))
 }
 
 /// An answer whose content is yet to be read.
@@ -190,7 +192,10 @@ impl Answer {
         let mut total = 0;
         loop {
             if self.cancel.is_cancelled() {
-                return Err(Fault { kind: FaultKind::Cancelled, ..Fault::new(self.operation, "the run was cancelled") });
+                return Err(Fault {
+                    kind: FaultKind::Cancelled,
+                    ..Fault::new(self.operation, "the run was cancelled")
+                });
             }
             let n = self.body.read(&mut buffer).map_err(|e| Fault::io(&self.operation, &e))?;
             if n == 0 {
@@ -267,7 +272,8 @@ mod tests {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = [0; 1024];
             let _ = stream.read(&mut request);
-            let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
+            let _ =
+                stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
         });
         port
     }
@@ -284,17 +290,23 @@ mod tests {
             checksum: Some((Algorithm::Md5, sum.to_owned())),
             ..Fetch::default()
         };
-        let (download, status) = Download::get(&fetch(server("hello"), "5d41402abc4b2a76b9719d911017c592"), &dest, &cancel).unwrap();
+        let (download, status) =
+            Download::get(&fetch(server("hello"), "5d41402abc4b2a76b9719d911017c592"), &dest, &cancel).unwrap();
         assert_eq!((status, std::fs::read(download.path()).unwrap()), (200, b"hello".to_vec()));
         drop(download);
-        let wrong = Download::get(&fetch(server("hullo"), "5d41402abc4b2a76b9719d911017c592"), &dest, &cancel).err().unwrap();
+        let wrong =
+            Download::get(&fetch(server("hullo"), "5d41402abc4b2a76b9719d911017c592"), &dest, &cancel).err().unwrap();
         assert!(wrong.reason.contains("checksum"));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]
     fn hosts_without_a_proxy() {
-        let table = [("http://a.example.com/x", true), ("https://u:p@example.com:8443", true), ("http://badexample.com/", false)];
+        let table = [
+            ("http://a.example.com/x", true),
+            ("https://u:p@example.com:8443", true),
+            ("http://badexample.com/", false),
+        ];
         for (url, expected) in table {
             assert_eq!(is_listed(url, "localhost, .example.com"), expected, "{url}");
         }

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::super::{Command, Fault, Result, Unit, UnitAction};
 use super::{Live, exec};
 
-const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,Description,FragmentPath";
+const PROPERTIES: &str =
+    "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,Description,FragmentPath";
 
 /// Says whether systemd is the service manager here (sd_booted(3)).
 pub fn runs() -> bool {
@@ -29,7 +30,10 @@ fn parse(text: &str) -> Unit {
     Unit {
         exists: !matches!(load, "not-found" | ""),
         active: matches!(active_state.as_str(), "active" | "reloading" | "activating"),
-        enabled: matches!(file_state.as_str(), "enabled" | "enabled-runtime" | "alias" | "static" | "indirect" | "generated"),
+        enabled: matches!(
+            file_state.as_str(),
+            "enabled" | "enabled-runtime" | "alias" | "static" | "indirect" | "generated"
+        ),
         masked: load == "masked" || file_state.starts_with("masked"),
         needs_reload: get("NeedDaemonReload") == "yes",
         active_state,

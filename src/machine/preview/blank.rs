@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::package::Foresight;
 use super::super::{
-    Algorithm, Command, Fault, Fetch, FileKind, Group, Identity, Inspect, Key, Output, Package, Reach, Result, Stat, Stdio, Transaction,
-    Unit, User,
+    Algorithm, Command, Fault, Fetch, FileKind, Group, Identity, Inspect, Key, Output, Package, Reach, Result, Stat,
+    Stdio, Transaction, Unit, User,
 };
 
 /// The empty machine. A [`super::Preview`] over it is a fake that can be written to.

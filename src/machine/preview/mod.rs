@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, Group, GroupChange, Identity, Inspect, Key, Machine,
-    Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, Usage, UnitAction, User, UserChange, Written,
+    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, Group, GroupChange, Identity,
+    Inspect, Key, Machine, Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction,
+    Usage, User, UserChange, Written,
 };
 use overlay::{Data, Overlay};
 
@@ -59,7 +60,8 @@ impl Preview {
     fn real(&self, path: &Path) -> Result<PathBuf> {
         let mut real = PathBuf::from("/");
         let name = path.file_name();
-        let mut rest: Vec<_> = path.parent().unwrap_or(Path::new("/")).components().map(|c| c.as_os_str().to_owned()).collect();
+        let mut rest: Vec<_> =
+            path.parent().unwrap_or(Path::new("/")).components().map(|c| c.as_os_str().to_owned()).collect();
         rest.reverse();
         let mut hops = 0;
         while let Some(part) = rest.pop() {
@@ -77,7 +79,11 @@ impl Preview {
                     return Err(Fault::new(format!("look at {}", path.display()), "too many levels of symbolic links"));
                 }
                 let target = self.link_real(&real)?;
-                real = if target.is_absolute() { PathBuf::from("/") } else { real.parent().unwrap_or(Path::new("/")).to_path_buf() };
+                real = if target.is_absolute() {
+                    PathBuf::from("/")
+                } else {
+                    real.parent().unwrap_or(Path::new("/")).to_path_buf()
+                };
                 rest.extend(target.components().rev().map(|c| c.as_os_str().to_owned()));
             }
         }

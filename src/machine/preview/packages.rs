@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::super::package::ForeseenFile;
 use super::super::{
-    FileKind, Group, GroupChange, Inspect as _, Key, Machine as _, Package, Result, Stat, Transaction, TransactionReport, Unit,
-    User, UserChange,
+    FileKind, Group, GroupChange, Inspect as _, Key, Machine as _, Package, Result, Stat, Transaction,
+    TransactionReport, Unit, User, UserChange,
 };
 use super::overlay::Data;
 use super::{Preview, unit_key};
@@ -27,7 +27,8 @@ impl Preview {
         let known = |name: &str| self.state().packages.get(name).cloned();
         report.changes.retain(|(name, _, new)| known(name).is_none_or(|p| p.map(|p| p.version) != *new));
         for (name, _, new) in &report.changes {
-            let package = new.clone().map(|version| Package { name: name.clone(), version, arch: String::new(), held: false });
+            let package =
+                new.clone().map(|version| Package { name: name.clone(), version, arch: String::new(), held: false });
             self.state().packages.insert(name.clone(), package);
         }
         for group in &foresight.groups {
@@ -35,7 +36,8 @@ impl Preview {
         }
         for (name, home) in &foresight.users {
             let group = foresight.groups.contains(name).then(|| name.clone());
-            let change = UserChange { name: name.clone(), home: home.clone(), group, system: true, ..UserChange::default() };
+            let change =
+                UserChange { name: name.clone(), home: home.clone(), group, system: true, ..UserChange::default() };
             if self.user(&Key::Name(name.clone()))?.is_none() {
                 self.overlay_user(&change)?;
             }
@@ -131,9 +133,9 @@ impl Preview {
         });
         let dirs = ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
         let names: Vec<String> = std::iter::once(file).chain(template).collect();
-        let found = dirs.iter().any(|dir| {
-            names.iter().any(|file| self.stat(&Path::new(dir).join(file)).is_ok_and(|stat| stat.is_some()))
-        });
+        let found = dirs
+            .iter()
+            .any(|dir| names.iter().any(|file| self.stat(&Path::new(dir).join(file)).is_ok_and(|stat| stat.is_some())));
         let script = Path::new("/etc/init.d").join(unit_key(name));
         let found = found || self.stat(&script).is_ok_and(|stat| stat.is_some());
         found.then(|| Unit {
@@ -149,7 +151,11 @@ impl Preview {
         let is_new = old.is_none();
         let uid = change.uid.or(old.as_ref().map(|u| u.uid)).map_or_else(|| self.free_id(change.system), Ok)?;
         let gid = self.primary_group(change, old.as_ref(), uid)?;
-        let home = change.home.clone().or(old.as_ref().map(|u| u.home.clone())).unwrap_or_else(|| format!("/home/{}", change.name));
+        let home = change
+            .home
+            .clone()
+            .or(old.as_ref().map(|u| u.home.clone()))
+            .unwrap_or_else(|| format!("/home/{}", change.name));
         let shell = change.shell.clone().or(old.as_ref().map(|u| u.shell.clone())).unwrap_or_else(|| "/bin/sh".into());
         let mut groups = change.groups.clone().or(old.as_ref().map(|u| u.groups.clone())).unwrap_or_default();
         groups.sort();
@@ -166,7 +172,8 @@ impl Preview {
         };
         self.state().users.insert(change.name.clone(), Some(user));
         if is_new && change.create_home && self.lstat(Path::new(&home))?.is_none() {
-            let stat = Stat { uid, gid, ..self.new_stat(FileKind::Dir, &super::super::Attrs::default(), None, 0o700, 4096)? };
+            let stat =
+                Stat { uid, gid, ..self.new_stat(FileKind::Dir, &super::super::Attrs::default(), None, 0o700, 4096)? };
             let real = self.real(Path::new(&home))?;
             self.state().files.put(real, stat, Data::Dir);
         }
@@ -192,7 +199,8 @@ impl Preview {
 
     /// A number nobody has, from the range useradd(8) would take it from.
     pub(super) fn free_id(&self, system: bool) -> Result<u32> {
-        let range: Box<dyn Iterator<Item = u32>> = if system { Box::new((100..1000).rev()) } else { Box::new(1000..60_000) };
+        let range: Box<dyn Iterator<Item = u32>> =
+            if system { Box::new((100..1000).rev()) } else { Box::new(1000..60_000) };
         for id in range {
             if self.user(&Key::Id(id))?.is_none() && self.group(&Key::Id(id))?.is_none() {
                 return Ok(id);

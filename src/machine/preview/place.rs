@@ -20,7 +20,14 @@ impl Preview {
         Err(Fault { kind: FaultKind::NotFound, ..fault })
     }
 
-    pub(super) fn new_stat(&self, kind: FileKind, attrs: &Attrs, old: Option<&Stat>, mode: u32, size: u64) -> Result<Stat> {
+    pub(super) fn new_stat(
+        &self,
+        kind: FileKind,
+        attrs: &Attrs,
+        old: Option<&Stat>,
+        mode: u32,
+        size: u64,
+    ) -> Result<Stat> {
         let me = self.under.identity()?;
         Ok(Stat {
             kind,

@@ -144,7 +144,11 @@ pub fn float(value: &Value) -> Result<f64, Error> {
         Value::Int(n) => Ok(*n as f64),
         Value::Float(x) => Ok(*x),
         Value::Bool(b) => Ok(f64::from(u8::from(*b))),
-        other => other.to_string().trim().parse().map_err(|_| fail(format!("expected a number, found {}", other.type_name()))),
+        other => other
+            .to_string()
+            .trim()
+            .parse()
+            .map_err(|_| fail(format!("expected a number, found {}", other.type_name()))),
     }
 }
 

@@ -28,8 +28,12 @@ fn password_hash(value: &Value, args: &Args) -> Outcome {
     let salt = salt.get(..salt.len().min(16)).unwrap_or_default();
     let rounds = args.int(3, "rounds")?.map(|n| u32::try_from(n.clamp(1000, 999_999_999)).unwrap_or(ROUNDS));
     let (prefix, hash) = match kind.as_str() {
-        "sha512" | "sha512_crypt" => ("$6$", hash::<Sha512>(&value.to_string(), salt, rounds.unwrap_or(ROUNDS), &ORDER_512)),
-        "sha256" | "sha256_crypt" => ("$5$", hash::<Sha256>(&value.to_string(), salt, rounds.unwrap_or(ROUNDS), &ORDER_256)),
+        "sha512" | "sha512_crypt" => {
+            ("$6$", hash::<Sha512>(&value.to_string(), salt, rounds.unwrap_or(ROUNDS), &ORDER_512))
+        }
+        "sha256" | "sha256_crypt" => {
+            ("$5$", hash::<Sha256>(&value.to_string(), salt, rounds.unwrap_or(ROUNDS), &ORDER_256))
+        }
         other => return Err(fail(format!("`password_hash` makes sha512 and sha256, not `{other}`"))),
     };
     let rounds = rounds.filter(|n| *n != ROUNDS).map(|n| format!("rounds={n}$")).unwrap_or_default();
@@ -38,7 +42,8 @@ fn password_hash(value: &Value, args: &Args) -> Outcome {
 
 fn random_salt() -> Result<String, Error> {
     let mut bytes = [0; 16];
-    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
+    let read =
+        std::fs::File::open("/dev/urandom").and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
     read.map_err(|e| fail(format!("cannot make a salt: {e}")))?;
     Ok(bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 63))).map(|c| char::from(*c)).collect())
 }
@@ -80,14 +85,42 @@ fn hash<D: Digest>(password: &str, salt: &str, rounds: u32, order: &[[usize; 3]]
 const NONE: usize = 255;
 
 const ORDER_512: [[usize; 3]; 22] = [
-    [0, 21, 42], [22, 43, 1], [44, 2, 23], [3, 24, 45], [25, 46, 4], [47, 5, 26], [6, 27, 48], [28, 49, 7], [50, 8, 29],
-    [9, 30, 51], [31, 52, 10], [53, 11, 32], [12, 33, 54], [34, 55, 13], [56, 14, 35], [15, 36, 57], [37, 58, 16],
-    [59, 17, 38], [18, 39, 60], [40, 61, 19], [62, 20, 41], [NONE, NONE, 63],
+    [0, 21, 42],
+    [22, 43, 1],
+    [44, 2, 23],
+    [3, 24, 45],
+    [25, 46, 4],
+    [47, 5, 26],
+    [6, 27, 48],
+    [28, 49, 7],
+    [50, 8, 29],
+    [9, 30, 51],
+    [31, 52, 10],
+    [53, 11, 32],
+    [12, 33, 54],
+    [34, 55, 13],
+    [56, 14, 35],
+    [15, 36, 57],
+    [37, 58, 16],
+    [59, 17, 38],
+    [18, 39, 60],
+    [40, 61, 19],
+    [62, 20, 41],
+    [NONE, NONE, 63],
 ];
 
 const ORDER_256: [[usize; 3]; 11] = [
-    [0, 10, 20], [21, 1, 11], [12, 22, 2], [3, 13, 23], [24, 4, 14], [15, 25, 5], [6, 16, 26], [27, 7, 17], [18, 28, 8],
-    [9, 19, 29], [NONE, 31, 30],
+    [0, 10, 20],
+    [21, 1, 11],
+    [12, 22, 2],
+    [3, 13, 23],
+    [24, 4, 14],
+    [15, 25, 5],
+    [6, 16, 26],
+    [27, 7, 17],
+    [18, 28, 8],
+    [9, 19, 29],
+    [NONE, 31, 30],
 ];
 
 fn encode(digest: &[u8], order: &[[usize; 3]]) -> String {

@@ -54,7 +54,11 @@ fn uuid(value: &Value, args: &Args) -> Outcome {
 /// As Python's `shlex.quote`.
 fn quote(text: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    if !text.is_empty() && text.chars().all(safe) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\"'\"'")) }
+    if !text.is_empty() && text.chars().all(safe) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\"'\"'"))
+    }
 }
 
 fn escape(text: &str) -> String {
@@ -79,7 +83,9 @@ fn percent(text: &str, safe: &str, plus: bool) -> String {
 fn urlencode(value: &Value, _args: &Args) -> Outcome {
     match value {
         Value::Map(_) => {
-            let pair = |(k, v): (&std::sync::Arc<str>, &Value)| format!("{}={}", percent(k, "", true), percent(&v.to_string(), "", true));
+            let pair = |(k, v): (&std::sync::Arc<str>, &Value)| {
+                format!("{}={}", percent(k, "", true), percent(&v.to_string(), "", true))
+            };
             Ok(mapping(value)?.iter().map(pair).collect::<Vec<_>>().join("&").into())
         }
         Value::List(pairs) => {
@@ -116,7 +122,8 @@ fn urlsplit(value: &Value, args: &Args) -> Outcome {
     let (rest, fragment) = text.split_once('#').unwrap_or((&text, ""));
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let scheme = rest.split_once(':').filter(|(s, _)| {
-        s.starts_with(|c: char| c.is_ascii_alphabetic()) && s.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+        s.starts_with(|c: char| c.is_ascii_alphabetic())
+            && s.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     });
     let (scheme, rest) = scheme.unwrap_or(("", rest));
     let (netloc, path) = match rest.strip_prefix("//") {
@@ -124,7 +131,8 @@ fn urlsplit(value: &Value, args: &Args) -> Outcome {
         None => ("", rest),
     };
     let (login, place) = netloc.rsplit_once('@').map_or((None, netloc), |(login, place)| (Some(login), place));
-    let (user, password) = login.map_or((None, None), |l| l.split_once(':').map_or((Some(l), None), |(u, p)| (Some(u), Some(p))));
+    let (user, password) =
+        login.map_or((None, None), |l| l.split_once(':').map_or((Some(l), None), |(u, p)| (Some(u), Some(p))));
     let (host, port) = match place.strip_prefix('[').and_then(|p| p.split_once(']')) {
         Some((host, port)) => (host, port.strip_prefix(':')),
         None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),

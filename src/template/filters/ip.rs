@@ -96,7 +96,9 @@ fn query(value: &Value, args: &Args, version: Option<u8>) -> Outcome {
         "host" | "address/prefix" => when(!is_network, with_prefix(net.address)),
         "net" => when(is_network, with_prefix(net.address)),
         "subnet" | "network/prefix" | "cidr" => with_prefix(net.network()),
-        "size" => net.host_bits().checked_add(1).and_then(|n| i64::try_from(n).ok()).map_or(Value::Bool(false), Value::Int),
+        "size" => {
+            net.host_bits().checked_add(1).and_then(|n| i64::try_from(n).ok()).map_or(Value::Bool(false), Value::Int)
+        }
         "version" => Value::Int(if net.bits == 32 { 4 } else { 6 }),
         "ipv4" => when(net.bits == 32, Value::from(text.trim())),
         "ipv6" => when(net.bits == 128, Value::from(text.trim())),
@@ -110,14 +112,17 @@ fn nth(net: &Net, query: &str) -> Outcome {
     let n: i128 = query.parse().map_err(|_| fail(format!("`ipaddr` does not know `{query}`")))?;
     let offset = if n < 0 { net.host_bits().checked_sub(n.unsigned_abs() - 1) } else { Some(n.unsigned_abs()) };
     let offset = offset.filter(|offset| *offset <= net.host_bits());
-    Ok(offset.map_or(Value::Bool(false), |offset| format!("{}/{}", net.shown(net.network() | offset), net.prefix).into()))
+    Ok(offset
+        .map_or(Value::Bool(false), |offset| format!("{}/{}", net.shown(net.network() | offset), net.prefix).into()))
 }
 
 /// Puts brackets around an IPv6 address.
 fn wrap(value: &Value) -> Value {
     let text = value.to_string();
     match text.split_once('/') {
-        Some((address, prefix)) if address.parse::<std::net::Ipv6Addr>().is_ok() => format!("[{address}]/{prefix}").into(),
+        Some((address, prefix)) if address.parse::<std::net::Ipv6Addr>().is_ok() => {
+            format!("[{address}]/{prefix}").into()
+        }
         None if text.parse::<std::net::Ipv6Addr>().is_ok() => format!("[{text}]").into(),
         _ => value.clone(),
     }

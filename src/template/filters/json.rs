@@ -9,7 +9,16 @@ use crate::value::{Value, from_json};
 pub fn register(env: &mut Environment<'static>) {
     add(env, &["to_json"], |v, a| {
         let indent = a.get(usize::MAX, "indent").map(indent_of);
-        Ok(dump(v, &Style { indent, sorted: a.flag(usize::MAX, "sort_keys"), ascii: ascii(a), item: item(a, indent.is_some()) }).into())
+        Ok(dump(
+            v,
+            &Style {
+                indent,
+                sorted: a.flag(usize::MAX, "sort_keys"),
+                ascii: ascii(a),
+                item: item(a, indent.is_some()),
+            },
+        )
+        .into())
     });
     add(env, &["to_nice_json"], |v, a| {
         let indent = a.get(0, "indent").map_or(4, indent_of);
@@ -18,8 +27,10 @@ pub fn register(env: &mut Environment<'static>) {
     });
     add(env, &["tojson"], |v, a| {
         let indent = a.get(0, "indent").map(indent_of);
-        let text = dump(v, &Style { indent, sorted: true, ascii: true, item: if indent.is_some() { "," } else { ", " } });
-        let text = text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026").replace('\'', "\\u0027");
+        let text =
+            dump(v, &Style { indent, sorted: true, ascii: true, item: if indent.is_some() { "," } else { ", " } });
+        let text =
+            text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026").replace('\'', "\\u0027");
         Ok(text.into())
     });
     add(env, &["from_json"], |v, _| match v {

@@ -65,7 +65,10 @@ fn merge_lists(old: &[Value], new: &[Value], how: &str) -> Value {
 }
 
 fn key_names(args: &Args) -> (String, String) {
-    (args.text(0, "key_name").unwrap_or_else(|| "key".into()), args.text(1, "value_name").unwrap_or_else(|| "value".into()))
+    (
+        args.text(0, "key_name").unwrap_or_else(|| "key".into()),
+        args.text(1, "value_name").unwrap_or_else(|| "value".into()),
+    )
 }
 
 fn dict2items(value: &Value, args: &Args) -> Outcome {
@@ -102,13 +105,18 @@ fn subelements(value: &Value, args: &Args) -> Outcome {
             Some(Value::List(inner)) => rows.extend(inner.iter().map(|sub| Value::list([item.clone(), sub.clone()]))),
             Some(Value::Unknown) => drop(crate::template::trace::unknown()),
             None if skip => {}
-            Some(other) => return Err(fail(format!("the key {path} should point to a list, found {}", other.type_name()))),
-            None => return Err(fail(format!("could not find the key `{path}` in an item; `skip_missing=true` passes over it"))),
+            Some(other) => {
+                return Err(fail(format!("the key {path} should point to a list, found {}", other.type_name())));
+            }
+            None => {
+                return Err(fail(format!(
+                    "could not find the key `{path}` in an item; `skip_missing=true` passes over it"
+                )));
+            }
         }
     }
     Ok(rows.into())
 }
-
 
 fn extract(value: &Value, args: &Args) -> Outcome {
     let container = args.need(0, "container")?;

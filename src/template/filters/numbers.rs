@@ -88,7 +88,9 @@ fn sum(value: &Value, args: &Args) -> Outcome {
         };
         total = match (&total, &item) {
             (Value::List(a), Value::List(b)) => Value::from([a.as_slice(), b.as_slice()].concat()),
-            (Value::Int(a), Value::Int(b)) => a.checked_add(*b).map(Value::Int).ok_or_else(|| fail("the sum is too large"))?,
+            (Value::Int(a), Value::Int(b)) => {
+                a.checked_add(*b).map(Value::Int).ok_or_else(|| fail("the sum is too large"))?
+            }
             (a, b) if !matches!((a, b), (Value::Str(_), _) | (_, Value::Str(_))) => Value::Float(float(a)? + float(b)?),
             (a, b) => return Err(fail(format!("cannot add {} to {}", b.type_name(), a.type_name()))),
         };

@@ -68,14 +68,18 @@ fn normal(path: &str) -> String {
 
 fn expand_user(path: &str) -> String {
     match (path.strip_prefix('~'), std::env::var("HOME")) {
-        (Some(rest), Ok(home)) if rest.is_empty() || rest.starts_with('/') => format!("{}{rest}", home.trim_end_matches('/')),
+        (Some(rest), Ok(home)) if rest.is_empty() || rest.starts_with('/') => {
+            format!("{}{rest}", home.trim_end_matches('/'))
+        }
         _ => path.to_owned(),
     }
 }
 
 fn relative(value: &Value, args: &Args) -> Outcome {
     let (path, start) = (normal(&value.to_string()), normal(&args.text(0, "start").unwrap_or_else(|| ".".into())));
-    let parts = |path: &str| -> Vec<String> { path.split('/').filter(|p| !p.is_empty() && *p != ".").map(str::to_owned).collect() };
+    let parts = |path: &str| -> Vec<String> {
+        path.split('/').filter(|p| !p.is_empty() && *p != ".").map(str::to_owned).collect()
+    };
     let (path, start) = (parts(&path), parts(&start));
     let common = path.iter().zip(&start).take_while(|(a, b)| a == b).count();
     let up = std::iter::repeat_n("..".to_owned(), start.len() - common);

@@ -19,8 +19,12 @@ fn random(value: &Value, args: &Args) -> Outcome {
             let start = args.int(0, "start")?.unwrap_or(0);
             let step = args.int(1, "step")?.filter(|step| *step != 0).unwrap_or(1);
             let width = end.saturating_sub(start);
-            let count = if step > 0 { width.saturating_add(step - 1) / step } else { width.saturating_add(step + 1) / step };
-            let count = u64::try_from(count).ok().filter(|count| *count > 0).ok_or_else(|| fail("`random` has nothing to choose from"))?;
+            let count =
+                if step > 0 { width.saturating_add(step - 1) / step } else { width.saturating_add(step + 1) / step };
+            let count = u64::try_from(count)
+                .ok()
+                .filter(|count| *count > 0)
+                .ok_or_else(|| fail("`random` has nothing to choose from"))?;
             let chosen = i64::try_from(twister.below(count)).unwrap_or(0);
             Ok(Value::Int(start.saturating_add(step.saturating_mul(chosen))))
         }
@@ -58,7 +62,8 @@ impl Twister {
         let key = match seed {
             None => {
                 let mut bytes = [0; 16];
-                let filled = std::fs::File::open("/dev/urandom").and_then(|mut f| std::io::Read::read_exact(&mut f, &mut bytes));
+                let filled =
+                    std::fs::File::open("/dev/urandom").and_then(|mut f| std::io::Read::read_exact(&mut f, &mut bytes));
                 if filled.is_err() {
                     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
                     bytes = now.as_nanos().to_le_bytes();

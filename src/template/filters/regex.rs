@@ -63,7 +63,8 @@ fn translate(pattern: &str, multiline: bool) -> String {
 
 fn is_repetition(text: &str) -> bool {
     let inner = text.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(inner, _)| inner);
-    inner.is_some_and(|inner| !inner.is_empty() && inner != "," && inner.chars().all(|c| c.is_ascii_digit() || c == ','))
+    inner
+        .is_some_and(|inner| !inner.is_empty() && inner != "," && inner.chars().all(|c| c.is_ascii_digit() || c == ','))
 }
 
 fn flags(args: &Args, [ignore_case, multiline]: [usize; 2]) -> (bool, bool) {

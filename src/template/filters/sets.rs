@@ -111,7 +111,8 @@ const MOST: usize = 200_000;
 
 fn product(value: &Value, args: &Args) -> Outcome {
     let mut lists = lists(value, args)?;
-    let repeat = usize::try_from(args.named().get("repeat").and_then(|v| v.to_string().parse::<i64>().ok()).unwrap_or(1));
+    let repeat =
+        usize::try_from(args.named().get("repeat").and_then(|v| v.to_string().parse::<i64>().ok()).unwrap_or(1));
     let once = lists.clone();
     for _ in 1..repeat.unwrap_or(1).min(16) {
         lists.extend(once.iter().cloned());
@@ -121,7 +122,9 @@ fn product(value: &Value, args: &Args) -> Outcome {
         if rows.len().saturating_mul(list.len()) > MOST {
             return Err(fail("`product` makes too many rows"));
         }
-        let grown = rows.iter().flat_map(|row| list.iter().map(move |item| [row.as_slice(), std::slice::from_ref(item)].concat()));
+        let grown = rows
+            .iter()
+            .flat_map(|row| list.iter().map(move |item| [row.as_slice(), std::slice::from_ref(item)].concat()));
         rows = grown.collect();
     }
     Ok(Value::list(rows.into_iter().map(Value::from)))

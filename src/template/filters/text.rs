@@ -56,7 +56,8 @@ fn comment(value: &Value, args: &Args) -> Outcome {
     let edge = |name: &str| named(name).unwrap_or_else(|| decoration.trim_end().to_owned());
     let newline = named("newline").unwrap_or_else(|| "\n".into());
     let (begin, end) = (named("beginning").unwrap_or_else(|| begin.into()), named("end").unwrap_or_else(|| end.into()));
-    let count = |name: &str| args.named().get(name).and_then(|n| n.to_string().parse::<usize>().ok()).unwrap_or(1).min(1000);
+    let count =
+        |name: &str| args.named().get(name).and_then(|n| n.to_string().parse::<usize>().ok()).unwrap_or(1).min(1000);
     let mut out = String::new();
     if !begin.is_empty() {
         out += &format!("{begin}{newline}");
@@ -65,7 +66,8 @@ fn comment(value: &Value, args: &Args) -> Outcome {
     if !edge("prefix").is_empty() {
         out += &before.repeat(count("prefix_count"));
     }
-    let lines: Vec<String> = value.to_string().split('\n').map(|line| format!("{decoration}{line}").trim_end().to_owned()).collect();
+    let lines: Vec<String> =
+        value.to_string().split('\n').map(|line| format!("{decoration}{line}").trim_end().to_owned()).collect();
     out += &lines.join(&newline);
     if !edge("postfix").is_empty() {
         out += &format!("{newline}{}", edge("postfix")).repeat(count("postfix_count"));
@@ -76,7 +78,8 @@ fn comment(value: &Value, args: &Args) -> Outcome {
     Ok(out.into())
 }
 
-const UNITS: [(char, u32); 8] = [('Y', 80), ('Z', 70), ('E', 60), ('P', 50), ('T', 40), ('G', 30), ('M', 20), ('K', 10)];
+const UNITS: [(char, u32); 8] =
+    [('Y', 80), ('Z', 70), ('E', 60), ('P', 50), ('T', 40), ('G', 30), ('M', 20), ('K', 10)];
 
 fn human_readable(value: &Value, args: &Args) -> Outcome {
     let (size, bits) = (float(value)?, args.flag(0, "isbits"));
@@ -187,7 +190,11 @@ fn indent(value: &Value, args: &Args) -> Outcome {
 fn title(text: &str) -> String {
     let (mut out, mut inside) = (String::new(), false);
     for c in text.chars() {
-        if inside { out.extend(c.to_lowercase()) } else { out.extend(c.to_uppercase()) }
+        if inside {
+            out.extend(c.to_lowercase())
+        } else {
+            out.extend(c.to_uppercase())
+        }
         inside = !(c.is_whitespace() || "-({[<".contains(c));
     }
     out
@@ -202,7 +209,11 @@ fn truncate(value: &Value, args: &Args) -> Outcome {
         return Ok(text.into());
     }
     let cut: String = text.chars().take(length.saturating_sub(end.chars().count())).collect();
-    let kept = if args.flag(1, "killwords") { cut.as_str() } else { cut.rsplit_once(' ').map_or(cut.as_str(), |(head, _)| head) };
+    let kept = if args.flag(1, "killwords") {
+        cut.as_str()
+    } else {
+        cut.rsplit_once(' ').map_or(cut.as_str(), |(head, _)| head)
+    };
     Ok(format!("{kept}{end}").into())
 }
 
@@ -219,4 +230,3 @@ fn strftime(value: &Value, args: &Args) -> Outcome {
     let shown = jiff::fmt::strtime::format(&format, &moment.to_zoned_datetime(zone));
     shown.map(Value::from).map_err(|e| fail(format!("`{format}` is not a format of a date: {e}")))
 }
-

@@ -51,7 +51,11 @@ struct Style {
 
 fn dump(value: &Value, args: &Args, indent: usize, flow_leaves: bool) -> Outcome {
     let place = if indent == 4 { 0 } else { usize::MAX };
-    let indent = args.int(place, "indent")?.and_then(|n| usize::try_from(n).ok()).filter(|n| (2..10).contains(n)).unwrap_or(indent);
+    let indent = args
+        .int(place, "indent")?
+        .and_then(|n| usize::try_from(n).ok())
+        .filter(|n| (2..10).contains(n))
+        .unwrap_or(indent);
     let sorted = args.named().get("sort_keys").is_none_or(Value::is_true);
     let mut out = String::new();
     let style = Style { indent, sorted, flow_leaves };
@@ -184,7 +188,8 @@ enum Quotes {
 }
 
 fn quotes(text: &str, key: bool) -> Quotes {
-    let special = |c: char| (c < ' ' && c != '\n') || ('\u{7f}'..'\u{a0}').contains(&c) && c != '\u{85}' || c == '\u{feff}';
+    let special =
+        |c: char| (c < ' ' && c != '\n') || ('\u{7f}'..'\u{a0}').contains(&c) && c != '\u{85}' || c == '\u{feff}';
     let lines = text.contains('\n');
     if text.contains(special) || text.contains(" \n") || (key && lines) {
         return Quotes::Double;
@@ -193,7 +198,11 @@ fn quotes(text: &str, key: bool) -> Quotes {
         return Quotes::Double;
     }
     let edges = text.starts_with([' ', '\n']) || text.ends_with([' ', '\n']);
-    if text.is_empty() || lines || edges || indicates(text) || resolves_otherwise(text) { Quotes::Single } else { Quotes::Plain }
+    if text.is_empty() || lines || edges || indicates(text) || resolves_otherwise(text) {
+        Quotes::Single
+    } else {
+        Quotes::Plain
+    }
 }
 
 /// Says whether plain text would be read as the syntax of YAML.
@@ -247,7 +256,9 @@ fn scalar_text(text: &str, at: usize, key: bool, out: &mut String) {
                     '\u{c}' => out.push_str("\\f"),
                     '\r' => out.push_str("\\r"),
                     '\u{1b}' => out.push_str("\\e"),
-                    c if c < ' ' || ('\u{7f}'..'\u{a0}').contains(&c) => out.push_str(&format!("\\x{:02X}", u32::from(c))),
+                    c if c < ' ' || ('\u{7f}'..'\u{a0}').contains(&c) => {
+                        out.push_str(&format!("\\x{:02X}", u32::from(c)))
+                    }
                     c => out.push(c),
                 }
             }

@@ -99,16 +99,8 @@ impl SshConfig {
                 files.push(file.ok_or_else(|| missing(path))?);
             }
             ConfigSource::Default => {
-                files.extend(parse::File::read(
-                    &user_dir.join("config"),
-                    &user_dir,
-                    local,
-                )?);
-                files.extend(parse::File::read(
-                    &system_dir.join("ssh_config"),
-                    system_dir,
-                    local,
-                )?);
+                files.extend(parse::File::read(&user_dir.join("config"), &user_dir, local)?);
+                files.extend(parse::File::read(&system_dir.join("ssh_config"), system_dir, local)?);
             }
         }
         Ok(Self { files })
@@ -121,10 +113,7 @@ impl SshConfig {
 }
 
 fn missing(path: &Path) -> ConnectError {
-    ConnectError::Config {
-        location: path.display().to_string(),
-        what: "no such file".to_owned(),
-    }
+    ConnectError::Config { location: path.display().to_string(), what: "no such file".to_owned() }
 }
 
 #[cfg(test)]

@@ -54,35 +54,18 @@ pub(super) enum Test {
 
 impl File {
     /// Reads a file and what it includes; `Ok(None)` if there is no such file.
-    pub(super) fn read(
-        path: &Path,
-        base: &Path,
-        local: &Local,
-    ) -> Result<Option<Self>, ConnectError> {
+    pub(super) fn read(path: &Path, base: &Path, local: &Local) -> Result<Option<Self>, ConnectError> {
         Self::read_at(path, base, local, 0)
     }
 
-    fn read_at(
-        path: &Path,
-        base: &Path,
-        local: &Local,
-        depth: usize,
-    ) -> Result<Option<Self>, ConnectError> {
+    fn read_at(path: &Path, base: &Path, local: &Local, depth: usize) -> Result<Option<Self>, ConnectError> {
         let text = match fs::read(path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(None);
             }
             Err(error) => {
-                return Err(wrong(
-                    &path.display().to_string(),
-                    format!("cannot read it: {error}"),
-                ));
+                return Err(wrong(&path.display().to_string(), format!("cannot read it: {error}")));
             }
         };
         let mut entries = Vec::new();
@@ -94,29 +77,18 @@ impl File {
             let args = split_args(raw).map_err(|what| wrong(&location, what))?;
             entries.push(match keyword.as_str() {
                 "host" => Entry::Host(args),
-                "match" => Entry::Match(
-                    criteria(&args).map_err(|what| wrong(&location, what))?,
-                    location,
-                ),
+                "match" => Entry::Match(criteria(&args).map_err(|what| wrong(&location, what))?, location),
                 "include" if depth == MAX_DEPTH => {
                     return Err(wrong(&location, "too many nested includes"));
                 }
                 "include" => {
                     let mut files = Vec::new();
-                    for path in args
-                        .iter()
-                        .flat_map(|arg| glob(&base.join(tokens::tilde(arg, local))))
-                    {
+                    for path in args.iter().flat_map(|arg| glob(&base.join(tokens::tilde(arg, local)))) {
                         files.extend(Self::read_at(&path, base, local, depth + 1)?);
                     }
                     Entry::Include(files)
                 }
-                _ => Entry::Set {
-                    keyword,
-                    args,
-                    raw: raw.to_owned(),
-                    location,
-                },
+                _ => Entry::Set { keyword, args, raw: raw.to_owned(), location },
             });
         }
         Ok(Some(Self { entries }))
@@ -133,10 +105,7 @@ impl File {
 }
 
 pub(super) fn wrong(location: &str, what: impl Into<String>) -> ConnectError {
-    ConnectError::Config {
-        location: location.to_owned(),
-        what: what.into(),
-    }
+    ConnectError::Config { location: location.to_owned(), what: what.into() }
 }
 
 /// Splits `Keyword value`, `Keyword=value` and `Keyword = value`; `None` for blank lines and comments.
@@ -148,10 +117,7 @@ fn split_keyword(line: &str) -> Option<(String, &str)> {
     let end = line.find([' ', '\t', '=']).unwrap_or(line.len());
     let (keyword, rest) = line.split_at_checked(end)?;
     let rest = rest.trim_start_matches([' ', '\t']);
-    let rest = rest
-        .strip_prefix('=')
-        .unwrap_or(rest)
-        .trim_start_matches([' ', '\t']);
+    let rest = rest.strip_prefix('=').unwrap_or(rest).trim_start_matches([' ', '\t']);
     Some((keyword.to_ascii_lowercase(), rest))
 }
 
@@ -173,9 +139,7 @@ fn split_one(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Stri
     let mut quote = None;
     while let Some(c) = rest.next() {
         match c {
-            '\\' => match rest.next_if(|next| {
-                matches!(next, '\'' | '"' | '\\') || (quote.is_none() && *next == ' ')
-            }) {
+            '\\' => match rest.next_if(|next| matches!(next, '\'' | '"' | '\\') || (quote.is_none() && *next == ' ')) {
                 Some(escaped) => word.push(escaped),
                 None => word.push('\\'),
             },
@@ -185,28 +149,17 @@ fn split_one(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Stri
             _ => word.push(c),
         }
     }
-    if quote.is_some() {
-        Err("a quote is not closed")
-    } else {
-        Ok(word)
-    }
+    if quote.is_some() { Err("a quote is not closed") } else { Ok(word) }
 }
 
 fn criteria(args: &[String]) -> Result<Vec<Criterion>, String> {
     let mut found = Vec::new();
     let mut rest = args.iter();
     while let Some(word) = rest.next() {
-        let (negated, name) = word
-            .strip_prefix('!')
-            .map_or((false, word.as_str()), |name| (true, name));
-        let (name, given) = name
-            .split_once('=')
-            .map_or((name, None), |(name, value)| (name, Some(value.to_owned())));
+        let (negated, name) = word.strip_prefix('!').map_or((false, word.as_str()), |name| (true, name));
+        let (name, given) = name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value.to_owned())));
         let mut value = || {
-            given
-                .clone()
-                .or_else(|| rest.next().cloned())
-                .ok_or_else(|| format!("`Match {name}` needs an argument"))
+            given.clone().or_else(|| rest.next().cloned()).ok_or_else(|| format!("`Match {name}` needs an argument"))
         };
         let test = match name.to_ascii_lowercase().as_str() {
             "all" => Test::All,
@@ -221,11 +174,7 @@ fn criteria(args: &[String]) -> Result<Vec<Criterion>, String> {
         };
         found.push(Criterion { negated, test });
     }
-    if found.is_empty() {
-        Err("`Match` needs a condition".to_owned())
-    } else {
-        Ok(found)
-    }
+    if found.is_empty() { Err("`Match` needs a condition".to_owned()) } else { Ok(found) }
 }
 
 /// The files a path with wildcards stands for, sorted.
@@ -243,16 +192,10 @@ fn glob(path: &Path) -> Vec<PathBuf> {
 }
 
 fn matching(dir: &Path, name: &str) -> Vec<PathBuf> {
-    let names = fs::read_dir(dir)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.file_name());
+    let names = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
     let mut found: Vec<_> = names
         .filter_map(|found| found.into_string().ok())
-        .filter(|found| {
-            pattern::matches(name, found) && (name.starts_with('.') || !found.starts_with('.'))
-        })
+        .filter(|found| pattern::matches(name, found) && (name.starts_with('.') || !found.starts_with('.')))
         .map(|found| dir.join(found))
         .collect();
     found.sort();
@@ -265,29 +208,21 @@ mod tests {
 
     #[test]
     fn keywords_and_arguments() {
-        type Case = (
-            &'static str,
-            Option<(&'static str, &'static [&'static str])>,
-        );
+        type Case = (&'static str, Option<(&'static str, &'static [&'static str])>);
         let table: [Case; 9] = [
             ("", None),
             ("  # note", None),
             ("User me", Some(("user", &["me"]))),
             ("\tPort=22 ", Some(("port", &["22"]))),
             ("Port = 22 # why", Some(("port", &["22"]))),
-            (
-                "IdentityFile \"a b\" 'c d' e\\ f",
-                Some(("identityfile", &["a b", "c d", "e f"])),
-            ),
+            ("IdentityFile \"a b\" 'c d' e\\ f", Some(("identityfile", &["a b", "c d", "e f"]))),
             ("X a\"b c\"d", Some(("x", &["ab cd"]))),
             ("X \"a\\\"b\" \\n", Some(("x", &["a\"b", "\\n"]))),
             ("X a#b #c", Some(("x", &["a#b"]))),
         ];
         for (line, expected) in table {
-            let found =
-                split_keyword(line).map(|(keyword, rest)| (keyword, split_args(rest).unwrap()));
-            let expected = expected
-                .map(|(k, args)| (k.to_owned(), args.iter().map(|a| (*a).to_owned()).collect()));
+            let found = split_keyword(line).map(|(keyword, rest)| (keyword, split_args(rest).unwrap()));
+            let expected = expected.map(|(k, args)| (k.to_owned(), args.iter().map(|a| (*a).to_owned()).collect()));
             assert_eq!(found, expected, "{line:?}");
         }
         assert!(split_args("\"open").is_err());

@@ -29,18 +29,8 @@ impl SshConfig {
         port: Option<u16>,
         local: &Local,
     ) -> Result<HostConfig, ConnectError> {
-        let mut config = HostConfig {
-            user: user.map(str::to_owned),
-            port,
-            ..HostConfig::default()
-        };
-        let mut query = Query {
-            local,
-            alias,
-            host: alias.to_owned(),
-            final_pass: false,
-            wants_final: false,
-        };
+        let mut config = HostConfig { user: user.map(str::to_owned), port, ..HostConfig::default() };
+        let mut query = Query { local, alias, host: alias.to_owned(), final_pass: false, wants_final: false };
         self.pass(&mut query, &mut config)?;
         let name = host_name(&config, alias).map_err(|what| wrong("HostName", what))?;
         if query.wants_final {
@@ -55,9 +45,7 @@ impl SshConfig {
     }
 
     fn pass(&self, query: &mut Query<'_>, config: &mut HostConfig) -> Result<(), ConnectError> {
-        self.files
-            .iter()
-            .try_for_each(|file| walk(file, true, query, config))
+        self.files.iter().try_for_each(|file| walk(file, true, query, config))
     }
 }
 
@@ -76,35 +64,20 @@ fn host_name(config: &HostConfig, alias: &str) -> Result<String, String> {
 }
 
 /// Applies a file's lines; nothing in it applies where the `Include` itself does not.
-fn walk(
-    file: &File,
-    applies: bool,
-    query: &mut Query<'_>,
-    config: &mut HostConfig,
-) -> Result<(), ConnectError> {
+fn walk(file: &File, applies: bool, query: &mut Query<'_>, config: &mut HostConfig) -> Result<(), ConnectError> {
     let mut active = applies;
     for entry in &file.entries {
         match entry {
             Entry::Host(patterns) => {
-                active = applies
-                    && pattern::list_matches(patterns.iter().map(String::as_str), &query.host);
+                active = applies && pattern::list_matches(patterns.iter().map(String::as_str), &query.host);
             }
             Entry::Match(criteria, location) => {
-                active = applies
-                    && matches_all(criteria, query, config)
-                        .map_err(|what| wrong(location, what))?;
+                active = applies && matches_all(criteria, query, config).map_err(|what| wrong(location, what))?;
             }
             Entry::Include(files) => {
-                files
-                    .iter()
-                    .try_for_each(|file| walk(file, active, query, config))?;
+                files.iter().try_for_each(|file| walk(file, active, query, config))?;
             }
-            Entry::Set {
-                keyword,
-                args,
-                raw,
-                location,
-            } => {
+            Entry::Set { keyword, args, raw, location } => {
                 if active {
                     set(config, keyword, args, raw).map_err(|what| wrong(location, what))?;
                 }
@@ -114,11 +87,7 @@ fn walk(
     Ok(())
 }
 
-fn matches_all(
-    criteria: &[Criterion],
-    query: &mut Query<'_>,
-    config: &HostConfig,
-) -> Result<bool, String> {
+fn matches_all(criteria: &[Criterion], query: &mut Query<'_>, config: &HostConfig) -> Result<bool, String> {
     let mut all = true;
     for criterion in criteria {
         // Programs run only where the answer still depends on them; `final` counts wherever it stands.
@@ -165,10 +134,7 @@ fn holds(test: &Test, query: &mut Query<'_>, config: &HostConfig) -> Result<bool
 }
 
 fn succeeds(command: &str) -> Result<bool, String> {
-    let shell = std::env::var("SHELL")
-        .ok()
-        .filter(|shell| !shell.is_empty())
-        .unwrap_or_else(|| "/bin/sh".to_owned());
+    let shell = std::env::var("SHELL").ok().filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".to_owned());
     let status = Command::new(shell)
         .args(["-c", command])
         .stdin(Stdio::null())
@@ -180,11 +146,7 @@ fn succeeds(command: &str) -> Result<bool, String> {
 
 /// Takes a value if the keyword is one we act on and has none yet.
 fn set(config: &mut HostConfig, keyword: &str, args: &[String], raw: &str) -> Result<(), String> {
-    let word = || {
-        args.first()
-            .cloned()
-            .ok_or_else(|| format!("`{keyword}` needs an argument"))
-    };
+    let word = || args.first().cloned().ok_or_else(|| format!("`{keyword}` needs an argument"));
     let first = |slot: &mut Option<String>| -> Result<(), String> {
         let value = word()?;
         slot.get_or_insert(value);
@@ -198,32 +160,20 @@ fn set(config: &mut HostConfig, keyword: &str, args: &[String], raw: &str) -> Re
         "hostkeyalgorithms" => first(&mut config.host_key_algorithms)?,
         "port" => {
             let text = word()?;
-            let port = text
-                .parse()
-                .ok()
-                .filter(|port| *port != 0)
-                .ok_or_else(|| format!("`{text}` is not a port"))?;
+            let port = text.parse().ok().filter(|port| *port != 0).ok_or_else(|| format!("`{text}` is not a port"))?;
             config.port.get_or_insert(port);
         }
         "identityfile" => push_new(&mut config.identity_files, word()?),
         "certificatefile" => push_new(&mut config.certificate_files, word()?),
         "proxyjump" | "proxycommand" => set_proxy(config, keyword, &word()?, raw),
         "userknownhostsfile" => drop(config.user_known_hosts.get_or_insert_with(|| args.to_vec())),
-        "globalknownhostsfile" => drop(
-            config
-                .global_known_hosts
-                .get_or_insert_with(|| args.to_vec()),
-        ),
+        "globalknownhostsfile" => drop(config.global_known_hosts.get_or_insert_with(|| args.to_vec())),
         "preferredauthentications" => {
             let list = word()?.split(',').map(str::to_owned).collect();
             config.preferred_auth.get_or_insert(list);
         }
         "connecttimeout" => {
-            let limit = if word()? == "none" {
-                None
-            } else {
-                Some(time(&word()?)?)
-            };
+            let limit = if word()? == "none" { None } else { Some(time(&word()?)?) };
             config.connect_timeout.get_or_insert(limit);
         }
         "serveraliveinterval" => {
@@ -236,11 +186,7 @@ fn set(config: &mut HostConfig, keyword: &str, args: &[String], raw: &str) -> Re
 }
 
 /// The keywords with a fixed set of values.
-fn set_choice(
-    config: &mut HostConfig,
-    keyword: &str,
-    word: impl Fn() -> Result<String, String>,
-) -> Result<(), String> {
+fn set_choice(config: &mut HostConfig, keyword: &str, word: impl Fn() -> Result<String, String>) -> Result<(), String> {
     let flag = |slot: &mut Option<bool>, also_yes: &[&str]| -> Result<(), String> {
         let text = word()?.to_ascii_lowercase();
         let value = match text.as_str() {
@@ -315,10 +261,7 @@ fn time(text: &str) -> Result<Duration, String> {
     let (mut total, mut number) = (0_u64, None::<u64>);
     for c in text.chars() {
         if let Some(digit) = c.to_digit(10) {
-            let so_far = number
-                .unwrap_or(0)
-                .checked_mul(10)
-                .and_then(|n| n.checked_add(digit.into()));
+            let so_far = number.unwrap_or(0).checked_mul(10).and_then(|n| n.checked_add(digit.into()));
             number = Some(so_far.ok_or_else(bad)?);
             continue;
         }
@@ -330,17 +273,10 @@ fn time(text: &str) -> Result<Duration, String> {
             'w' => 604_800,
             _ => return Err(bad()),
         };
-        total = number
-            .take()
-            .and_then(|n| n.checked_mul(unit))
-            .and_then(|n| total.checked_add(n))
-            .ok_or_else(bad)?;
+        total = number.take().and_then(|n| n.checked_mul(unit)).and_then(|n| total.checked_add(n)).ok_or_else(bad)?;
     }
     if text.is_empty() {
         return Err(bad());
     }
-    total
-        .checked_add(number.unwrap_or(0))
-        .map(Duration::from_secs)
-        .ok_or_else(bad)
+    total.checked_add(number.unwrap_or(0)).map(Duration::from_secs).ok_or_else(bad)
 }

@@ -22,12 +22,7 @@ impl Local {
             .lines()
             .map(|line| line.split(':').collect::<Vec<_>>())
             .find(|fields| fields.get(2).and_then(|field| field.parse::<u32>().ok()) == Some(uid));
-        let field = |index: usize| {
-            record
-                .as_ref()
-                .and_then(|fields| fields.get(index))
-                .map(|text| (*text).to_owned())
-        };
+        let field = |index: usize| record.as_ref().and_then(|fields| fields.get(index)).map(|text| (*text).to_owned());
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
             user: field(0)
@@ -35,14 +30,8 @@ impl Local {
                 .or_else(|| variable("USER"))
                 .unwrap_or_else(|| uid.to_string()),
             uid,
-            home: variable("HOME")
-                .or_else(|| field(5))
-                .unwrap_or_else(|| "/".to_owned())
-                .into(),
-            host: rustix::system::uname()
-                .nodename()
-                .to_string_lossy()
-                .into_owned(),
+            home: variable("HOME").or_else(|| field(5)).unwrap_or_else(|| "/".to_owned()).into(),
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         }
     }
 }
@@ -102,13 +91,7 @@ impl Tokens<'_> {
     }
 
     fn connection_hash(&self) -> String {
-        let parts = [
-            &self.local.host,
-            self.host,
-            &self.port.to_string(),
-            self.user,
-            self.jump.unwrap_or_default(),
-        ];
+        let parts = [&self.local.host, self.host, &self.port.to_string(), self.user, self.jump.unwrap_or_default()];
         let digest = Sha1::digest(parts.concat());
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -125,11 +108,7 @@ pub(crate) fn tilde(text: &str, local: &Local) -> PathBuf {
     }
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let mut records = passwd.lines().map(|line| line.split(':'));
-    let home = records.find_map(|mut fields| {
-        (fields.next() == Some(user))
-            .then(|| fields.nth(4))
-            .flatten()
-    });
+    let home = records.find_map(|mut fields| (fields.next() == Some(user)).then(|| fields.nth(4)).flatten());
     home.map_or_else(|| text.into(), |home| Path::new(home).join(rest))
 }
 
@@ -138,8 +117,7 @@ fn environment(text: &str) -> Result<String, String> {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         let (name, after) = after.split_once('}').ok_or("`${` is not closed")?;
-        let value =
-            std::env::var(name).map_err(|_| format!("environment variable {name} is not set"))?;
+        let value = std::env::var(name).map_err(|_| format!("environment variable {name} is not set"))?;
         out.push_str(before);
         out.push_str(&value);
         rest = after;
@@ -154,12 +132,7 @@ mod tests {
 
     #[test]
     fn tokens_expand() {
-        let local = Local {
-            user: "me".into(),
-            uid: 7,
-            home: "/home/me".into(),
-            host: "desk.lan".into(),
-        };
+        let local = Local { user: "me".into(), uid: 7, home: "/home/me".into(), host: "desk.lan".into() };
         let tokens = Tokens {
             local: &local,
             host: "10.0.0.1",
@@ -172,20 +145,14 @@ mod tests {
         let table = [
             ("plain", Ok("plain".to_owned())),
             ("%h:%p", Ok("10.0.0.1:2222".to_owned())),
-            (
-                "%n %r %u %d %i %L %l %k %%",
-                Ok("web root me /home/me 7 desk desk.lan web %".to_owned()),
-            ),
+            ("%n %r %u %d %i %L %l %k %%", Ok("web root me /home/me 7 desk desk.lan web %".to_owned())),
             ("%z", Err("unknown token %z".to_owned())),
             ("50%", Err("a % stands alone at the end".to_owned())),
         ];
         for (text, expected) in table {
             assert_eq!(tokens.expand(text), expected, "{text}");
         }
-        assert_eq!(
-            tokens.path("~/.ssh/id_%n").unwrap(),
-            Path::new("/home/me/.ssh/id_web")
-        );
+        assert_eq!(tokens.path("~/.ssh/id_%n").unwrap(), Path::new("/home/me/.ssh/id_web"));
         assert_eq!(tokens.path("~root/x").unwrap(), Path::new("/root/x"));
         assert!(tokens.path("${CFG_NO_SUCH_VARIABLE}/x").is_err());
     }
