@@ -57,13 +57,16 @@ pub fn run(args: GraphArgs) -> Result<Exit, CliError> {
         let unique: std::collections::BTreeSet<Arc<str>> = all.into_iter().collect();
         facts = gather(&args, &loaded.project, &unique)?;
     }
-    let nodes: Vec<Node> =
-        rehearse(&loaded.project, &loaded.plays, &facts).into_iter().filter(|(name, _)| *name == host).flat_map(|(_, nodes)| nodes).collect();
+    let rehearsed = rehearse(&loaded.project, &loaded.plays, &facts);
+    let plays = numbered(rehearsed.into_iter().filter(|(name, _)| *name == host).map(|(_, nodes)| nodes));
     project::check(&loaded.project)?;
     let text = match (args.output.as_str(), &args.why) {
-        ("dot", _) => dot(&nodes),
-        ("svg", _) => svg(&nodes),
-        (_, why) => text(&host, &nodes, why.as_deref()),
+        ("dot", _) => dot(&plays.concat()),
+        ("svg", _) => svg(&plays),
+        (_, why) => plays.iter().enumerate().map(|(i, nodes)| {
+            let title = if plays.len() == 1 { host.to_string() } else { format!("{host}, play {} of {}", i + 1, plays.len()) };
+            text(&title, nodes, why.as_deref())
+        }).collect::<Vec<_>>().join("\n"),
     };
     super::print(&loaded.project.redactor.redact(&text));
     Ok(Exit::Converged)
@@ -87,6 +90,21 @@ fn gather(args: &GraphArgs, project: &crate::compile::Project, hosts: &std::coll
     }
     runtime.shutdown_timeout(std::time::Duration::from_millis(100));
     Ok(facts)
+}
+
+/// Each play counts its states from nought; in one picture they are counted on. Plays run one after the other.
+fn numbered(plays: impl Iterator<Item = Vec<Node>>) -> Vec<Vec<Node>> {
+    let mut next = 0;
+    let mut numbered = Vec::new();
+    for mut nodes in plays {
+        for node in &mut nodes {
+            node.id += next;
+            node.after.iter_mut().for_each(|edge| edge.on += next);
+        }
+        next = nodes.iter().map(|node| node.id + 1).max().unwrap_or(next);
+        numbered.push(nodes);
+    }
+    numbered
 }
 
 fn label(node: &Node) -> String {
@@ -153,12 +171,16 @@ fn dot(nodes: &[Node]) -> String {
 }
 
 /// A picture: states in rows by how much has to come before them, edges between.
-fn svg(nodes: &[Node]) -> String {
+fn svg(plays: &[Vec<Node>]) -> String {
+    let nodes = &plays.concat();
     let reach = reachability(nodes);
     let mut row: BTreeMap<u32, usize> = BTreeMap::new();
-    for node in nodes {
-        let level = node.after.iter().filter_map(|e| row.get(&e.on)).max().map_or(0, |r| r + 1);
-        row.insert(node.id, level);
+    for play in plays {
+        let first = row.values().max().map_or(0, |r| r + 1);
+        for node in play {
+            let level = node.after.iter().filter_map(|e| row.get(&e.on)).max().map_or(first, |r| r + 1);
+            row.insert(node.id, level);
+        }
     }
     let mut column: BTreeMap<u32, usize> = BTreeMap::new();
     let mut used: BTreeMap<usize, usize> = BTreeMap::new();
