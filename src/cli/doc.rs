@@ -63,7 +63,7 @@ pub fn page(kind: &Kind) -> String {
             facts.push("required".into());
         }
         if !spec.default.is_empty() {
-            facts.push(format!("default `{}`", spec.default.trim_matches('"')));
+            facts.push(format!("default `{}`", spec.shown_default()));
         }
         if spec.secret {
             facts.push("never shown".into());

@@ -57,26 +57,22 @@ pub fn run(args: GraphArgs) -> Result<Exit, CliError> {
         let unique: std::collections::BTreeSet<Arc<str>> = all.into_iter().collect();
         facts = gather(&args, &loaded.project, &unique)?;
     }
-    let nodes: Vec<Node> = rehearse(&loaded.project, &loaded.plays, &facts)
-        .into_iter()
-        .filter(|(name, _)| *name == host)
-        .flat_map(|(_, nodes)| nodes)
-        .collect();
+    let rehearsed = rehearse(&loaded.project, &loaded.plays, &facts);
+    let plays = numbered(rehearsed.into_iter().filter(|(name, _)| *name == host).map(|(_, nodes)| nodes));
     project::check(&loaded.project)?;
     let text = match (args.output.as_str(), &args.why) {
-        ("dot", _) => dot(&nodes),
-        ("svg", _) => svg(&nodes),
-        (_, why) => text(&host, &nodes, why.as_deref()),
+        ("dot", _) => dot(&plays.concat()),
+        ("svg", _) => svg(&plays),
+        (_, why) => plays.iter().enumerate().map(|(i, nodes)| {
+            let title = if plays.len() == 1 { host.to_string() } else { format!("{host}, play {} of {}", i + 1, plays.len()) };
+            text(&title, nodes, why.as_deref())
+        }).collect::<Vec<_>>().join("\n"),
     };
     super::print(&loaded.project.redactor.redact(&text));
     Ok(Exit::Converged)
 }
 
-fn gather(
-    args: &GraphArgs,
-    project: &crate::compile::Project,
-    hosts: &std::collections::BTreeSet<Arc<str>>,
-) -> Result<BTreeMap<String, Map>, CliError> {
+fn gather(args: &GraphArgs, project: &crate::compile::Project, hosts: &std::collections::BTreeSet<Arc<str>>) -> Result<BTreeMap<String, Map>, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| CliError::Message(format!("cannot start: {e}"), None))?;
     let connections = Connections::new(ssh(&args.ssh)?, login(&args.ssh));
@@ -84,27 +80,31 @@ fn gather(
     for host in hosts {
         let mut driver = DryDriver::default();
         let play = crate::fleet::blank_play();
-        let compiler = HostCompiler::new(
-            project,
-            &play,
-            host.clone(),
-            PlayHosts::default(),
-            Facts::Unknown,
-            &mut driver,
-            Default::default(),
-        );
+        let compiler = HostCompiler::new(project, &play, host.clone(), PlayHosts::default(), Facts::Unknown, &mut driver, Default::default());
         let scope = compiler.connection_scope(false);
         let link = runtime.block_on(connections.open(host, &scope)).map_err(|error| {
             let why = error.unreachable();
-            CliError::Message(
-                format!("{host}: unreachable: {}", why.message),
-                Some(why.help.unwrap_or_else(|| "compile without facts: --offline".into())),
-            )
+            CliError::Message(format!("{host}: unreachable: {}", why.message), Some(why.help.unwrap_or_else(|| "compile without facts: --offline".into())))
         })?;
         facts.insert(host.to_string(), link.hello.facts.clone());
     }
     runtime.shutdown_timeout(std::time::Duration::from_millis(100));
     Ok(facts)
+}
+
+/// Each play counts its states from nought; in one picture they are counted on. Plays run one after the other.
+fn numbered(plays: impl Iterator<Item = Vec<Node>>) -> Vec<Vec<Node>> {
+    let mut next = 0;
+    let mut numbered = Vec::new();
+    for mut nodes in plays {
+        for node in &mut nodes {
+            node.id += next;
+            node.after.iter_mut().for_each(|edge| edge.on += next);
+        }
+        next = nodes.iter().map(|node| node.id + 1).max().unwrap_or(next);
+        numbered.push(nodes);
+    }
+    numbered
 }
 
 fn label(node: &Node) -> String {
@@ -114,9 +114,7 @@ fn label(node: &Node) -> String {
 
 /// Edges that others imply are left out: what is shown is what a person has to know.
 fn direct<'a>(node: &'a Node, reach: &BTreeMap<u32, std::collections::BTreeSet<u32>>) -> Vec<&'a crate::graph::Edge> {
-    let implied = |on: u32| {
-        node.after.iter().any(|other| other.on != on && reach.get(&other.on).is_some_and(|r| r.contains(&on)))
-    };
+    let implied = |on: u32| node.after.iter().any(|other| other.on != on && reach.get(&other.on).is_some_and(|r| r.contains(&on)));
     node.after.iter().filter(|edge| !implied(edge.on)).collect()
 }
 
@@ -146,10 +144,7 @@ fn text(host: &str, nodes: &[Node], why: Option<&str>) -> String {
         let beside: Vec<String> = nodes
             .iter()
             .filter(|other| other.id != node.id)
-            .filter(|other| {
-                !reach.get(&node.id).is_some_and(|r| r.contains(&other.id))
-                    && !reach.get(&other.id).is_some_and(|r| r.contains(&node.id))
-            })
+            .filter(|other| !reach.get(&node.id).is_some_and(|r| r.contains(&other.id)) && !reach.get(&other.id).is_some_and(|r| r.contains(&node.id)))
             .map(|other| format!("#{}", other.id))
             .collect();
         if !beside.is_empty() {
@@ -176,12 +171,16 @@ fn dot(nodes: &[Node]) -> String {
 }
 
 /// A picture: states in rows by how much has to come before them, edges between.
-fn svg(nodes: &[Node]) -> String {
+fn svg(plays: &[Vec<Node>]) -> String {
+    let nodes = &plays.concat();
     let reach = reachability(nodes);
     let mut row: BTreeMap<u32, usize> = BTreeMap::new();
-    for node in nodes {
-        let level = node.after.iter().filter_map(|e| row.get(&e.on)).max().map_or(0, |r| r + 1);
-        row.insert(node.id, level);
+    for play in plays {
+        let first = row.values().max().map_or(0, |r| r + 1);
+        for node in play {
+            let level = node.after.iter().filter_map(|e| row.get(&e.on)).max().map_or(first, |r| r + 1);
+            row.insert(node.id, level);
+        }
     }
     let mut column: BTreeMap<u32, usize> = BTreeMap::new();
     let mut used: BTreeMap<usize, usize> = BTreeMap::new();
@@ -199,8 +198,7 @@ fn svg(nodes: &[Node]) -> String {
     };
     let columns = used.values().max().copied().unwrap_or(1);
     let rows = used.keys().max().copied().unwrap_or(0) + 1;
-    let escape =
-        |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
@@ -213,11 +211,7 @@ fn svg(nodes: &[Node]) -> String {
             let (fx, fy) = place(edge.on);
             out.push_str(&format!(
                 "<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" stroke=\"#999\"><title>{}</title></line>\n",
-                fx + 140,
-                fy + 40,
-                x + 140,
-                y,
-                escape(&edge.why.to_string())
+                fx + 140, fy + 40, x + 140, y, escape(&edge.why.to_string())
             ));
         }
     }
