@@ -99,9 +99,8 @@ impl<'a> Runner<'a> {
     }
 
     fn work(&self, refresh: bool) -> Vec<ItemOutcome> {
-        match self.entered() {
-            Err(attempt) => return self.single(attempt),
-            Ok(()) => {}
+        if let Err(attempt) = self.entered() {
+            return self.single(attempt);
         }
         match &self.node.work {
             Work::Once(iteration) => {

@@ -63,16 +63,29 @@ pub fn run(args: GraphArgs) -> Result<Exit, CliError> {
     let text = match (args.output.as_str(), &args.why) {
         ("dot", _) => dot(&plays.concat()),
         ("svg", _) => svg(&plays),
-        (_, why) => plays.iter().enumerate().map(|(i, nodes)| {
-            let title = if plays.len() == 1 { host.to_string() } else { format!("{host}, play {} of {}", i + 1, plays.len()) };
-            text(&title, nodes, why.as_deref())
-        }).collect::<Vec<_>>().join("\n"),
+        (_, why) => plays
+            .iter()
+            .enumerate()
+            .map(|(i, nodes)| {
+                let title = if plays.len() == 1 {
+                    host.to_string()
+                } else {
+                    format!("{host}, play {} of {}", i + 1, plays.len())
+                };
+                text(&title, nodes, why.as_deref())
+            })
+            .collect::<Vec<_>>()
+            .join("\n"),
     };
     super::print(&loaded.project.redactor.redact(&text));
     Ok(Exit::Converged)
 }
 
-fn gather(args: &GraphArgs, project: &crate::compile::Project, hosts: &std::collections::BTreeSet<Arc<str>>) -> Result<BTreeMap<String, Map>, CliError> {
+fn gather(
+    args: &GraphArgs,
+    project: &crate::compile::Project,
+    hosts: &std::collections::BTreeSet<Arc<str>>,
+) -> Result<BTreeMap<String, Map>, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| CliError::Message(format!("cannot start: {e}"), None))?;
     let connections = Connections::new(ssh(&args.ssh)?, login(&args.ssh));
@@ -80,11 +93,22 @@ fn gather(args: &GraphArgs, project: &crate::compile::Project, hosts: &std::coll
     for host in hosts {
         let mut driver = DryDriver::default();
         let play = crate::fleet::blank_play();
-        let compiler = HostCompiler::new(project, &play, host.clone(), PlayHosts::default(), Facts::Unknown, &mut driver, Default::default());
+        let compiler = HostCompiler::new(
+            project,
+            &play,
+            host.clone(),
+            PlayHosts::default(),
+            Facts::Unknown,
+            &mut driver,
+            Default::default(),
+        );
         let scope = compiler.connection_scope(false);
         let link = runtime.block_on(connections.open(host, &scope)).map_err(|error| {
             let why = error.unreachable();
-            CliError::Message(format!("{host}: unreachable: {}", why.message), Some(why.help.unwrap_or_else(|| "compile without facts: --offline".into())))
+            CliError::Message(
+                format!("{host}: unreachable: {}", why.message),
+                Some(why.help.unwrap_or_else(|| "compile without facts: --offline".into())),
+            )
         })?;
         facts.insert(host.to_string(), link.hello.facts.clone());
     }
@@ -114,7 +138,9 @@ fn label(node: &Node) -> String {
 
 /// Edges that others imply are left out: what is shown is what a person has to know.
 fn direct<'a>(node: &'a Node, reach: &BTreeMap<u32, std::collections::BTreeSet<u32>>) -> Vec<&'a crate::graph::Edge> {
-    let implied = |on: u32| node.after.iter().any(|other| other.on != on && reach.get(&other.on).is_some_and(|r| r.contains(&on)));
+    let implied = |on: u32| {
+        node.after.iter().any(|other| other.on != on && reach.get(&other.on).is_some_and(|r| r.contains(&on)))
+    };
     node.after.iter().filter(|edge| !implied(edge.on)).collect()
 }
 
@@ -144,7 +170,10 @@ fn text(host: &str, nodes: &[Node], why: Option<&str>) -> String {
         let beside: Vec<String> = nodes
             .iter()
             .filter(|other| other.id != node.id)
-            .filter(|other| !reach.get(&node.id).is_some_and(|r| r.contains(&other.id)) && !reach.get(&other.id).is_some_and(|r| r.contains(&node.id)))
+            .filter(|other| {
+                !reach.get(&node.id).is_some_and(|r| r.contains(&other.id))
+                    && !reach.get(&other.id).is_some_and(|r| r.contains(&node.id))
+            })
             .map(|other| format!("#{}", other.id))
             .collect();
         if !beside.is_empty() {
@@ -198,7 +227,8 @@ fn svg(plays: &[Vec<Node>]) -> String {
     };
     let columns = used.values().max().copied().unwrap_or(1);
     let rows = used.keys().max().copied().unwrap_or(0) + 1;
-    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    let escape =
+        |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
@@ -211,7 +241,11 @@ fn svg(plays: &[Vec<Node>]) -> String {
             let (fx, fy) = place(edge.on);
             out.push_str(&format!(
                 "<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" stroke=\"#999\"><title>{}</title></line>\n",
-                fx + 140, fy + 40, x + 140, y, escape(&edge.why.to_string())
+                fx + 140,
+                fy + 40,
+                x + 140,
+                y,
+                escape(&edge.why.to_string())
             ));
         }
     }

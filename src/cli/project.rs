@@ -272,7 +272,7 @@ fn extra_vars(args: &ProjectArgs, files: &Files) -> Result<Layer, CliError> {
 pub fn load_inventory(args: &ProjectArgs, files: &Files, local: bool) -> Result<Inventory, CliError> {
     let loader = Loader { files };
     if !args.inventory.is_empty() {
-        for path in args.inventory.iter().filter(|p| !p.contains(',') && !Path::new(p).exists()) {
+        if let Some(path) = args.inventory.iter().find(|p| !p.contains(',') && !Path::new(p).exists()) {
             return Err(CliError::new(format!("there is no inventory {path}"), "check the path given with -i"));
         }
         return Ok(loader.load(&args.inventory));

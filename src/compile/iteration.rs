@@ -83,7 +83,7 @@ impl HostCompiler<'_> {
             let term = self.term(node);
             let value = scope.evaluate(&term)?;
             return match value {
-                Value::List(items) if !items.iter().any(|v| *v == Value::Unknown) => Ok(Items::Known(items.to_vec())),
+                Value::List(items) if !items.contains(&Value::Unknown) => Ok(Items::Known(items.to_vec())),
                 value if value.has_unknown() => Ok(Items::Late(self.partial(&term, &scope)?)),
                 other => {
                     let message = format!("`loop` needs a list, found {} ({other})", other.type_name());

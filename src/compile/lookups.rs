@@ -233,7 +233,7 @@ fn combined(call: &LookupCall) -> Result<Lookup, EvalError> {
             .fold(vec![Vec::new()], |rows, list| {
                 rows.iter()
                     .flat_map(|row: &Vec<Value>| {
-                        list.iter().map(move |item| [row.as_slice(), &[item.clone()]].concat())
+                        list.iter().map(move |item| [row.as_slice(), std::slice::from_ref(item)].concat())
                     })
                     .collect()
             })

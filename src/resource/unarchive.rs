@@ -188,7 +188,8 @@ mod tests {
             let mut header = tar::Header::new_gnu();
             header.set_mode(if name.ends_with('/') { 0o750 } else { 0o640 });
             header.set_mtime(1_000_000);
-            (header.set_uid(0), header.set_gid(0));
+            header.set_uid(0);
+            header.set_gid(0);
             let kind = match *content {
                 _ if name.ends_with('/') => tar::EntryType::Directory,
                 c if c.starts_with("->") => tar::EntryType::Symlink,
