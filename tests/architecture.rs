@@ -18,6 +18,8 @@ const MEANT: &[(&str, &str, &str)] = &[
         "whether a key of a task is a module is asked of the list of modules: upward in spirit, to be moved down",
     ),
     ("diagnostic", "source", "a diagnostic has a place"),
+    ("template", "machine", "the hash filters share its digests"),
+    ("template", "yaml", "from_yaml reads with the one loader"),
     ("event", "machine", "an event carries the changes a machine recorded"),
     ("graph", "resource", "edges come from footprints"),
     ("inventory", "variables", "an inventory defines variables"),
