@@ -135,6 +135,10 @@ const REFUSED: &[(Keyword, &str)] = &[
     (Keyword::DelegateFacts, "`delegate_facts` is not supported yet"),
     (Keyword::IgnoreUnreachable, "`ignore_unreachable` is not supported yet"),
     (Keyword::ListenIn, "`listen_in` is not supported yet; use `watch_in`, which refreshes at once"),
+    (Keyword::Timeout, "`timeout` is not supported yet; `wait_for` and `until` have limits of their own"),
+    (Keyword::Diff, "`diff` is not supported yet; use `no_log` to hide what a task writes"),
+    (Keyword::Poll, "tasks in the background are not supported yet"),
+    (Keyword::GatherTimeout, "`gather_timeout` is not supported: facts take milliseconds"),
     (Keyword::FactPath, "`fact_path` is not supported yet; local facts are read from /etc/ansible/facts.d"),
 ];
 
