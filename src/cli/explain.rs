@@ -89,17 +89,16 @@ fn variable(name: &str, host: &str, playbook: Option<&std::path::Path>, args: &P
         let _ = compiler.prepare();
     }
     let found = compiler.definitions_of(name);
-    let Some((winner, _)) = found.first() else {
+    if found.is_empty() {
         let names = compiler.inventory_names();
         let help = crate::diagnostic::did_you_mean(name, names.iter().map(String::as_str));
         let help = help.unwrap_or_else(|| "give --playbook to look into its plays and roles too".into());
         return Err(CliError::new(format!("`{name}` is not defined on {host}"), help));
-    };
+    }
     let value = compiler
         .value_of(name)
         .map_or_else(|| "(known on the host)".to_owned(), |v| crate::value::to_json(&v).to_string());
     let mut out = format!("{name} = {value} on {host}\n");
-    let _ = winner;
     let width = found.iter().map(|(_, d)| place(d).len()).max().unwrap_or(0);
     for (i, (kind, definition)) in found.iter().enumerate() {
         let sign = if i == 0 { "▸" } else { " " };

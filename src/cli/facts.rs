@@ -7,8 +7,7 @@ use clap::Args;
 use super::apply::{SshArgs, login, ssh};
 use super::error::{CliError, Exit};
 use super::project::{self, LoadOptions, ProjectArgs};
-use crate::compile::{Facts, HostCompiler, PlayHosts};
-use crate::fleet::{Connections, DryDriver};
+use crate::fleet::{Connections, connection_scope};
 use crate::inventory::Pattern;
 use crate::value::{Map, Value, to_json};
 
@@ -45,18 +44,7 @@ pub fn run(args: FactsArgs) -> Result<Exit, CliError> {
     let mut all = Map::new();
     let mut exit = Exit::Converged;
     for host in hosts {
-        let mut driver = DryDriver::default();
-        let play = crate::fleet::blank_play();
-        let compiler = HostCompiler::new(
-            &project,
-            &play,
-            host.clone(),
-            PlayHosts::default(),
-            Facts::Unknown,
-            &mut driver,
-            Default::default(),
-        );
-        let scope = compiler.connection_scope(false);
+        let scope = connection_scope(&project, &host, None, false);
         match runtime.block_on(connections.open(&host, &scope)) {
             Ok(link) => {
                 let wanted = |name: &str| args.filter.as_ref().is_none_or(|f| name.contains(f.as_str()));

@@ -9,8 +9,7 @@ use clap::Args;
 use super::apply::{SshArgs, login, ssh};
 use super::error::{CliError, Exit};
 use super::project::{self, LoadOptions, ProjectArgs};
-use crate::compile::{Facts, HostCompiler, PlayHosts};
-use crate::fleet::{Connections, DryDriver, rehearse};
+use crate::fleet::{Connections, connection_scope, rehearse};
 use crate::graph::Node;
 use crate::value::Map;
 
@@ -91,18 +90,7 @@ fn gather(
     let connections = Connections::new(ssh(&args.ssh)?, login(&args.ssh));
     let mut facts = BTreeMap::new();
     for host in hosts {
-        let mut driver = DryDriver::default();
-        let play = crate::fleet::blank_play();
-        let compiler = HostCompiler::new(
-            project,
-            &play,
-            host.clone(),
-            PlayHosts::default(),
-            Facts::Unknown,
-            &mut driver,
-            Default::default(),
-        );
-        let scope = compiler.connection_scope(false);
+        let scope = connection_scope(project, host, None, false);
         let link = runtime.block_on(connections.open(host, &scope)).map_err(|error| {
             let why = error.unreachable();
             CliError::Message(

@@ -96,11 +96,7 @@ impl HostCompiler<'_> {
 
     pub(super) fn file_not_found(&mut self, frame: &Frame, folder: &str, name: &str, span: Span) -> Stop {
         let places = self.places(frame, folder);
-        let candidates: Vec<String> = places
-            .iter()
-            .flat_map(|place| std::fs::read_dir(place).into_iter().flatten().filter_map(|e| e.ok()))
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect();
+        let candidates = names_in(&places);
         let help = crate::diagnostic::did_you_mean(name, candidates.iter().map(String::as_str));
         let report = Diagnostic::error(Code::FileNotFound, format!("there is no file `{name}`"));
         self.mistake(
@@ -126,7 +122,7 @@ impl HostCompiler<'_> {
         let first_line = text.get(..header_lines).unwrap_or("").matches('\n').count() as u32 + 1;
         let origin = Origin { file: crate::source::display_path(path), line: first_line, col: 1 };
         let template = Template { text: Arc::from(body), shape: Shape::Text, origin, indent: 0 };
-        let extra = template_variables(path, &iteration.item);
+        let extra = template_variables(path);
         let mut locals: Vec<(String, Value)> = extra;
         if let Some(item) = &iteration.item {
             locals.push((self.loop_var(task), item.clone()));
@@ -259,7 +255,7 @@ fn set_markers(options: &mut FileOptions, get: impl Fn(&str) -> Option<String>) 
 }
 
 /// `template_path` and its kin.
-fn template_variables(path: &Path, _item: &Option<Value>) -> Vec<(String, Value)> {
+fn template_variables(path: &Path) -> Vec<(String, Value)> {
     let full = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let text = |p: &Path| Value::str(p.to_string_lossy());
     vec![
@@ -288,4 +284,13 @@ fn with_arg(iteration: Iteration, name: &str, value: Value) -> Iteration {
         other => other,
     };
     Iteration { args, ..iteration }
+}
+
+/// Every name in these directories, for suggestions.
+pub(super) fn names_in(places: &[PathBuf]) -> Vec<String> {
+    places
+        .iter()
+        .flat_map(|place| std::fs::read_dir(place).into_iter().flatten().filter_map(|e| e.ok()))
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
 }

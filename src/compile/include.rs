@@ -31,7 +31,7 @@ impl HostCompiler<'_> {
 
     /// The keywords of an import hold for all its tasks.
     fn below_task(&self, frame: &Frame, task: &Task) -> Frame {
-        let mut inner = frame.below(&without_own(&task.keywords));
+        let mut inner = frame.below(&task.keywords);
         if let Some(notify) = task.keywords.get(Keyword::Notify) {
             inner.notify.push(self.term(notify));
         }
@@ -354,9 +354,4 @@ impl HostCompiler<'_> {
         }
         Ok(())
     }
-}
-
-/// The keywords of an import that go down to its tasks: not those that are about the import itself.
-fn without_own(keywords: &Keywords) -> Keywords {
-    keywords.clone()
 }

@@ -280,11 +280,7 @@ impl HostCompiler<'_> {
         match self.project.files.find_role(name, &self.play.dir, from) {
             Ok(path) => Some(self.project.files.role(name, &path)),
             Err(places) => {
-                let candidates: Vec<String> = places
-                    .iter()
-                    .flat_map(|place| std::fs::read_dir(place).into_iter().flatten().filter_map(|e| e.ok()))
-                    .map(|entry| entry.file_name().to_string_lossy().into_owned())
-                    .collect();
+                let candidates = super::content::names_in(&places);
                 let help = crate::diagnostic::did_you_mean(name, candidates.iter().map(String::as_str));
                 let report = Diagnostic::error(Code::RoleNotFound, format!("there is no role `{name}`"));
                 let report = report

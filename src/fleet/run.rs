@@ -6,7 +6,7 @@ use super::target::Connections;
 use crate::compile::{Facts, HostCompiler, PlayHosts, PlaySettings, Project, Stop};
 use crate::event::{Counts, Event, Unreachable};
 use crate::graph::{Mode, Node, Prologue};
-use crate::parse::{Keyword, Play};
+use crate::parse::Play;
 use crate::template::TermScope;
 use crate::value::{Map, Value};
 use crate::yaml::Node as Yaml;
@@ -137,26 +137,8 @@ impl Shared {
 
     /// The variables that say how a host is reached.
     fn host_scope(&self, host: &Arc<str>, play: Option<&Play>) -> Arc<TermScope> {
-        let mut driver = DryDriver::default();
-        let empty;
-        let play = match play {
-            Some(play) => play,
-            None => {
-                empty = blank_play();
-                &empty
-            }
-        };
         let local = host.as_ref() == "localhost" && self.project.inventory.hosts.get(host).is_none_or(|h| h.implicit);
-        let compiler = HostCompiler::new(
-            &self.project,
-            play,
-            host.clone(),
-            PlayHosts::default(),
-            Facts::Unknown,
-            &mut driver,
-            BTreeMap::new(),
-        );
-        compiler.connection_scope(local)
+        connection_scope(&self.project, host, play, local)
     }
 }
 
@@ -293,7 +275,6 @@ impl Shared {
         };
         self.emit(Event::HostReady { host: host.to_string() });
         let facts = link.hello.facts.clone();
-        let gathers = play.keywords.get(Keyword::GatherFacts).is_none_or(|node| crate::apply_truth(&node.to_value()));
         meeting.put_facts(&host, Some(facts.clone()));
         {
             let mut state = self.state();
@@ -303,7 +284,7 @@ impl Shared {
         let shared = self.clone();
         let (name, batch) = (host.clone(), meeting.clone());
         let done = tokio::task::spawn_blocking(move || {
-            shared.compile_and_run(&play, &name, &hosts, &batch, link, facts, gathers, &settings)
+            shared.compile_and_run(&play, &name, &hosts, &batch, link, facts, &settings)
         })
         .await;
         if is_first {
@@ -324,7 +305,6 @@ impl Shared {
         meeting: &Meeting,
         mut link: Link,
         facts: Map,
-        gathers: bool,
         settings: &PlaySettings,
     ) -> Option<Link> {
         let carried = self.state().carried.get(host).cloned().unwrap_or_default();
@@ -340,7 +320,6 @@ impl Shared {
         let mut prologue = self.prologue(&play.title());
         prologue.force_handlers |= settings.force_handlers;
         prologue.variables = carried.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-        let _ = gathers;
         let facts = Facts::Known(Arc::new(facts));
         let (result, carried) = {
             let mut compiler =
@@ -421,6 +400,21 @@ pub fn rehearse(
         }
     }
     all
+}
+
+/// The variables that say how a host is reached, within a play or outside of any. `local` makes it this machine itself.
+pub fn connection_scope(project: &Project, host: &Arc<str>, play: Option<&Play>, local: bool) -> Arc<TermScope> {
+    let empty;
+    let play = match play {
+        Some(play) => play,
+        None => {
+            empty = blank_play();
+            &empty
+        }
+    };
+    let mut driver = DryDriver::default();
+    let (hosts, carried) = (PlayHosts::default(), BTreeMap::new());
+    HostCompiler::new(project, play, host.clone(), hosts, Facts::Unknown, &mut driver, carried).connection_scope(local)
 }
 
 /// A play that says nothing, for looking at hosts outside of any.

@@ -58,7 +58,7 @@ pub use footprint::{Claim, Footprint};
 pub(crate) use params::params;
 pub use params::{FromValue, ParamSpec, finish as finish_params, optional as optional_param, read as read_param};
 pub use registry::{KINDS, Kind, find, names};
-pub use types::{Choice, Days, Mode, Words};
+pub use types::{Days, Mode, Words};
 
 /// What a task wants of a machine.
 pub trait Resource: Send + Sync {

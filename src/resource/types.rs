@@ -34,9 +34,6 @@ macro_rules! choices {
 }
 pub(crate) use choices;
 
-/// Marks types made by `choices!`.
-pub trait Choice: FromValue {}
-
 /// A file mode: octal (`"0644"`, `0644`, `0o644`) or symbolic (`u=rwX,g=rX`), or `preserve`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
