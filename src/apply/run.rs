@@ -7,7 +7,7 @@ use super::notify::Due;
 use super::outcome::{Attempt, combined};
 use super::{Session, actions};
 use crate::event::{ItemOutcome, Status, TaskOutcome};
-use crate::graph::{Action, Iteration, Loop, Node, Segment, Verdict, Work};
+use crate::graph::{Action, Iteration, Loop, Node, RequisiteKind, Segment, Verdict, Work};
 use crate::machine::Tracked;
 use crate::resource::{self, Args, Context, Resource};
 use crate::template::{Term, TermScope};
@@ -61,6 +61,10 @@ impl<'a> Runner<'a> {
                 Due::Yes(tasks) => because = tasks,
             }
             self.session.state().notifications.start(handler);
+        }
+        // A state that only listens says nothing where it heard nothing.
+        if verdict == Verdict::Nothing && self.node.requisites.iter().any(|r| r.kind == RequisiteKind::Listen) {
+            return None;
         }
         self.session.sink.started(self.node.id, &self.name);
         let items = match verdict {

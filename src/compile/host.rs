@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::frame::{Frame, RoleInstance};
+use super::listen::Listeners;
 use super::requisites::Requests;
 use super::scope::Names;
 use super::{Driver, Project, Stop, diagnose};
@@ -60,6 +61,7 @@ pub struct HostCompiler<'a> {
     pub(super) next_block: BlockId,
     pub(super) handlers: Vec<(Item, Frame)>,
     pub(super) requests: Requests,
+    pub(super) listeners: Listeners,
     pub(super) failed_blocks: BTreeSet<BlockId>,
     pub(super) mistakes: bool,
     pub(super) run_once_seen: u32,
@@ -105,6 +107,7 @@ impl<'a> HostCompiler<'a> {
             next_block: 0,
             handlers: Vec::new(),
             requests: Requests::default(),
+            listeners: Listeners::default(),
             failed_blocks: BTreeSet::new(),
             mistakes: false,
             run_once_seen: 0,

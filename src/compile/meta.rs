@@ -274,7 +274,7 @@ impl HostCompiler<'_> {
 }
 
 /// A task without some of its keywords.
-fn without(task: &Arc<Task>, keywords: &[Keyword]) -> Arc<Task> {
+pub(super) fn without(task: &Arc<Task>, keywords: &[Keyword]) -> Arc<Task> {
     Arc::new(Task {
         span: task.span,
         module: task.module.clone(),

@@ -10,6 +10,7 @@ mod frame;
 mod host;
 mod include;
 mod iteration;
+mod listen;
 mod lookups;
 mod meta;
 mod modules;

@@ -152,7 +152,7 @@ impl HostCompiler<'_> {
             self.items(&play.post_tasks, frame)?;
             self.flush_handlers()?;
         }
-        Ok(())
+        self.listeners()
     }
 
     fn play_variables(&mut self, frame: &Frame) -> Result<(), Stop> {

@@ -33,6 +33,18 @@ pub struct Requests {
     spans: BTreeMap<NodeId, Span>,
 }
 
+impl Requests {
+    /// The node of a state.
+    pub fn node(&self, name: &str) -> Option<NodeId> {
+        self.ids.get(name).map(|(node, ..)| *node)
+    }
+
+    /// The names states go by.
+    pub fn names(&self) -> Vec<String> {
+        self.ids.keys().cloned().collect()
+    }
+}
+
 const KEYWORDS: &[(Keyword, RequisiteKind, bool, bool)] = &[
     (Keyword::Require, RequisiteKind::Require, false, false),
     (Keyword::RequireAny, RequisiteKind::Require, true, false),
@@ -71,21 +83,12 @@ impl HostCompiler<'_> {
         if let Some(name) = task.keywords.get(Keyword::Name).and_then(Yaml::text) {
             self.requests.ids.entry(name.to_owned()).or_insert((node.id, task.span, false));
         }
-        if let Some(span) = task.keywords.span(Keyword::Listen).filter(|_| frame.handler.is_none()) {
-            let report = Diagnostic::error(Code::Unsupported, "`listen` on a task is not supported yet").at(span, "");
-            self.mistake(report.help("use `watch`, which refreshes at once, or a handler with `listen`"));
-            return Err(Stop::Mistakes);
-        }
+        self.note_listening(task, frame, node)?;
         for (keyword, kind, any, reverse) in KEYWORDS.iter().copied() {
             let Some(value) = task.keywords.get(keyword) else { continue };
             let items = value.as_list().map_or_else(|| vec![value.clone()], <[Yaml]>::to_vec);
             for item in items {
-                let Some(name) = requisite_name(&item) else {
-                    let report =
-                        Diagnostic::error(Code::WrongShape, format!("`{}` takes ids of states", keyword.name()));
-                    self.mistake(report.at(item.span, "").help("give the state an `id:` and name it here"));
-                    return Err(Stop::Mistakes);
-                };
+                let name = self.state_name(&item, keyword)?;
                 self.requests.open.push(Request { node: node.id, kind, any, reverse, name, span: item.span, keyword });
             }
         }
@@ -100,7 +103,7 @@ impl HostCompiler<'_> {
                 Some((target, ..)) => self.add_requisite(&request, target),
                 None if !last => self.requests.open.push(request),
                 None => {
-                    let known: Vec<String> = self.requests.ids.keys().cloned().collect();
+                    let known = self.requests.names();
                     let help = did_you_mean(&request.name, known.iter().map(String::as_str));
                     let report =
                         Diagnostic::error(Code::RequisiteNotFound, format!("there is no state `{}`", request.name));
@@ -206,7 +209,7 @@ fn visit(
 }
 
 /// The name in `- id` or, as Salt writes it, `- service: id`.
-fn requisite_name(node: &Yaml) -> Option<String> {
+pub(super) fn requisite_name(node: &Yaml) -> Option<String> {
     match node.as_map() {
         Some([entry]) => entry.value.text().map(str::to_owned),
         Some(_) => None,

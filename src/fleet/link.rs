@@ -35,7 +35,7 @@ impl LinkError {
         let help = match self {
             Self::Connect(error) => error.help(),
             Self::NoCpu(_) => Some("build the agents for all CPUs with `agents/build`, then build cfg again".to_owned()),
-            Self::NoPlace(_) => Some("it needs a directory of the login user that is writable and not mounted noexec, and gzip; set XDG_CACHE_HOME".to_owned()),
+            Self::NoPlace(_) => Some("it needs a directory of the login user that is writable and not mounted noexec, and gzip or xz; set XDG_CACHE_HOME".to_owned()),
             Self::Garbage(_) => Some("a login script that writes to standard output is a common cause".to_owned()),
             Self::Lost(_) => None,
         };
@@ -64,10 +64,11 @@ impl Link {
             let line = read_line(&mut exec).await?;
             match agent::bootstrap_reply(&line) {
                 Some(BootstrapReply::Runs) => break,
-                Some(BootstrapReply::Send(cpu)) => {
+                Some(BootstrapReply::Send(cpu, packing)) => {
                     let found = AGENTS.iter().find(|agent| agent.cpu == cpu).ok_or(LinkError::NoCpu(cpu))?;
-                    pushed = found.gzip.len();
-                    exec.stdin.write_all(found.gzip).await.map_err(|e| LinkError::Lost(format!(": {e}")))?;
+                    let packed = found.packed(packing);
+                    pushed = packed.len();
+                    exec.stdin.write_all(packed).await.map_err(|e| LinkError::Lost(format!(": {e}")))?;
                     exec.stdin.flush().await.map_err(|e| LinkError::Lost(format!(": {e}")))?;
                 }
                 Some(BootstrapReply::NoCpu(cpu)) => return Err(LinkError::NoCpu(cpu)),

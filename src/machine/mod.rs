@@ -8,6 +8,7 @@
 
 mod account;
 mod command;
+mod diff;
 mod fault;
 mod file;
 mod journal;

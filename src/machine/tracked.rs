@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use similar::TextDiff;
 
 use super::package::Foresight;
 use super::{
@@ -235,14 +234,7 @@ impl Image {
         if before == after {
             return None;
         }
-        let diff = TextDiff::from_lines(&before, &after);
-        let name = path.to_string_lossy();
-        Some(
-            diff.unified_diff()
-                .context_radius(3)
-                .header(&format!("before: {name}"), &format!("after: {name}"))
-                .to_string(),
-        )
+        Some(super::diff::unified(&path.to_string_lossy(), &before, &after))
     }
 }
 

@@ -134,7 +134,6 @@ const REFUSED: &[(Keyword, &str)] = &[
     (Keyword::Throttle, "`throttle` is not supported yet; use `serial` on the play"),
     (Keyword::DelegateFacts, "`delegate_facts` is not supported yet"),
     (Keyword::IgnoreUnreachable, "`ignore_unreachable` is not supported yet"),
-    (Keyword::ListenIn, "`listen_in` is not supported yet; use `watch_in`, which refreshes at once"),
     (Keyword::Timeout, "`timeout` is not supported yet; `wait_for` and `until` have limits of their own"),
     (Keyword::Diff, "`diff` is not supported yet; use `no_log` to hide what a task writes"),
     (Keyword::Poll, "tasks in the background are not supported yet"),
