@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::apply::SegmentReport;
+use crate::apply::{Adopted, SegmentReport};
 use crate::event::TaskOutcome;
 use crate::graph::{Prologue, Segment};
 use crate::machine::Identity;
@@ -12,7 +12,7 @@ use crate::value::Map;
 pub const MAGIC: &str = "cfg-agent";
 
 /// The version of these messages. Controller and agent are built together, so a difference is a stale file.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// What an agent says first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +36,8 @@ pub enum ToAgent {
     Begin(Box<Prologue>),
     /// Run this part of it.
     Run(Box<Segment>),
+    /// A task of this host ran elsewhere, and came out like this.
+    Adopt(Box<Adopted>),
     /// Content that was asked for; `None` where the controller does not have it.
     Blob {
         /// Its SHA-256.

@@ -164,6 +164,13 @@ impl Worker {
                     }
                     None => self.out.send(&FromAgent::Fatal { message: "a segment came before its play".into() }),
                 },
+                ToAgent::Adopt(adopted) => match &session {
+                    Some(session) => {
+                        let report = session.adopt(*adopted);
+                        self.out.send(&FromAgent::Report(Box::new(report)));
+                    }
+                    None => self.out.send(&FromAgent::Fatal { message: "an outcome came before its play".into() }),
+                },
                 ToAgent::Blob { .. } | ToAgent::Cancel => {}
             }
         }

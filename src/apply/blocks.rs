@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::graph::{BlockId, BlockRef, Section};
 
-#[derive(Default)]
+/// How the blocks of a play came out on a host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Blocks {
     states: BTreeMap<BlockId, BlockState>,
     rescues: BTreeSet<BlockId>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct BlockState {
     body_failed: bool,
     rescue_failed: bool,

@@ -15,16 +15,17 @@ mod variables;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::event::TaskOutcome;
+use crate::event::{Status, TaskOutcome};
 use crate::graph::{Become, Mode, NodeId, Prologue, Segment};
 use crate::machine::{Cancel, Machine, Preview};
 use crate::resource::{Blobs, Failure};
 use crate::template::Engine;
 use crate::value::{Map, Value};
 
-pub use run::truth;
+pub use blocks::Blocks;
+pub use outcome::combined;
+pub use run::{all_items, truth};
 
-use blocks::Blocks;
 use notify::Notifications;
 use variables::Runtime;
 
@@ -59,7 +60,22 @@ pub struct SegmentReport {
     pub ended: bool,
     /// Blocks whose body failed: what is to come in them is not run.
     pub failed_blocks: Vec<u32>,
+    /// How blocks came out: which sections may still run.
+    pub blocks: Blocks,
     /// The variables tasks have set, where the segment asked for them.
+    pub variables: BTreeMap<String, Value>,
+}
+
+/// The outcome of a task of this host that ran on another one.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Adopted {
+    /// How it came out.
+    pub outcome: TaskOutcome,
+    /// The blocks around it.
+    pub blocks: Vec<crate::graph::BlockRef>,
+    /// Blocks met since the last segment that have a rescue section.
+    pub rescues: Vec<crate::graph::BlockId>,
+    /// What it set.
     pub variables: BTreeMap<String, Value>,
 }
 
@@ -107,27 +123,72 @@ impl Session {
             runtime,
             state: Arc::default(),
         };
-        let left = session.notifications_file().load();
-        session.state().notifications.restore(left);
+        if !session.prologue.guest {
+            let left = session.notifications_file().load();
+            session.state().notifications.restore(left);
+        }
         session
     }
 
     /// Runs a segment to its end.
     pub fn run(&self, segment: &Segment) -> SegmentReport {
         schedule::run(self, segment);
-        let mut state = self.state();
-        if segment.last {
-            let waiting = state.notifications.waiting();
-            drop(state);
+        if segment.last && !self.prologue.guest {
+            let waiting = self.state().notifications.waiting();
             self.notifications_file().store(&waiting);
-            state = self.state();
         }
+        self.report(segment.return_variables)
+    }
+
+    fn report(&self, with_variables: bool) -> SegmentReport {
+        let state = self.state();
         SegmentReport {
             failed: state.failed,
             ended: state.ended || state.failed,
             failed_blocks: state.blocks.failed(),
-            variables: if segment.return_variables { self.runtime.set_by_tasks() } else { BTreeMap::new() },
+            blocks: state.blocks.clone(),
+            variables: if with_variables { self.runtime.set_by_tasks() } else { BTreeMap::new() },
         }
+    }
+
+    /// Takes in the outcome of a task that ran on another host, as if it had run here.
+    pub fn adopt(&self, adopted: Adopted) -> SegmentReport {
+        let Adopted { mut outcome, blocks, rescues, variables } = adopted;
+        for (name, value) in variables {
+            self.runtime.set(&name, value);
+        }
+        {
+            let mut state = self.state();
+            state.blocks.know(&rescues);
+            for name in &outcome.notified {
+                state.notifications.notify(name, &outcome.name);
+            }
+        }
+        if !outcome.notified.is_empty() && !self.is_plan() {
+            let _ = (self.keeper())();
+        }
+        self.ended(&blocks, &mut outcome);
+        self.sink.finished(outcome);
+        self.report(false)
+    }
+
+    /// Notes how a task came out, and what a failure means.
+    fn ended(&self, blocks: &[crate::graph::BlockRef], outcome: &mut TaskOutcome) {
+        let mut state = self.state();
+        state.outcomes.insert(outcome.node, outcome::Ended { status: outcome.status, ignored: outcome.ignored });
+        if outcome.status != Status::Failed || outcome.ignored {
+            return;
+        }
+        outcome.rescued = state.blocks.fail(blocks);
+        if !outcome.rescued {
+            state.failed = true;
+        }
+        drop(state);
+        let failed = outcome.items.iter().find(|item| item.status == Status::Failed);
+        let result = failed.map(|item| item.result.clone()).unwrap_or_default();
+        let task = Value::map([("name", Value::str(&outcome.name)), ("action", Value::str(&outcome.module))]);
+        self.runtime.set("ansible_failed_task", task);
+        self.runtime.set("ansible_failed_result", result);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

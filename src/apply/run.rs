@@ -435,7 +435,7 @@ impl<'a> Runner<'a> {
 
     /// Has the notifications of this node written down before its first change.
     fn intending(&self, tracked: Tracked, scope: &Arc<TermScope>) -> Tracked {
-        if self.node.notify.is_empty() || self.session.is_plan() || self.looking {
+        if self.node.notify.is_empty() || self.session.is_plan() || self.session.prologue.guest || self.looking {
             return tracked;
         }
         let names = self.notified_names(scope);
@@ -532,7 +532,8 @@ fn give_up(mut attempt: Attempt, tries: u32) -> Attempt {
     attempt
 }
 
-fn all_items(items: Vec<Value>) -> Value {
+/// What a loop registers, from what its items came to.
+pub fn all_items(items: Vec<Value>) -> Value {
     let any = |key: &str| {
         let has = |wanted: &Value| items.iter().any(|item| item.get(key) == Some(wanted));
         match () {

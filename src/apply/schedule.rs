@@ -4,11 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use super::Session;
-use super::outcome::Ended;
 use super::run::Runner;
-use crate::event::{Status, TaskOutcome};
 use crate::graph::{Node, NodeId, RequisiteKind, Segment, TargetOutcome, Verdict};
-use crate::value::Value;
 
 /// More threads than this on one host help nobody: what can run at once is mostly waiting for the network.
 const WORKERS: usize = 8;
@@ -124,7 +121,7 @@ impl<'a> Plan<'a> {
         let runner = Runner::new(self.session, self.segment, node);
         let Some(mut outcome) = runner.run(self.verdict(node)) else { return };
         runner.notify(&mut outcome);
-        self.ended(node, &mut outcome);
+        self.session.ended(&node.blocks, &mut outcome);
         self.session.sink.finished(outcome);
     }
 
@@ -170,23 +167,5 @@ impl<'a> Plan<'a> {
         let changed =
             self.nodes.get(&id).is_some_and(|node| Runner::new(self.session, self.segment, node).would_change());
         TargetOutcome { failed: false, changed }
-    }
-
-    fn ended(&self, node: &Node, outcome: &mut TaskOutcome) {
-        let mut state = self.session.state();
-        state.outcomes.insert(node.id, Ended { status: outcome.status, ignored: outcome.ignored });
-        if outcome.status != Status::Failed || outcome.ignored {
-            return;
-        }
-        outcome.rescued = state.blocks.fail(&node.blocks);
-        if !outcome.rescued {
-            state.failed = true;
-        }
-        drop(state);
-        let result =
-            outcome.items.iter().find(|i| i.status == Status::Failed).map(|i| i.result.clone()).unwrap_or_default();
-        let task = Value::map([("name", Value::str(&outcome.name)), ("action", Value::str(&outcome.module))]);
-        self.session.runtime.set("ansible_failed_task", task);
-        self.session.runtime.set("ansible_failed_result", result);
     }
 }

@@ -115,8 +115,7 @@ pub fn run(mut args: ApplyArgs, plan: bool) -> Result<Exit, CliError> {
         super::print("no mistakes found\n");
         return Ok(Exit::Converged);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|e| CliError::Message(format!("cannot start: {e}"), None))?;
+    let runtime = super::runtime()?;
     let project = loaded.project.clone();
     let exit = runtime.block_on(run_async(args, plan, loaded.project, plays));
     // Mistakes that only a host's facts brought to light.

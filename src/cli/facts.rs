@@ -38,8 +38,7 @@ pub fn run(args: FactsArgs) -> Result<Exit, CliError> {
     if args.ssh.local && args.project.inventory.is_empty() {
         hosts = project.inventory.hosts.keys().cloned().collect();
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|e| CliError::Message(format!("cannot start: {e}"), None))?;
+    let runtime = super::runtime()?;
     let connections = Arc::new(Connections::new(ssh(&args.ssh)?, login(&args.ssh)));
     let mut all = Map::new();
     let mut exit = Exit::Converged;

@@ -82,11 +82,10 @@ pub fn run(args: GraphArgs) -> Result<Exit, CliError> {
 
 fn gather(
     args: &GraphArgs,
-    project: &crate::compile::Project,
+    project: &Arc<crate::compile::Project>,
     hosts: &std::collections::BTreeSet<Arc<str>>,
 ) -> Result<BTreeMap<String, Map>, CliError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|e| CliError::Message(format!("cannot start: {e}"), None))?;
+    let runtime = super::runtime()?;
     let connections = Connections::new(ssh(&args.ssh)?, login(&args.ssh));
     let mut facts = BTreeMap::new();
     for host in hosts {

@@ -98,6 +98,13 @@ fn run(command: Command) -> Result<Exit, CliError> {
 }
 
 /// Prints what a command was asked for; a closed pipe is nobody's mistake.
+/// What drives connections. A host that is compiled or waits for others has a thread of its own, however many there are.
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).max_blocking_threads(20_000).enable_all().build();
+    runtime.map_err(|e| CliError::Message(format!("cannot start: {e}"), None))
+}
+
 pub(crate) fn print(text: &str) {
     use std::io::Write as _;
     let mut out = anstream::stdout().lock();

@@ -80,6 +80,7 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
     let set =
         |items: &[String]| items.iter().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect::<BTreeSet<_>>();
     let project = Project {
+        hostvars: crate::compile::HostVars::default(),
         engine: Arc::new(Engine::default()),
         inventory,
         extra,

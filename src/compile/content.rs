@@ -165,7 +165,7 @@ impl HostCompiler<'_> {
         }
     }
 
-    fn loop_var(&self, task: &Task) -> String {
+    pub(super) fn loop_var(&self, task: &Task) -> String {
         let control = task.keywords.get(crate::parse::Keyword::LoopControl);
         control.and_then(|c| c.get("loop_var")?.text()).unwrap_or("item").to_owned()
     }

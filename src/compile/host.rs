@@ -1,5 +1,6 @@
 //! The compiler of one host in one play: what it keeps while it walks the tasks.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct PlayHosts {
     pub all: Arc<Vec<Arc<str>>>,
     /// Those of this batch.
     pub batch: Arc<Vec<Arc<str>>>,
+    /// More plays follow, which may use what tasks of this one set.
+    pub more_plays: bool,
 }
 
 /// What is known of a host's facts.
@@ -40,7 +43,7 @@ pub enum Facts {
 
 /// Compiles a play for a host.
 pub struct HostCompiler<'a> {
-    pub(super) project: &'a Project,
+    pub(super) project: &'a Arc<Project>,
     pub(super) play: &'a Play,
     pub(super) host: Arc<str>,
     pub(super) hosts: PlayHosts,
@@ -64,16 +67,23 @@ pub struct HostCompiler<'a> {
     pub(super) listeners: Listeners,
     pub(super) failed_blocks: BTreeSet<BlockId>,
     pub(super) mistakes: bool,
-    pub(super) run_once_seen: u32,
+    /// Where in the play the walk is: the indices of sections, blocks, includes and tasks.
+    pub(super) place: Vec<u32>,
+    /// Hosts meet before every task.
+    pub(super) lockstep: bool,
+    /// A failure of what was compiled last stops all hosts.
+    pub(super) fatal: bool,
+    /// How blocks and the host came out so far.
+    pub(super) so_far: SegmentReport,
     pub(super) started: Instant,
     magic_cache: Arc<BTreeMap<String, Value>>,
-    hostvars: Arc<Map>,
+    pub(super) hostvars: RefCell<Option<super::hostvars::Source>>,
 }
 
 impl<'a> HostCompiler<'a> {
     /// Prepares to compile `play` for `host`.
     pub fn new(
-        project: &'a Project,
+        project: &'a Arc<Project>,
         play: &'a Play,
         host: Arc<str>,
         hosts: PlayHosts,
@@ -85,7 +95,7 @@ impl<'a> HostCompiler<'a> {
         let host_layers = project.inventory.layers(&host, Some(&play.dir), &project.files);
         let explicit = play.keywords.get(crate::parse::Keyword::Order).and_then(Yaml::text) == Some("explicit");
         let magic_cache = Arc::new(magic(project, play, &host, &hosts));
-        let mut compiler = Self {
+        Self {
             project,
             play,
             host,
@@ -110,13 +120,14 @@ impl<'a> HostCompiler<'a> {
             listeners: Listeners::default(),
             failed_blocks: BTreeSet::new(),
             mistakes: false,
-            run_once_seen: 0,
+            place: Vec::new(),
+            lockstep: false,
+            fatal: false,
+            so_far: SegmentReport::default(),
             started: Instant::now(),
             magic_cache,
-            hostvars: Arc::default(),
-        };
-        compiler.evaluate_hostvars();
-        compiler
+            hostvars: RefCell::default(),
+        }
     }
 
     /// Begins the play on the host.
@@ -289,55 +300,6 @@ impl<'a> HostCompiler<'a> {
         })
     }
 
-    /// `hostvars`: the variables of every host, evaluated as far as they can be. Other hosts' results are not in it.
-    fn hostvars_source(&self) -> Arc<dyn Fn() -> Value + Send + Sync> {
-        let (all, own, runtime) = (self.hostvars.clone(), self.host.clone(), self.runtime.clone());
-        Arc::new(move || {
-            let mut map = all.as_ref().clone();
-            // What tasks of this host have set since is seen through `hostvars` too.
-            if let Some(Value::Map(vars)) = map.get_mut(own.as_ref()) {
-                let vars = Arc::make_mut(vars);
-                vars.extend(runtime.iter().map(|(name, value)| (Arc::from(name.as_str()), value.clone())));
-            }
-            Value::from(map)
-        })
-    }
-
-    /// Evaluates `hostvars` once. Waits for the facts of the other hosts of the batch, so only where it is used.
-    fn evaluate_hostvars(&mut self) {
-        if !self.uses_hostvars() {
-            return;
-        }
-        let inventory = &self.project.inventory;
-        let mut map = Map::new();
-        for host in inventory.hosts.keys() {
-            let facts = match &self.facts {
-                Facts::Known(facts) if *host == self.host => Some(facts.as_ref().clone()),
-                Facts::Unknown if *host == self.host => None,
-                _ => self.driver.facts_of(host),
-            };
-            let layers = inventory.layers(host, Some(&self.play.dir), &self.project.files);
-            let groups = Value::list(inventory.group_names(host).iter().map(Value::str));
-            let unknown = matches!(self.facts, Facts::Unknown);
-            let vars = host_variables(
-                host,
-                facts.as_ref(),
-                &layers,
-                &groups,
-                &self.project.engine,
-                &self.project.extra,
-                unknown,
-            );
-            map.insert(host.clone(), vars);
-        }
-        self.hostvars = Arc::new(map);
-    }
-
-    /// Says whether anything in the project speaks of `hostvars`; most do not, and need not pay for it.
-    fn uses_hostvars(&self) -> bool {
-        self.project.files.sources.mentions("hostvars")
-    }
-
     /// Evaluates a term. A failure is reported as a mistake.
     pub(super) fn evaluate(&mut self, term: &Term, scope: &Arc<TermScope>, at: Span) -> Result<Value, Stop> {
         scope.evaluate(term).map_err(|error| self.failed(&error, scope, at))
@@ -373,6 +335,7 @@ impl<'a> HostCompiler<'a> {
     /// Notes that a variable is set by tasks from now on.
     pub(super) fn set_runtime(&mut self, name: &str, value: Value) {
         Arc::make_mut(&mut self.runtime).insert(name.to_owned(), value);
+        self.hostvars.take();
     }
 
     /// The variables the terms name, through the variables those name: what has to travel with a node.
@@ -445,13 +408,21 @@ impl<'a> HostCompiler<'a> {
             last,
         };
         self.binding_index.clear();
+        if segment.nodes.is_empty() && !last {
+            return Ok(self.so_far.clone());
+        }
         let report = self.driver.run(segment)?;
         self.started = Instant::now();
         self.failed_blocks.extend(report.failed_blocks.iter().copied());
         if settle {
             let runtime = Arc::make_mut(&mut self.runtime);
             runtime.extend(report.variables.clone());
+            self.hostvars.take();
         }
+        if report.failed && self.fatal {
+            self.driver.stop_all();
+        }
+        self.so_far = SegmentReport { variables: BTreeMap::new(), ..report.clone() };
         // Handlers still run for a host that failed, if they are forced; the agent decides.
         if report.ended && !last && report.failed_blocks.is_empty() { Err(Stop::Ended) } else { Ok(report) }
     }
@@ -556,46 +527,4 @@ fn magic(project: &Project, play: &Play, host: &str, hosts: &PlayHosts) -> BTree
 fn facts_layer(facts: &Facts) -> Layer {
     let Facts::Known(facts) = facts else { return Layer::new(LayerKind::Facts) };
     Layer::of_values(LayerKind::Facts, crate::facts::as_variables(facts))
-}
-
-/// The variables of one host as `hostvars` shows them.
-fn host_variables(
-    host: &str,
-    facts: Option<&Map>,
-    layers: &[Arc<Layer>],
-    groups: &Value,
-    engine: &Arc<crate::template::Engine>,
-    extra: &Arc<Layer>,
-    unknown: bool,
-) -> Value {
-    let fact_layer = facts.map(|facts| Arc::new(Layer::of_values(LayerKind::Facts, crate::facts::as_variables(facts))));
-    let mut all: Vec<Arc<Layer>> = vec![extra.clone()];
-    all.extend(fact_layer);
-    all.extend(layers.iter().rev().cloned());
-    let (own_name, own_groups) = (Value::str(host), groups.clone());
-    let names = Names {
-        magic: Arc::new(move |name| match name {
-            "inventory_hostname" => Some(own_name.clone()),
-            "group_names" => Some(own_groups.clone()),
-            _ => None,
-        }),
-        magic_names: &["inventory_hostname", "group_names"],
-        layers: all,
-        runtime: Arc::default(),
-        locals: Vec::new(),
-        facts_unknown: unknown,
-        search: Vec::new(),
-    };
-    let every = crate::template::Bindings::names(&names);
-    let scope = TermScope::new(engine.clone(), Arc::new(names));
-    let mut map = Map::new();
-    for name in every {
-        if let Ok(Some(value)) = crate::template::Scope::get(scope.as_ref(), &name) {
-            map.insert(Arc::from(name), value);
-        }
-    }
-    if unknown && facts.is_none() {
-        map.insert(Arc::from("ansible_facts"), Value::Unknown);
-    }
-    Value::from(map)
 }

@@ -108,6 +108,12 @@ impl HostCompiler<'_> {
             // Tags of a dynamic include choose the include, not its tasks; those keep what is around.
             base.tags = Arc::new(self.inherited_tags(frame, task));
         }
+        if let Some(node) = task.keywords.get(Keyword::RunOnce) {
+            let scope = self.scope(frame, Vec::new());
+            if crate::apply_truth(&self.evaluate(&self.flag_term(node), &scope, node.span)?) && !self.meet()?.leads {
+                return Ok(());
+            }
+        }
         // `vars` of the include are parameters of its tasks already; other keywords are its own.
         let items = self.include_items(task, frame)?;
         for (i, item) in items.into_iter().enumerate() {
@@ -121,7 +127,7 @@ impl HostCompiler<'_> {
                 }
             }
             if self.gate(task, &mut inner)? {
-                include(self, &inner)?;
+                self.at(i, |this| include(this, &inner))?;
             }
         }
         Ok(())
@@ -141,7 +147,7 @@ impl HostCompiler<'_> {
     }
 
     /// The items of a dynamic include. They have to be known, so what they depend on runs first.
-    fn include_items(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<Vec<Option<Value>>, Stop> {
+    pub(super) fn include_items(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<Vec<Option<Value>>, Stop> {
         if task.keywords.get(Keyword::Loop).is_none() && task.with.is_none() {
             return Ok(vec![None]);
         }
@@ -263,8 +269,8 @@ impl HostCompiler<'_> {
             self.handlers
                 .push((item.clone(), Frame { when: Vec::new(), gates: Vec::new(), blocks: Vec::new(), ..frame }));
         }
-        for (role, frame) in &calls {
-            self.role_tasks(role, frame, None)?;
+        for (i, (role, frame)) in calls.iter().enumerate() {
+            self.at(i, |this| this.role_tasks(role, frame, None))?;
         }
         let tasks_from = task.args.get("tasks_from").and_then(Yaml::text).map(str::to_owned);
         if let Some(from) = &tasks_from
@@ -275,7 +281,7 @@ impl HostCompiler<'_> {
             self.mistake(report.at(span, ""));
             return Err(Stop::Mistakes);
         }
-        self.role_tasks(&instance, frame, tasks_from.as_deref())
+        self.at(calls.len(), |this| this.role_tasks(&instance, frame, tasks_from.as_deref()))
     }
 
     fn role_file(

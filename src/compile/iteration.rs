@@ -112,7 +112,7 @@ impl HostCompiler<'_> {
     }
 
     /// The arguments as they were written.
-    fn args_term(&self, task: &Task, action: &Action) -> Term {
+    pub(super) fn args_term(&self, task: &Task, action: &Action) -> Term {
         let mut entries: Vec<(Term, Term)> = Vec::new();
         for entry in &task.args.named {
             let key = Term::Value(Value::Str(entry.key.clone()));

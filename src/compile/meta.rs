@@ -7,7 +7,7 @@ use super::Stop;
 use super::frame::Frame;
 use super::host::HostCompiler;
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
-use crate::graph::{Action, Handler, Iteration, Segment, Work};
+use crate::graph::{Action, Handler, Iteration, Work};
 use crate::parse::{Item, Keyword, Task};
 use crate::resource::Footprint;
 use crate::template::Term;
@@ -172,99 +172,6 @@ impl HostCompiler<'_> {
         self.project.files.sources.mentions("include_role") || self.project.files.sources.mentions("import_role")
     }
 
-    /// `run_once` and `delegate_to`. Says whether the task was dealt with.
-    pub(super) fn goes_elsewhere(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<bool, Stop> {
-        let scope = self.scope(frame, Vec::new());
-        let once = match frame.keyword(&task.keywords, Keyword::RunOnce) {
-            Some(node) => crate::apply_truth(&self.evaluate(&self.term(node), &scope, node.span)?),
-            None => false,
-        };
-        let delegate = match frame.keyword(&task.keywords, Keyword::DelegateTo) {
-            Some(node) => {
-                let value = self.evaluate(&self.term(node), &scope, node.span)?;
-                if value.has_unknown() {
-                    self.flush(true, false)?;
-                }
-                let scope = self.scope(frame, Vec::new());
-                let value = self.evaluate(&self.term(node), &scope, node.span)?;
-                (value != Value::Omit).then(|| value.to_string())
-            }
-            None => None,
-        };
-        let delegate = delegate.filter(|name| *name != *self.host);
-        let is_first = self.hosts.batch.first() == Some(&self.host);
-        if once {
-            self.run_once_seen += 1;
-            let key = format!("{}#{}", self.project.files.sources.origin(task.span), self.run_once_seen);
-            if !is_first {
-                self.flush(true, false)?;
-                let variables = self.driver.shared(&key)?;
-                for (name, value) in variables {
-                    self.set_runtime(&name, value);
-                }
-                return Ok(true);
-            }
-            return self.first_of_batch(task, frame, &key, delegate).map(|()| true);
-        }
-        match delegate {
-            Some(host) => self.delegated(task, frame, &host).map(|_| true),
-            None => Ok(false),
-        }
-    }
-
-    /// Runs a `run_once` task here and gives its result to the others.
-    fn first_of_batch(
-        &mut self,
-        task: &Arc<Task>,
-        frame: &Frame,
-        key: &str,
-        delegate: Option<String>,
-    ) -> Result<(), Stop> {
-        let before = self.runtime.clone();
-        let result = match delegate {
-            Some(host) => self.delegated(task, frame, &host),
-            None => {
-                let plain = without(task, &[Keyword::RunOnce, Keyword::DelegateTo]);
-                let stripped = strip(frame, &[Keyword::RunOnce, Keyword::DelegateTo]);
-                let module = super::modules::short(&task.module).to_owned();
-                self.plain_task(&plain, &stripped, &module).and_then(|()| self.flush(true, false).map(drop))
-            }
-        };
-        let after = self.runtime.clone();
-        let changed: Vec<(String, Value)> = after
-            .iter()
-            .filter(|(name, value)| before.get(*name) != Some(value))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        self.driver.share(key, &changed);
-        result
-    }
-
-    /// Runs a task on another host, with the variables of this one.
-    fn delegated(&mut self, task: &Arc<Task>, frame: &Frame, host: &str) -> Result<(), Stop> {
-        self.flush(true, false)?;
-        let plain = without(task, &[Keyword::RunOnce, Keyword::DelegateTo]);
-        let stripped = strip(frame, &[Keyword::RunOnce, Keyword::DelegateTo]);
-        let module = super::modules::short(&task.module).to_owned();
-        self.plain_task(&plain, &stripped, &module)?;
-        if self.mistakes {
-            return Err(Stop::Mistakes);
-        }
-        let segment = Segment {
-            nodes: std::mem::take(&mut self.nodes),
-            bindings: std::mem::take(&mut self.bindings),
-            rescues: std::mem::take(&mut self.rescues),
-            return_variables: true,
-            last: false,
-        };
-        self.binding_index.clear();
-        let report = self.driver.run_on(host, segment)?;
-        for (name, value) in report.variables {
-            self.set_runtime(&name, value);
-        }
-        if report.failed { Err(Stop::Ended) } else { Ok(()) }
-    }
-
     /// A node that says something was checked before anything else ran.
     pub(super) fn noop_node(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
         let args = Term::Value(Value::map::<&str>([]));
@@ -283,13 +190,4 @@ pub(super) fn without(task: &Arc<Task>, keywords: &[Keyword]) -> Arc<Task> {
         keywords: task.keywords.without(keywords),
         with: task.with.clone(),
     })
-}
-
-/// A frame without some inherited keywords.
-fn strip(frame: &Frame, keywords: &[Keyword]) -> Frame {
-    let mut frame = frame.clone();
-    for level in &mut frame.keywords {
-        *level = Arc::new(super::frame::Inherited(level.0.without(keywords)));
-    }
-    frame
 }

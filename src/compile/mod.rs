@@ -8,6 +8,7 @@ mod content;
 mod diagnose;
 mod frame;
 mod host;
+mod hostvars;
 mod include;
 mod iteration;
 mod listen;
@@ -20,12 +21,14 @@ mod scope;
 mod specs;
 mod tags;
 mod task;
+mod together;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crate::apply::SegmentReport;
+use crate::apply::{Adopted, SegmentReport};
+use crate::event::TaskOutcome;
 use crate::graph::{Node, Segment};
 use crate::inventory::Inventory;
 use crate::parse::Files;
@@ -35,6 +38,7 @@ use crate::value::{Map, Value};
 use crate::variables::Layer;
 
 pub use host::{Facts, HostCompiler, PlayHosts};
+pub use hostvars::Store as HostVars;
 pub use modules::is_module;
 pub use play::PlaySettings;
 pub use tags::TagFilter;
@@ -63,6 +67,8 @@ pub struct Project {
     pub blobs: BlobStore,
     /// Where cfg was started.
     pub cwd: PathBuf,
+    /// The variables of hosts, as `hostvars` shows them.
+    pub hostvars: HostVars,
 }
 
 /// Content by digest: a file on the controller, or bytes.
@@ -131,6 +137,42 @@ pub enum Stop {
     Ended,
 }
 
+/// How hosts met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Met {
+    /// This host is the first of those that met: it does what is done once.
+    pub leads: bool,
+    /// A failure somewhere stops all.
+    pub stop: bool,
+}
+
+/// A task for another host.
+#[derive(Debug)]
+pub struct Guest {
+    /// The task.
+    pub segment: Segment,
+    /// The variables of the host it is for, that its own host would have: facts, results.
+    pub variables: Vec<(String, Value)>,
+}
+
+/// What became of a task that ran on another host.
+#[derive(Debug, Default)]
+pub struct Away {
+    /// How it came out; `None`: it was not even started.
+    pub outcome: Option<TaskOutcome>,
+    /// What it set.
+    pub variables: BTreeMap<String, Value>,
+}
+
+/// What may be known of the other hosts of a run.
+pub trait Peers: Send + Sync {
+    /// The facts of another host; waits until they are there. `None` where they are not gathered.
+    fn facts_of(&self, host: &str) -> Option<Map>;
+
+    /// What tasks of another host have set, as of the last time it met the others.
+    fn results_of(&self, host: &str) -> Arc<BTreeMap<String, Value>>;
+}
+
 /// What compiling may ask of the run around it.
 pub trait Driver {
     /// Begins a play.
@@ -148,23 +190,49 @@ pub trait Driver {
     /// Where the host is lost.
     fn run(&mut self, segment: Segment) -> Result<SegmentReport, Stop>;
 
-    /// Runs one node on another host and gives back what it registered.
+    /// Runs a task on another host, with these variables besides those of the segment. Gives back how it came out
+    /// and what it set; `None` where nothing can be run (a rehearsal).
     ///
     /// # Errors
     /// Where that host cannot be reached.
-    fn run_on(&mut self, host: &str, segment: Segment) -> Result<SegmentReport, Stop>;
+    fn run_on(&mut self, host: &str, guest: Guest) -> Result<Option<Away>, Stop>;
+
+    /// Takes the outcome of a task that ran elsewhere into the host's own run.
+    ///
+    /// # Errors
+    /// Where the host is lost.
+    fn adopt(&mut self, adopted: Adopted) -> Result<SegmentReport, Stop>;
+
+    /// Waits until the other hosts of the batch have come to this place of the play, or will not come any more. `results`
+    /// is what tasks have set, for the others to see.
+    ///
+    /// # Errors
+    /// Where the host is lost.
+    fn meet(&mut self, place: &[u32], results: &Arc<BTreeMap<String, Value>>) -> Result<Met, Stop>;
+
+    /// All hosts of the batch are to stop when they meet next.
+    fn stop_all(&mut self);
 
     /// Gives a result that is everybody's to the other hosts of the batch (`run_once`).
-    fn share(&mut self, key: &str, variables: &[(String, Value)]);
+    fn share(&mut self, key: &str, variables: Vec<(String, Value)>);
 
-    /// Waits for a result that is everybody's.
+    /// Waits for a result that is everybody's; `None` in a rehearsal, where nobody gives one.
     ///
     /// # Errors
     /// Where the host that should give it failed.
-    fn shared(&mut self, key: &str) -> Result<Vec<(String, Value)>, Stop>;
+    fn shared(&mut self, key: &str) -> Result<Option<Vec<(String, Value)>>, Stop>;
 
-    /// The facts of another host of the play; waits until they are there. `None` where they are not gathered.
-    fn facts_of(&self, host: &str) -> Option<Map>;
+    /// Sets variables of another host (`delegate_facts`).
+    fn give(&mut self, host: &str, variables: Vec<(String, Value)>);
+
+    /// Waits until fewer than `limit` hosts are at this task; [`Driver::leave_task`] must follow.
+    fn enter_task(&mut self, key: &str, limit: usize);
+
+    /// Lets the next host at a task.
+    fn leave_task(&mut self, key: &str);
+
+    /// What may be known of the other hosts.
+    fn peers(&self) -> Arc<dyn Peers>;
 
     /// Notes something for the person, such as a warning about this host.
     fn note(&mut self, level: &str, text: String);

@@ -25,6 +25,8 @@ pub struct PlaySettings {
     pub force_handlers: bool,
     /// Reverse, sort or shuffle the hosts.
     pub order: Option<String>,
+    /// Hosts meet before every task.
+    pub lockstep: bool,
 }
 
 impl PlaySettings {
@@ -64,6 +66,11 @@ impl PlaySettings {
                 bad(play.keywords.get(Keyword::MaxFailPercentage), "a percentage");
             }
         }
+        // A limit to failures means something only if no host runs ahead of it.
+        settings.lockstep = settings.any_errors_fatal
+            || settings.max_fail_percentage.is_some()
+            || value(Keyword::Strategy)
+                .is_some_and(|v| v.to_string().trim_start_matches("ansible.builtin.") == "linear");
         if let Some(Value::Str(strategy)) = value(Keyword::Strategy)
             && !matches!(
                 strategy.as_ref(),
@@ -117,11 +124,11 @@ impl HostCompiler<'_> {
         self.play_variables(&frame)?;
         let calls = self.role_calls(&frame)?;
         self.handlers.extend(play.handlers.iter().map(|item| (item.clone(), frame.clone())));
+        self.lockstep = PlaySettings::of(play, &|_| {}).lockstep;
         let result = self.sections(&frame, &calls);
         match result {
-            Err(Stop::Ended) => self.flush(false, true).map(drop),
+            Err(Stop::Ended) | Ok(()) => self.flush(self.hosts.more_plays, true).map(drop),
             Err(stop) => Err(stop),
-            Ok(()) => self.flush(false, true).map(drop),
         }
     }
 
@@ -138,19 +145,19 @@ impl HostCompiler<'_> {
     fn sections(&mut self, frame: &Frame, calls: &[(Arc<RoleInstance>, Frame)]) -> Result<(), Stop> {
         let play = self.play;
         if !play.pre_tasks.is_empty() {
-            self.items(&play.pre_tasks, frame)?;
-            self.flush_handlers()?;
+            self.at(0, |this| this.items(&play.pre_tasks, frame))?;
+            self.at(1, Self::flush_handlers)?;
         }
-        for (role, frame) in calls {
-            self.role_tasks(role, frame, None)?;
+        for (i, (role, frame)) in calls.iter().enumerate() {
+            self.at(2, |this| this.at(i, |this| this.role_tasks(role, frame, None)))?;
         }
-        self.items(&play.tasks, frame)?;
+        self.at(3, |this| this.items(&play.tasks, frame))?;
         if !calls.is_empty() || !play.tasks.is_empty() || play.post_tasks.is_empty() {
-            self.flush_handlers()?;
+            self.at(4, Self::flush_handlers)?;
         }
         if !play.post_tasks.is_empty() {
-            self.items(&play.post_tasks, frame)?;
-            self.flush_handlers()?;
+            self.at(5, |this| this.items(&play.post_tasks, frame))?;
+            self.at(6, Self::flush_handlers)?;
         }
         self.listeners()
     }

@@ -18,17 +18,26 @@ use crate::yaml::Node as Yaml;
 impl HostCompiler<'_> {
     /// Compiles a list of tasks and blocks.
     pub(super) fn items(&mut self, items: &[Item], frame: &Frame) -> Result<(), Stop> {
-        for item in items {
-            match item {
-                Item::Block(block) => self.block(block, frame)?,
-                Item::Task(task) => match self.task(task, frame) {
+        for (i, item) in items.iter().enumerate() {
+            let result = self.at(i, |this| match item {
+                Item::Block(block) => this.block(block, frame),
+                Item::Task(task) => match this.task(task, frame) {
                     // Mistakes of one task do not hide those of the next.
-                    Err(Stop::Mistakes) => {}
-                    other => other?,
+                    Err(Stop::Mistakes) => Ok(()),
+                    other => other,
                 },
-            }
+            });
+            result?;
         }
         Ok(())
+    }
+
+    /// Walks something at an index of the place the walk is at.
+    pub(super) fn at<T>(&mut self, index: usize, walk: impl FnOnce(&mut Self) -> T) -> T {
+        self.place.push(index as u32);
+        let result = walk(self);
+        self.place.pop();
+        result
     }
 
     fn block(&mut self, block: &Block, frame: &Frame) -> Result<(), Stop> {
@@ -52,12 +61,12 @@ impl HostCompiler<'_> {
         if !block.rescue.is_empty() {
             self.rescues.push(id);
         }
-        for (section, items) in
-            [(Section::Body, &block.body), (Section::Rescue, &block.rescue), (Section::Always, &block.always)]
-        {
+        let sections =
+            [(Section::Body, &block.body), (Section::Rescue, &block.rescue), (Section::Always, &block.always)];
+        for (i, (section, items)) in sections.into_iter().enumerate() {
             let mut frame = inner.clone();
             frame.blocks.push(BlockRef { id, section });
-            self.items(items, &frame)?;
+            self.at(i, |this| this.items(items, &frame))?;
         }
         Ok(())
     }
@@ -101,6 +110,9 @@ impl HostCompiler<'_> {
             let own = self.condition(when);
             inner.when.extend(own);
         }
+        if !is_static {
+            self.meet_before(task, &inner)?;
+        }
         match module.as_str() {
             "import_tasks" | "include_tasks" => self.include_tasks(task, &inner, module == "import_tasks"),
             "import_role" | "include_role" => self.include_role(task, &inner, module == "import_role"),
@@ -134,6 +146,9 @@ impl HostCompiler<'_> {
             ),
         };
         self.check_argument_names(task, module)?;
+        if self.reads_results_of_others(task, frame, &action) {
+            self.meet()?;
+        }
         let (work, footprint) = self.work(task, frame, &action)?;
         self.push(task, frame, action, work, footprint)
     }
@@ -267,7 +282,7 @@ impl HostCompiler<'_> {
     }
 
     /// A boolean that may be an expression.
-    fn flag_term(&self, node: &Yaml) -> Term {
+    pub(super) fn flag_term(&self, node: &Yaml) -> Term {
         match node.to_value() {
             Value::Str(text) if !text.contains("{{") => match crate::value::parse_bool(&text) {
                 Some(flag) => Term::Value(Value::Bool(flag)),

@@ -1,72 +1,32 @@
 //! What compiling a host asks of the run: running parts of the program, results of other hosts, facts.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::link::Link;
+use super::meeting::{Meeting, Others, Turn};
 use super::run::Shared;
 use crate::agent::{FromAgent, ToAgent};
-use crate::apply::SegmentReport;
-use crate::compile::{Driver, Stop};
+use crate::apply::{Adopted, SegmentReport};
+use crate::compile::{Away, Driver, Guest, Met, Peers, Stop};
 use crate::event::{Event, Status, TaskOutcome, Unreachable};
 use crate::graph::{Node, Prologue, Segment};
 use crate::value::{Map, Value};
 
-/// What the hosts of a batch share while it runs.
-#[derive(Default)]
-pub struct Meeting {
-    state: Mutex<Meet>,
-    wake: Condvar,
-}
-
-#[derive(Default)]
-struct Meet {
-    facts: HashMap<Arc<str>, Option<Map>>,
-    shared: HashMap<String, Vec<(String, Value)>>,
-    /// The host whose results are everybody's will not give any more.
-    first_gone: bool,
-}
-
-impl Meeting {
-    fn lock(&self) -> MutexGuard<'_, Meet> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    /// Makes a host's facts known; `None`: it has none to give.
-    pub fn put_facts(&self, host: &Arc<str>, facts: Option<Map>) {
-        self.lock().facts.insert(host.clone(), facts);
-        self.wake.notify_all();
-    }
-
-    /// Tells those who wait that the first host is done.
-    pub fn first_is_gone(&self) {
-        self.lock().first_gone = true;
-        self.wake.notify_all();
-    }
-
-    fn wait<T>(&self, ready: impl Fn(&Meet) -> Option<T>) -> T {
-        let mut state = self.lock();
-        loop {
-            if let Some(value) = ready(&state) {
-                return value;
-            }
-            state = self.wake.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
-        }
-    }
-}
-
 /// Drives one host.
 pub struct HostDriver<'a> {
     /// The run.
-    pub shared: &'a Shared,
+    pub shared: Arc<Shared>,
     /// The host.
     pub host: Arc<str>,
     /// Its agent.
     pub link: &'a mut Link,
     /// The batch.
-    pub meeting: &'a Meeting,
-    /// The hosts whose facts will come.
-    pub in_batch: Arc<Vec<Arc<str>>>,
+    pub meeting: Arc<Meeting>,
+    /// Its right to work.
+    pub turn: Arc<Turn>,
+    /// Where outcomes go that are not to be reported yet: those of tasks run for another host.
+    pub collected: Option<Vec<TaskOutcome>>,
     /// Why the host was lost.
     pub lost: Option<Unreachable>,
     /// It failed.
@@ -82,6 +42,9 @@ impl HostDriver<'_> {
     }
 
     fn finished(&mut self, outcome: TaskOutcome) {
+        if let Some(collected) = &mut self.collected {
+            return collected.push(outcome);
+        }
         if outcome.status == Status::Failed && !outcome.ignored && !outcome.rescued {
             self.failed = true;
             self.shared.host_failed(&self.host);
@@ -137,52 +100,78 @@ impl Driver for HostDriver<'_> {
         self.listen()
     }
 
-    fn run_on(&mut self, host: &str, segment: Segment) -> Result<SegmentReport, Stop> {
-        let mut link = self.shared.open_for_delegation(host).map_err(|why| {
-            self.lost = Some(Unreachable {
-                message: format!("the host `{host}` it delegates to: {}", why.message),
-                help: why.help,
-            });
+    fn run_on(&mut self, host: &str, guest: Guest) -> Result<Option<Away>, Stop> {
+        let link = self.shared.open_for_delegation(host);
+        let mut link = link.map_err(|why| {
+            let message = format!("the host `{host}` it delegates to: {}", why.message);
+            self.lost = Some(Unreachable { message, help: why.help });
             Stop::Lost
         })?;
-        let prologue = self.shared.prologue(&format!("delegated to {host}"));
+        let mut prologue = self.shared.prologue(&format!("delegated to {host}"));
+        prologue.guest = true;
+        prologue.variables = guest.variables;
         let mut other = HostDriver {
-            shared: self.shared,
+            shared: self.shared.clone(),
             host: self.host.clone(),
             link: &mut link,
-            meeting: self.meeting,
-            in_batch: self.in_batch.clone(),
+            meeting: self.meeting.clone(),
+            turn: self.turn.clone(),
+            collected: Some(Vec::new()),
             lost: None,
             failed: false,
         };
-        let result = other.begin(prologue).and_then(|()| other.run(Segment { last: true, ..segment }));
-        self.failed |= other.failed;
-        if let Some(lost) = other.lost {
-            self.lost = Some(lost);
+        let node = guest.segment.nodes.first().map(|node| node.id);
+        let result = other.begin(prologue).and_then(|()| other.run(guest.segment));
+        let (lost, outcomes) = (other.lost.take(), other.collected.take().unwrap_or_default());
+        match result {
+            Ok(report) => {
+                self.shared.keep_after_delegation(host, link);
+                let outcome = outcomes.into_iter().find(|outcome| Some(outcome.node) == node);
+                Ok(Some(Away { outcome, variables: report.variables }))
+            }
+            Err(stop) => {
+                self.lost = lost;
+                Err(stop)
+            }
         }
-        self.shared.keep_after_delegation(host, link);
-        result
     }
 
-    fn share(&mut self, key: &str, variables: &[(String, Value)]) {
-        self.meeting.lock().shared.insert(key.to_owned(), variables.to_vec());
-        self.meeting.wake.notify_all();
+    fn adopt(&mut self, adopted: Adopted) -> Result<SegmentReport, Stop> {
+        self.send(&ToAgent::Adopt(Box::new(adopted)))?;
+        self.listen()
     }
 
-    fn shared(&mut self, key: &str) -> Result<Vec<(String, Value)>, Stop> {
-        let found = self.meeting.wait(|meet| match meet.shared.get(key) {
-            Some(found) => Some(Some(found.clone())),
-            None if meet.first_gone => Some(None),
-            None => None,
-        });
-        found.ok_or(Stop::Ended)
+    fn meet(&mut self, place: &[u32], results: &Arc<BTreeMap<String, Value>>) -> Result<Met, Stop> {
+        self.shared.keep_results(&self.host, results.clone());
+        Ok(self.turn.lent(|| self.meeting.meet(&self.host, place)))
     }
 
-    fn facts_of(&self, host: &str) -> Option<Map> {
-        if self.in_batch.iter().any(|other| other.as_ref() == host) {
-            return self.meeting.wait(|meet| meet.facts.get(host).cloned());
-        }
-        self.shared.known_facts(host)
+    fn stop_all(&mut self) {
+        self.meeting.stop_all();
+    }
+
+    fn share(&mut self, key: &str, variables: Vec<(String, Value)>) {
+        self.meeting.share(key, variables);
+    }
+
+    fn shared(&mut self, key: &str) -> Result<Option<Vec<(String, Value)>>, Stop> {
+        self.turn.lent(|| self.meeting.shared(key)).map(Some).ok_or(Stop::Ended)
+    }
+
+    fn give(&mut self, host: &str, variables: Vec<(String, Value)>) {
+        self.shared.give(host, variables);
+    }
+
+    fn enter_task(&mut self, key: &str, limit: usize) {
+        self.turn.lent(|| self.meeting.enter(key, limit));
+    }
+
+    fn leave_task(&mut self, key: &str) {
+        self.meeting.exit(key);
+    }
+
+    fn peers(&self) -> Arc<dyn Peers> {
+        Arc::new(Others { shared: self.shared.clone(), meeting: self.meeting.clone(), turn: self.turn.clone() })
     }
 
     fn note(&mut self, level: &str, text: String) {
@@ -201,7 +190,22 @@ pub struct DryDriver {
     /// The nodes, over all segments.
     pub nodes: Vec<Node>,
     /// The facts of hosts, where they are given.
-    pub facts: BTreeMap<String, Map>,
+    pub facts: Arc<BTreeMap<String, Map>>,
+    /// It is the first host of its batch: what is done once is its.
+    pub leads: bool,
+}
+
+/// What a rehearsal knows of other hosts.
+struct Given(Arc<BTreeMap<String, Map>>);
+
+impl Peers for Given {
+    fn facts_of(&self, host: &str) -> Option<Map> {
+        self.0.get(host).cloned()
+    }
+
+    fn results_of(&self, _host: &str) -> Arc<BTreeMap<String, Value>> {
+        Arc::default()
+    }
 }
 
 impl Driver for DryDriver {
@@ -210,18 +214,35 @@ impl Driver for DryDriver {
         Ok(SegmentReport::default())
     }
 
-    fn run_on(&mut self, _host: &str, segment: Segment) -> Result<SegmentReport, Stop> {
-        self.run(segment)
+    fn run_on(&mut self, _host: &str, guest: Guest) -> Result<Option<Away>, Stop> {
+        self.nodes.extend(guest.segment.nodes);
+        Ok(None)
     }
 
-    fn share(&mut self, _key: &str, _variables: &[(String, Value)]) {}
-
-    fn shared(&mut self, _key: &str) -> Result<Vec<(String, Value)>, Stop> {
-        Ok(Vec::new())
+    fn adopt(&mut self, _adopted: Adopted) -> Result<SegmentReport, Stop> {
+        Ok(SegmentReport::default())
     }
 
-    fn facts_of(&self, host: &str) -> Option<Map> {
-        self.facts.get(host).cloned()
+    fn meet(&mut self, _place: &[u32], _results: &Arc<BTreeMap<String, Value>>) -> Result<Met, Stop> {
+        Ok(Met { leads: self.leads, stop: false })
+    }
+
+    fn stop_all(&mut self) {}
+
+    fn share(&mut self, _key: &str, _variables: Vec<(String, Value)>) {}
+
+    fn shared(&mut self, _key: &str) -> Result<Option<Vec<(String, Value)>>, Stop> {
+        Ok(None)
+    }
+
+    fn give(&mut self, _host: &str, _variables: Vec<(String, Value)>) {}
+
+    fn enter_task(&mut self, _key: &str, _limit: usize) {}
+
+    fn leave_task(&mut self, _key: &str) {}
+
+    fn peers(&self) -> Arc<dyn Peers> {
+        Arc::new(Given(self.facts.clone()))
     }
 
     fn note(&mut self, _level: &str, _text: String) {}

@@ -7,6 +7,7 @@
 mod driver;
 mod history;
 mod link;
+mod meeting;
 mod run;
 mod target;
 

@@ -1,7 +1,8 @@
 //! A run: its plays one after the other, the batches of each, the hosts of a batch at once.
 
-use super::driver::{DryDriver, HostDriver, Meeting};
+use super::driver::{DryDriver, HostDriver};
 use super::link::Link;
+use super::meeting::{Meeting, Turn};
 use super::target::Connections;
 use crate::compile::{Facts, HostCompiler, PlayHosts, PlaySettings, Project, Stop};
 use crate::event::{Counts, Event, Unreachable};
@@ -58,6 +59,8 @@ struct State {
     counts: Vec<(String, Counts)>,
     facts: HashMap<String, Map>,
     carried: HashMap<Arc<str>, BTreeMap<String, Value>>,
+    /// What tasks of each host have set, as of the last time it met others or ended a play.
+    results: HashMap<Arc<str>, Arc<BTreeMap<String, Value>>>,
     gone: BTreeSet<Arc<str>>,
     failed: BTreeSet<Arc<str>>,
     cancellers: HashMap<Arc<str>, Arc<dyn Fn() + Send + Sync>>,
@@ -106,6 +109,25 @@ impl Shared {
         self.state().facts.get(host).cloned()
     }
 
+    /// What tasks of a host have set, for others to see.
+    pub fn results_of(&self, host: &str) -> Arc<BTreeMap<String, Value>> {
+        self.state().results.get(host).cloned().unwrap_or_default()
+    }
+
+    /// Makes known what tasks of a host have set.
+    pub fn keep_results(&self, host: &Arc<str>, results: Arc<BTreeMap<String, Value>>) {
+        self.state().results.insert(host.clone(), results);
+    }
+
+    /// Sets variables of a host from outside of its own tasks.
+    pub fn give(&self, host: &str, variables: Vec<(String, Value)>) {
+        let host: Arc<str> = Arc::from(host);
+        let mut state = self.state();
+        let results = state.results.entry(host.clone()).or_default();
+        Arc::make_mut(results).extend(variables.iter().cloned());
+        state.carried.entry(host).or_default().extend(variables);
+    }
+
     /// What an agent is told when a play begins.
     pub fn prologue(&self, play: &str) -> Prologue {
         Prologue {
@@ -113,6 +135,7 @@ impl Shared {
             mode: self.options.mode,
             play: play.to_owned(),
             variables: Vec::new(),
+            guest: false,
             force_handlers: self.options.force_handlers,
             state_as: None,
             secrets: Vec::new(),
@@ -126,12 +149,12 @@ impl Shared {
     pub fn open_for_delegation(&self, host: &str) -> Result<Link, Unreachable> {
         let host: Arc<str> = Arc::from(host);
         let scope = self.host_scope(&host, None);
-        self.runtime.block_on(self.connections.open(&host, &scope)).map_err(|error| error.unreachable())
+        let name = format!("delegated {host}").into();
+        self.runtime.block_on(self.connections.open_as(&name, &host, &scope)).map_err(|error| error.unreachable())
     }
 
     /// Keeps that agent.
     pub fn keep_after_delegation(&self, host: &str, link: Link) {
-        let host: Arc<str> = Arc::from(host);
         self.runtime.block_on(self.connections.keep(&format!("delegated {host}").into(), link));
     }
 
@@ -171,11 +194,11 @@ impl Runner {
 
     /// Runs plays on their hosts.
     pub async fn run(&self, plays: &[(Arc<Play>, Vec<Arc<str>>)]) -> Outcome {
-        for (play, hosts) in plays {
+        for (i, (play, hosts)) in plays.iter().enumerate() {
             if self.shared.cancelled.load(Ordering::SeqCst) || self.shared.state().mistakes {
                 break;
             }
-            self.play(play, hosts).await;
+            self.play(play, hosts, i + 1 < plays.len()).await;
         }
         let state = self.shared.state();
         Outcome {
@@ -185,7 +208,7 @@ impl Runner {
         }
     }
 
-    async fn play(&self, play: &Arc<Play>, hosts: &[Arc<str>]) {
+    async fn play(&self, play: &Arc<Play>, hosts: &[Arc<str>], more_plays: bool) {
         let project = &self.shared.project;
         let settings = PlaySettings::of(play, &|diagnostic| project.files.report(diagnostic));
         let alive: Vec<Arc<str>> = {
@@ -203,7 +226,7 @@ impl Runner {
                 self.shared.count(name, |_| {});
             }
             self.shared.emit(Event::PlayStarted { play: play.title(), hosts: names, batch: (i as u32 + 1, count) });
-            let hosts = PlayHosts { all: Arc::new(alive.clone()), batch: Arc::new(batch) };
+            let hosts = PlayHosts { all: Arc::new(alive.clone()), batch: Arc::new(batch), more_plays };
             self.batch(play, &hosts, &settings).await;
             self.shared.emit(Event::PlayFinished { play: play.title() });
             if self.must_stop(&hosts, &settings) {
@@ -230,15 +253,15 @@ impl Runner {
     }
 
     async fn batch(&self, play: &Arc<Play>, hosts: &PlayHosts, settings: &PlaySettings) {
-        let meeting = Arc::new(Meeting::default());
+        let meeting = Arc::new(Meeting::new(hosts.batch.clone()));
         let turns = Arc::new(tokio::sync::Semaphore::new(self.shared.options.forks.max(1)));
         let mut tasks = tokio::task::JoinSet::new();
         for host in hosts.batch.iter() {
             let (shared, play, host, hosts) = (self.shared.clone(), play.clone(), host.clone(), hosts.clone());
             let (meeting, turns, settings) = (meeting.clone(), turns.clone(), settings.clone());
             tasks.spawn(async move {
-                let _turn = turns.acquire_owned().await;
-                shared.host(play, host, hosts, meeting, settings).await;
+                let turn = Arc::new(Turn::take(turns).await);
+                shared.host(play, host, hosts, meeting, turn, settings).await;
             });
         }
         while tasks.join_next().await.is_some() {}
@@ -252,9 +275,9 @@ impl Shared {
         host: Arc<str>,
         hosts: PlayHosts,
         meeting: Arc<Meeting>,
+        turn: Arc<Turn>,
         settings: PlaySettings,
     ) {
-        let is_first = hosts.batch.first() == Some(&host);
         let scope = self.host_scope(&host, Some(&play));
         if let Some(arguments) = self.connections.unsupported_arguments(&scope) {
             let text = format!(
@@ -267,10 +290,8 @@ impl Shared {
             Ok(link) => link,
             Err(error) => {
                 meeting.put_facts(&host, None);
-                if is_first {
-                    meeting.first_is_gone();
-                }
-                return self.lost(&host, error.unreachable(), &settings);
+                self.lost(&host, error.unreachable());
+                return meeting.leave(&host, true, settings.max_fail_percentage);
             }
         };
         self.emit(Event::HostReady { host: host.to_string() });
@@ -283,13 +304,16 @@ impl Shared {
         }
         let shared = self.clone();
         let (name, batch) = (host.clone(), meeting.clone());
+        let (fatal, limit) = (settings.any_errors_fatal, settings.max_fail_percentage);
         let done = tokio::task::spawn_blocking(move || {
-            shared.compile_and_run(&play, &name, &hosts, &batch, link, facts, &settings)
+            shared.compile_and_run(&play, &name, &hosts, batch, turn, link, facts, &settings)
         })
         .await;
-        if is_first {
-            meeting.first_is_gone();
+        let failed = self.state().gone.contains(&host);
+        if failed && fatal {
+            meeting.stop_all();
         }
+        meeting.leave(&host, failed, limit);
         if let Ok(Some(link)) = done {
             self.connections.keep(&host, link).await;
         }
@@ -298,22 +322,24 @@ impl Shared {
 
     #[expect(clippy::too_many_arguments, reason = "the hand-over to a thread: everything it needs, once")]
     fn compile_and_run(
-        &self,
+        self: Arc<Self>,
         play: &Play,
         host: &Arc<str>,
         hosts: &PlayHosts,
-        meeting: &Meeting,
+        meeting: Arc<Meeting>,
+        turn: Arc<Turn>,
         mut link: Link,
         facts: Map,
         settings: &PlaySettings,
     ) -> Option<Link> {
         let carried = self.state().carried.get(host).cloned().unwrap_or_default();
         let mut driver = HostDriver {
-            shared: self,
+            shared: self.clone(),
             host: host.clone(),
             link: &mut link,
             meeting,
-            in_batch: hosts.batch.clone(),
+            turn,
+            collected: None,
             lost: None,
             failed: false,
         };
@@ -329,6 +355,7 @@ impl Shared {
             (result, compiler.carried())
         };
         let (lost, failed) = (driver.lost.take(), driver.failed);
+        self.keep_results(host, Arc::new(carried.clone()));
         self.state().carried.insert(host.clone(), carried);
         match result {
             Err(Stop::Mistakes) => {
@@ -339,50 +366,48 @@ impl Shared {
             }
             Err(Stop::Lost) => {
                 let why = lost.unwrap_or(Unreachable { message: "the connection was lost".into(), help: None });
-                self.lost(host, why, settings);
+                self.lost(host, why);
                 None
             }
             _ => {
                 if failed {
-                    self.failed(host, settings);
+                    self.failed(host);
                 }
                 Some(link)
             }
         }
     }
 
-    fn lost(&self, host: &Arc<str>, why: Unreachable, settings: &PlaySettings) {
+    fn lost(&self, host: &Arc<str>, why: Unreachable) {
         self.emit(Event::Unreachable { host: host.to_string(), why });
-        self.failed(host, settings);
+        self.failed(host);
     }
 
-    fn failed(&self, host: &Arc<str>, settings: &PlaySettings) {
-        let cancellers: Vec<_> = {
-            let mut state = self.state();
-            state.failed.insert(host.clone());
-            state.gone.insert(host.clone());
-            if settings.any_errors_fatal { state.cancellers.values().cloned().collect() } else { Vec::new() }
-        };
-        for cancel in cancellers {
-            cancel();
-        }
+    fn failed(&self, host: &Arc<str>) {
+        let mut state = self.state();
+        state.failed.insert(host.clone());
+        state.gone.insert(host.clone());
     }
 }
 
 /// Finds mistakes before any host is contacted: compiles every host with nothing known of its facts or results. Gives
 /// the nodes of each.
 pub fn rehearse(
-    project: &Project,
+    project: &Arc<Project>,
     plays: &[(Arc<Play>, Vec<Arc<str>>)],
     facts: &BTreeMap<String, Map>,
 ) -> Vec<(Arc<str>, Vec<Node>)> {
     let mut all = Vec::new();
+    let given = Arc::new(facts.clone());
+    let mut carried: BTreeMap<Arc<str>, BTreeMap<String, Value>> = BTreeMap::new();
     for (play, hosts) in plays {
         let settings = PlaySettings::of(play, &|diagnostic| project.files.report(diagnostic));
         for batch in settings.batches(hosts) {
-            let play_hosts = PlayHosts { all: Arc::new(hosts.clone()), batch: Arc::new(batch.clone()) };
+            let play_hosts =
+                PlayHosts { all: Arc::new(hosts.clone()), batch: Arc::new(batch.clone()), more_plays: true };
             for host in batch {
-                let mut driver = DryDriver { nodes: Vec::new(), facts: facts.clone() };
+                let leads = play_hosts.batch.first() == Some(&host);
+                let mut driver = DryDriver { nodes: Vec::new(), facts: given.clone(), leads };
                 let known =
                     facts.get(host.as_ref()).map_or(Facts::Unknown, |facts| Facts::Known(Arc::new(facts.clone())));
                 let mut compiler = HostCompiler::new(
@@ -392,9 +417,10 @@ pub fn rehearse(
                     play_hosts.clone(),
                     known,
                     &mut driver,
-                    BTreeMap::new(),
+                    carried.remove(&host).unwrap_or_default(),
                 );
                 let _ = compiler.play();
+                carried.insert(host.clone(), compiler.carried());
                 all.push((host, driver.nodes));
             }
         }
@@ -403,7 +429,7 @@ pub fn rehearse(
 }
 
 /// The variables that say how a host is reached, within a play or outside of any. `local` makes it this machine itself.
-pub fn connection_scope(project: &Project, host: &Arc<str>, play: Option<&Play>, local: bool) -> Arc<TermScope> {
+pub fn connection_scope(project: &Arc<Project>, host: &Arc<str>, play: Option<&Play>, local: bool) -> Arc<TermScope> {
     let empty;
     let play = match play {
         Some(play) => play,

@@ -26,7 +26,7 @@ pub struct Connections {
     ssh: Ssh,
     login: Login,
     local_agent: tokio::sync::OnceCell<PathBuf>,
-    idle: tokio::sync::Mutex<HashMap<Arc<str>, Link>>,
+    idle: tokio::sync::Mutex<HashMap<Arc<str>, Vec<Link>>>,
 }
 
 impl Connections {
@@ -40,7 +40,15 @@ impl Connections {
     /// # Errors
     /// Where the host cannot be reached.
     pub async fn open(&self, host: &Arc<str>, scope: &Arc<TermScope>) -> Result<Link, LinkError> {
-        if let Some(link) = self.idle.lock().await.remove(host) {
+        self.open_as(host, host, scope).await
+    }
+
+    /// An agent on a host, kept under a name of its own.
+    ///
+    /// # Errors
+    /// Where the host cannot be reached.
+    pub async fn open_as(&self, name: &Arc<str>, host: &Arc<str>, scope: &Arc<TermScope>) -> Result<Link, LinkError> {
+        if let Some(link) = self.idle.lock().await.get_mut(name).and_then(Vec::pop) {
             return Ok(link);
         }
         if self.is_local(scope) {
@@ -53,8 +61,8 @@ impl Connections {
     }
 
     /// Keeps an agent for the next play.
-    pub async fn keep(&self, host: &Arc<str>, link: Link) {
-        self.idle.lock().await.insert(host.clone(), link);
+    pub async fn keep(&self, name: &Arc<str>, link: Link) {
+        self.idle.lock().await.entry(name.clone()).or_default().push(link);
     }
 
     /// What of `ansible_ssh_common_args` and its kin cfg does not understand: to be said, never to be ignored in silence.

@@ -70,6 +70,8 @@ pub struct Prologue {
     /// Facts and other variables tasks may read on the target by name (`ansible_facts`, `ansible_*`, …) come from the
     /// agent's own facts under this prefix rule; magic variables are bindings.
     pub variables: Vec<(String, Value)>,
+    /// It runs tasks of another host: what they notify is that host's, and so is nothing that is kept.
+    pub guest: bool,
     /// Run handlers that were notified even where the host failed.
     pub force_handlers: bool,
     /// As whom notifications are kept.

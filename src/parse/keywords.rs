@@ -131,8 +131,6 @@ const REFUSED: &[(Keyword, &str)] = &[
     (Keyword::Async, "tasks in the background are not supported yet"),
     (Keyword::VarsPrompt, "prompts are not supported yet; give the variable with `-e`"),
     (Keyword::ModuleDefaults, "`module_defaults` is not supported yet; give the arguments on the tasks"),
-    (Keyword::Throttle, "`throttle` is not supported yet; use `serial` on the play"),
-    (Keyword::DelegateFacts, "`delegate_facts` is not supported yet"),
     (Keyword::IgnoreUnreachable, "`ignore_unreachable` is not supported yet"),
     (Keyword::Timeout, "`timeout` is not supported yet; `wait_for` and `until` have limits of their own"),
     (Keyword::Diff, "`diff` is not supported yet; use `no_log` to hide what a task writes"),

@@ -6,6 +6,7 @@ mod fleet;
 mod become_;
 mod faults;
 mod local;
+mod many;
 mod redis;
 mod requisites;
 mod secrets;

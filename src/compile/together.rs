@@ -1,0 +1,356 @@
+//! What one host's program has to do with other hosts: meeting them, tasks that run once, tasks that run elsewhere.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::frame::{Frame, Inherited};
+use super::host::HostCompiler;
+use super::meta::without;
+use super::{Away, Facts, Guest, Met, Stop, modules};
+use crate::apply::Adopted;
+use crate::event::TaskOutcome;
+use crate::graph::{Action, Iteration, Node, Segment, Work};
+use crate::parse::{Keyword, Keywords, Task};
+use crate::source::Span;
+use crate::template::Term;
+use crate::value::Value;
+use crate::yaml::Node as Yaml;
+
+/// Where the items of a loop are worked on.
+enum Elsewhere {
+    /// On this host.
+    Here,
+    /// All on this other host.
+    There(String),
+    /// Each on a host of its own.
+    Each(Vec<String>),
+}
+
+impl HostCompiler<'_> {
+    /// Waits for the other hosts at this place of the play. Results are known from then on, those of others too.
+    pub(super) fn meet(&mut self) -> Result<Met, Stop> {
+        self.flush(true, false)?;
+        let met = self.driver.meet(&self.place, &self.runtime)?;
+        self.hostvars.take();
+        if met.stop { Err(Stop::Ended) } else { Ok(met) }
+    }
+
+    /// Meets the others before a task where the meaning needs it: `strategy: linear`, a failure that would stop all, or
+    /// a result of another host.
+    pub(super) fn meet_before(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
+        if frame.handler.is_some() {
+            return Ok(());
+        }
+        let fatal = frame.keyword(&task.keywords, Keyword::AnyErrorsFatal).map(Yaml::to_value);
+        let fatal = fatal.is_some_and(|value| crate::apply_truth(&value));
+        if self.lockstep || fatal {
+            self.meet()?;
+            self.fatal = fatal;
+        } else if self.fatal {
+            // What comes after may fail on its own.
+            self.meet()?;
+            self.fatal = false;
+        }
+        Ok(())
+    }
+
+    /// Says whether a task reads, through `hostvars`, what a task of another host may have set: the hosts meet first.
+    pub(super) fn reads_results_of_others(&self, task: &Arc<Task>, frame: &Frame, action: &Action) -> bool {
+        if matches!(self.facts, Facts::Unknown)
+            || self.hosts.batch.len() < 2
+            || !self.project.files.sources.mentions("hostvars")
+        {
+            return false;
+        }
+        let own = &task.keywords;
+        let said = [Keyword::Loop, Keyword::ChangedWhen, Keyword::FailedWhen, Keyword::Until, Keyword::Environment];
+        let mut terms = vec![self.args_term(task, action)];
+        terms.extend(frame.when.iter().cloned());
+        terms.extend(said.iter().filter_map(|keyword| own.get(*keyword)).flat_map(|node| self.condition(node)));
+        terms.extend(task.with.iter().map(|(_, _, node)| self.term(node)));
+        let texts = self.texts_behind(&terms, frame);
+        let file = task.args.get("src").and_then(Yaml::text).filter(|_| modules::short(&task.module) == "template");
+        let file = file.and_then(|name| self.find_file(frame, "templates", name));
+        let file = file.and_then(|path| self.project.files.text(&path, None)).map(|(_, text)| text);
+        self.reads_others(&texts.into_iter().chain(file).collect::<Vec<_>>())
+    }
+
+    /// The text of every template that terms come to through the variables they name.
+    fn texts_behind(&self, terms: &[Term], frame: &Frame) -> Vec<Arc<str>> {
+        let names = self.names(frame, Vec::new());
+        let engine = self.project.engine.clone();
+        let mut texts: Vec<Arc<str>> = Vec::new();
+        let mut open: Vec<String> = Vec::new();
+        let mut collect = |term: &Term, open: &mut Vec<String>| {
+            term.for_each_template(&mut |template| {
+                open.extend(engine.names_in(template));
+                texts.push(template.text.clone());
+            });
+        };
+        terms.iter().for_each(|term| collect(term, &mut open));
+        let mut seen = std::collections::BTreeSet::new();
+        while let Some(name) = open.pop() {
+            if name != "hostvars"
+                && seen.insert(name.clone())
+                && let Some((term, _)) = names.find(&name)
+            {
+                collect(&term, &mut open);
+            }
+        }
+        texts
+    }
+
+    /// `run_once`, `delegate_to` and `throttle`. Says whether the task was dealt with.
+    pub(super) fn goes_elsewhere(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<bool, Stop> {
+        let scope = self.scope(frame, Vec::new());
+        let once = match frame.keyword(&task.keywords, Keyword::RunOnce) {
+            Some(node) => crate::apply_truth(&self.evaluate(&self.flag_term(node), &scope, node.span)?),
+            None => false,
+        };
+        if once {
+            return self.once(task, frame).map(|()| true);
+        }
+        if let Some(node) = frame.keyword(&task.keywords, Keyword::Throttle) {
+            let limit = self.evaluate(&self.term(node), &scope, node.span)?;
+            let limit = limit.to_string().parse::<usize>().unwrap_or(0);
+            if limit > 0 {
+                return self.throttled(task, frame, limit).map(|()| true);
+            }
+        }
+        self.delegate(task, frame)
+    }
+
+    /// Runs a task where it says, if that is not here. Says whether it was dealt with.
+    fn delegate(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<bool, Stop> {
+        match self.elsewhere(task, frame)? {
+            Elsewhere::Here => Ok(false),
+            Elsewhere::There(host) => self.away(task, frame, &[host]).map(|()| true),
+            Elsewhere::Each(hosts) => self.away(task, frame, &hosts).map(|()| true),
+        }
+    }
+
+    fn elsewhere(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<Elsewhere, Stop> {
+        let Some(node) = frame.keyword(&task.keywords, Keyword::DelegateTo).cloned() else {
+            return Ok(Elsewhere::Here);
+        };
+        let scope = self.scope(frame, Vec::new());
+        let gives = frame.keyword(&task.keywords, Keyword::DelegateFacts).map(Yaml::to_value);
+        let about_the_run = is_local(modules::short(&task.module)) && !gives.is_some_and(|v| crate::apply_truth(&v));
+        if about_the_run || self.certainly_skipped(frame, &scope) {
+            return Ok(Elsewhere::Here);
+        }
+        let term = self.term(&node);
+        let mut value = scope.evaluate(&term);
+        if value.as_ref().is_ok_and(Value::has_unknown) {
+            self.flush(true, false)?;
+            value = self.scope(frame, Vec::new()).evaluate(&term);
+        }
+        let looped = task.keywords.get(Keyword::Loop).is_some() || task.with.is_some();
+        let there = |value: &Value| match value {
+            Value::Omit => self.host.to_string(),
+            other => other.to_string(),
+        };
+        let hosts = match value {
+            Ok(value) if value.has_unknown() => return Ok(Elsewhere::There("?".into())),
+            Ok(value) => vec![there(&value)],
+            Err(error) if !looped => return Err(self.failed(&error, &scope, node.span)),
+            Err(_) => self.host_of_each(task, frame, &term, node.span)?,
+        };
+        let own = self.host.to_string();
+        Ok(match hosts.as_slice() {
+            hosts if hosts.iter().all(|host| *host == own) => Elsewhere::Here,
+            [host] => Elsewhere::There(host.clone()),
+            _ => Elsewhere::Each(hosts),
+        })
+    }
+
+    /// The hosts of the items of a loop, as in `delegate_to: "{{ item }}"`.
+    fn host_of_each(&mut self, task: &Arc<Task>, frame: &Frame, term: &Term, at: Span) -> Result<Vec<String>, Stop> {
+        let items = self.include_items(task, frame)?;
+        let var = self.loop_var(task);
+        let mut hosts = Vec::new();
+        for item in items {
+            let scope = self.scope(frame, vec![(var.clone(), item.unwrap_or_default())]);
+            hosts.push(self.evaluate(term, &scope, at)?.to_string());
+        }
+        Ok(hosts)
+    }
+
+    /// A task that runs on the first host that is left, and whose result is everybody's.
+    fn once(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
+        let met = self.meet()?;
+        let key = self.place.iter().map(u32::to_string).collect::<Vec<_>>().join(".");
+        if !met.leads {
+            return match self.driver.shared(&key)? {
+                Some(variables) => {
+                    variables.into_iter().for_each(|(name, value)| self.set_runtime(&name, value));
+                    Ok(())
+                }
+                None => {
+                    self.set_unknown(task);
+                    Ok(())
+                }
+            };
+        }
+        let before = self.runtime.clone();
+        let plain = without(task, &[Keyword::RunOnce]);
+        let stripped = strip(frame, &[Keyword::RunOnce]);
+        let module = modules::short(&task.module).to_owned();
+        let result = self.plain_task(&plain, &stripped, &module).and_then(|()| self.flush(true, false).map(drop));
+        let after = self.runtime.clone();
+        let changed = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
+        let changed = changed.map(|(name, value)| (name.clone(), value.clone())).collect();
+        if result.is_err() {
+            // What was to happen once did not: nobody goes on.
+            self.driver.stop_all();
+        }
+        self.driver.share(&key, changed);
+        result
+    }
+
+    /// What a task sets is not known here.
+    fn set_unknown(&mut self, task: &Task) {
+        let facts = matches!(modules::short(&task.module), "set_fact");
+        let names = task.args.named.iter().filter(|_| facts).map(|entry| entry.key.to_string());
+        let names: Vec<String> =
+            names.chain(task.keywords.get(Keyword::Register).and_then(Yaml::text).map(str::to_owned)).collect();
+        for name in names {
+            self.set_runtime(&name, Value::Unknown);
+        }
+    }
+
+    /// A task that only so many hosts do at once.
+    fn throttled(&mut self, task: &Arc<Task>, frame: &Frame, limit: usize) -> Result<(), Stop> {
+        self.flush(true, false)?;
+        let key = self.place.iter().map(u32::to_string).collect::<Vec<_>>().join(".");
+        self.driver.enter_task(&key, limit);
+        let plain = without(task, &[Keyword::Throttle]);
+        let stripped = strip(frame, &[Keyword::Throttle]);
+        let module = modules::short(&task.module).to_owned();
+        let result = self.plain_task(&plain, &stripped, &module).and_then(|()| self.flush(true, false).map(drop));
+        self.driver.leave_task(&key);
+        result
+    }
+
+    /// Runs a task on other hosts, with the variables of this one. What comes of it counts here.
+    fn away(&mut self, task: &Arc<Task>, frame: &Frame, hosts: &[String]) -> Result<(), Stop> {
+        self.flush(true, false)?;
+        let admitted = self.so_far.blocks.admit(&frame.blocks, self.so_far.failed);
+        let plain = without(task, &[Keyword::DelegateTo]);
+        let stripped = strip(frame, &[Keyword::DelegateTo]);
+        let module = modules::short(&task.module).to_owned();
+        self.plain_task(&plain, &stripped, &module)?;
+        if self.mistakes {
+            return Err(Stop::Mistakes);
+        }
+        let nodes = std::mem::take(&mut self.nodes);
+        let bindings = std::mem::take(&mut self.bindings);
+        self.binding_index.clear();
+        let rescues = std::mem::take(&mut self.rescues);
+        self.driver.compiled(&nodes, 0);
+        let Some(node) = nodes.into_iter().next().filter(|_| admitted) else { return Ok(()) };
+        let to_others = frame.keyword(&task.keywords, Keyword::DelegateFacts).map(|node| node.to_value());
+        let to_others = to_others.is_some_and(|value| crate::apply_truth(&value));
+        let mut whole: Option<(TaskOutcome, BTreeMap<String, Value>)> = None;
+        for (host, node) in parts(node, hosts) {
+            let segment = Segment {
+                nodes: vec![Node { blocks: Vec::new(), handler: None, ..node.clone() }],
+                bindings: bindings.clone(),
+                rescues: Vec::new(),
+                return_variables: true,
+                last: true,
+            };
+            let guest = Guest { segment, variables: self.own_variables() };
+            let away = if host == "?" { None } else { self.driver.run_on(&host, guest)? };
+            let Some(Away { outcome: Some(outcome), mut variables }) = away else {
+                self.set_unknown(task);
+                continue;
+            };
+            if to_others {
+                let given: Vec<_> = variables.extract_if(.., |name, _| Some(name) != node.register.as_ref()).collect();
+                self.driver.give(&host, given);
+            }
+            whole = Some(match whole {
+                None => (outcome, variables),
+                Some(before) => joined(before, (outcome, variables), node.register.as_deref()),
+            });
+        }
+        let Some((outcome, variables)) = whole else { return Ok(()) };
+        for (name, value) in &variables {
+            self.set_runtime(name, value.clone());
+        }
+        let adopted = Adopted { outcome, blocks: frame.blocks.clone(), rescues, variables };
+        let report = self.driver.adopt(adopted)?;
+        self.failed_blocks.extend(report.failed_blocks.iter().copied());
+        if report.failed && self.fatal {
+            self.driver.stop_all();
+        }
+        self.so_far = report;
+        if self.so_far.ended && self.so_far.failed_blocks.is_empty() { Err(Stop::Ended) } else { Ok(()) }
+    }
+
+    /// The facts and results of this host, for a task of it that runs elsewhere.
+    fn own_variables(&self) -> Vec<(String, Value)> {
+        let mut variables = match &self.facts {
+            Facts::Known(facts) => crate::facts::as_variables(facts),
+            Facts::Unknown => Vec::new(),
+        };
+        variables.extend(self.runtime.iter().map(|(name, value)| (name.clone(), value.clone())));
+        variables
+    }
+}
+
+/// A node for each host in turn: all of it for one, or its items one by one.
+fn parts(node: Node, hosts: &[String]) -> Vec<(String, Node)> {
+    match (&node.work, hosts) {
+        (Work::Items(looped, iterations), [_, _, ..]) if iterations.len() == hosts.len() => {
+            let part = |(host, iteration): (&String, &Iteration)| {
+                let work = Work::Items(looped.clone(), vec![iteration.clone()]);
+                (host.clone(), Node { work, ..node.clone() })
+            };
+            hosts.iter().zip(iterations).map(part).collect()
+        }
+        (_, hosts) => hosts.first().map(|host| vec![(host.clone(), node.clone())]).unwrap_or_default(),
+    }
+}
+
+/// What came of some items and of some more.
+fn joined(
+    before: (TaskOutcome, BTreeMap<String, Value>),
+    after: (TaskOutcome, BTreeMap<String, Value>),
+    register: Option<&str>,
+) -> (TaskOutcome, BTreeMap<String, Value>) {
+    let ((mut outcome, mut variables), (more, mut new)) = (before, after);
+    outcome.items.extend(more.items);
+    outcome.status = crate::apply::combined(&outcome.items);
+    outcome.ignored |= more.ignored;
+    outcome.notified.extend(more.notified);
+    outcome.millis += more.millis;
+    if let Some(name) = register {
+        let results = |value: Option<&Value>| value.and_then(|v| v.get("results")?.as_list().map(<[Value]>::to_vec));
+        let mut all = results(variables.get(name)).unwrap_or_default();
+        all.extend(results(new.get(name)).unwrap_or_default());
+        new.insert(name.to_owned(), crate::apply::all_items(all));
+    }
+    variables.extend(new);
+    (outcome, variables)
+}
+
+/// A frame without some inherited keywords.
+fn strip(frame: &Frame, keywords: &[Keyword]) -> Frame {
+    let mut frame = frame.clone();
+    for level in &mut frame.keywords {
+        if keywords.iter().any(|keyword| level.0.get(*keyword).is_some()) {
+            *level = Arc::new(Inherited(Keywords::without(&level.0, keywords)));
+        }
+    }
+    frame
+}
+
+/// Says whether a module is about the run itself, so that it makes no difference where it works.
+fn is_local(module: &str) -> bool {
+    matches!(
+        module,
+        "debug" | "assert" | "fail" | "set_fact" | "pause" | "meta" | "add_host" | "group_by" | "set_stats"
+    )
+}
