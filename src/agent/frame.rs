@@ -1,4 +1,5 @@
-//! Frames: a length of four bytes, little end first, and that many bytes of MessagePack with named fields.
+//! Frames: a length of four bytes, little end first, and that many bytes as postcard writes them. Controller and agent are
+//! built together, so that fields need no names.
 
 use std::io::{Read, Write};
 
@@ -30,8 +31,8 @@ pub enum FrameError {
 /// # Errors
 /// Where it is larger than a frame may be.
 pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, FrameError> {
-    let mut bytes = vec![0; 4];
-    rmp_serde::encode::write_named(&mut bytes, message).map_err(|e| FrameError::Malformed(e.to_string()))?;
+    let bytes = vec![0; 4];
+    let mut bytes = postcard::to_extend(message, bytes).map_err(|e| FrameError::Malformed(e.to_string()))?;
     let length = bytes.len() - 4;
     if length > MAX_FRAME {
         return Err(FrameError::TooLarge(length));
@@ -47,7 +48,10 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, FrameError> {
 /// # Errors
 /// Where they are not one.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
-    rmp_serde::from_slice(bytes).map_err(|e| FrameError::Malformed(e.to_string()))
+    match postcard::take_from_bytes(bytes).map_err(|e| FrameError::Malformed(e.to_string()))? {
+        (message, []) => Ok(message),
+        (_, rest) => Err(FrameError::Malformed(format!("{} bytes are left over", rest.len()))),
+    }
 }
 
 /// Writes a message.
