@@ -32,6 +32,14 @@ pub fn run(runner: &Runner<'_>, action: &Action, args: &Map, scope: &Arc<TermSco
             runner.session.state().failed = false;
             fine([])
         }
+        Action::ClearFacts => {
+            runner.session.runtime.clear_facts();
+            fine([])
+        }
+        Action::HandlerDone(handler) => {
+            runner.session.state().notifications.finish(handler);
+            fine([])
+        }
         Action::Noop | Action::Resource(_) => fine([]),
     }
 }

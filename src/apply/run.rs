@@ -13,6 +13,9 @@ use crate::resource::{self, Args, Context, Resource};
 use crate::template::{Term, TermScope};
 use crate::value::{Map, Value, parse_bool};
 
+/// What the hidden variables start with that say whether a handler of several tasks was notified.
+pub const HANDLER_GATE: &str = "__cfg_handler_";
+
 /// A node while it runs.
 pub struct Runner<'a> {
     pub session: &'a Session,
@@ -46,6 +49,13 @@ impl<'a> Runner<'a> {
         self.session.runtime.scope(&self.session.engine, self.segment, self.node, locals)
     }
 
+    /// Says whether the node belongs to a handler of several tasks that was not notified.
+    fn not_asked(&self) -> bool {
+        let of_handler = |gate: &&Term| raw(gate).starts_with(HANDLER_GATE);
+        let scope = self.scope(Vec::new());
+        self.node.gates.iter().filter(of_handler).any(|gate| scope.evaluate(gate).is_ok_and(|value| !truth(&value)))
+    }
+
     /// Runs the node and reports it. Silent nodes (gates, handlers that were not notified) report nothing.
     pub fn run(&self, verdict: Verdict) -> Option<TaskOutcome> {
         let started = Instant::now();
@@ -62,17 +72,23 @@ impl<'a> Runner<'a> {
             }
             self.session.state().notifications.start(handler);
         }
+        if self.not_asked() {
+            return None;
+        }
         // A state that only listens says nothing where it heard nothing.
         if verdict == Verdict::Nothing && self.node.requisites.iter().any(|r| r.kind == RequisiteKind::Listen) {
             return None;
         }
-        self.session.sink.started(self.node.id, &self.name);
+        if !matches!(self.node.action, Action::Gate(_) | Action::HandlerDone(_)) {
+            self.session.sink.started(self.node.id, &self.name);
+        }
         let items = match verdict {
             Verdict::Nothing => vec![Attempt::skipped("no requisite asks for it").into_item(None, self.no_log)],
             Verdict::Fail => vec![Attempt::failed("a state it requires failed").into_item(None, self.no_log)],
             Verdict::Run | Verdict::Refresh => self.work(verdict == Verdict::Refresh),
         };
-        if matches!(self.node.action, Action::Gate(_)) && !items.iter().any(|i| i.status == Status::Failed) {
+        let hidden = matches!(self.node.action, Action::Gate(_) | Action::HandlerDone(_));
+        if hidden && !items.iter().any(|i| i.status == Status::Failed) {
             return None;
         }
         let outcome = self.outcome(items, because, started);
@@ -387,14 +403,19 @@ impl<'a> Runner<'a> {
             Ok(context) => context,
             Err(attempt) => return attempt,
         };
-        let tracked = self.intending(Tracked::new(machine, self.no_log), scope);
+        let limit = self.limit(scope);
+        let tracked = self.intending(Tracked::new(machine, self.no_log).within(limit), scope);
+        let started = Instant::now();
         let mut result = resource.converge(&tracked, &context);
         // What ran or changed something just now has seen the news already.
         let idle = |outcome: &resource::Outcome| outcome.changed.as_ref().is_none_or(|changed| !changed.is_true());
         if refresh && result.as_ref().is_ok_and(idle) && tracked.changes().is_empty() {
             result = resource.refresh(&tracked, &context).unwrap_or(result);
         }
-        let changes = tracked.changes();
+        let mut changes = tracked.changes();
+        if self.node.hide_diff {
+            changes.iter_mut().for_each(|change| change.diff = None);
+        }
         match result {
             Ok(outcome) => {
                 if !outcome.facts.is_empty() {
@@ -416,6 +437,14 @@ impl<'a> Runner<'a> {
                     ..Attempt::default()
                 }
             }
+            Err(mut failure) if limit.is_some_and(|limit| started.elapsed() >= limit) => {
+                let seconds = limit.unwrap_or_default().as_secs();
+                let place = Value::str("Interrupted while the task was running");
+                let timed = Value::map([("frame", place), ("period", Value::from(seconds))]);
+                failure.result.insert("timedout".into(), timed);
+                let message = format!("Timed out after {seconds} second(s).");
+                Attempt { result: failure.result, changes, ..Attempt::failed(message) }
+            }
             Err(failure) if failure.unknown => Attempt { changes, ..Attempt::unknown(failure.message) },
             Err(failure) => Attempt {
                 result: failure.result,
@@ -425,6 +454,12 @@ impl<'a> Runner<'a> {
                 ..Attempt::failed(failure.message)
             },
         }
+    }
+
+    /// How long the task may take.
+    fn limit(&self, scope: &Arc<TermScope>) -> Option<Duration> {
+        let value = scope.evaluate(self.node.timeout.as_ref()?).ok()?;
+        value.to_string().parse::<u64>().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
     }
 
     fn context(&self, scope: &Arc<TermScope>) -> Result<Context, Attempt> {
@@ -570,5 +605,6 @@ pub fn raw(term: &Term) -> String {
         Term::Template(template) => template.text.trim().to_owned(),
         Term::List(items) => items.iter().map(raw).collect::<Vec<_>>().join(", "),
         Term::Map(_) => "{…}".to_owned(),
+        Term::Failed(error) => error.message.clone(),
     }
 }

@@ -17,12 +17,13 @@ use crate::value::{Map, Value};
 pub struct Runtime {
     given: BTreeMap<String, Value>,
     set: RwLock<Arc<BTreeMap<String, Value>>>,
+    forgotten: RwLock<BTreeSet<String>>,
 }
 
 impl Runtime {
     /// Starts with the facts and other variables of the host.
     pub fn new(given: Vec<(String, Value)>) -> Self {
-        Self { given: given.into_iter().collect(), set: RwLock::default() }
+        Self { given: given.into_iter().collect(), set: RwLock::default(), forgotten: RwLock::default() }
     }
 
     /// Sets a variable.
@@ -41,6 +42,31 @@ impl Runtime {
             }
         }
         self.set("ansible_facts", Value::from(all));
+    }
+
+    /// Forgets the facts.
+    pub fn clear_facts(&self) {
+        let facts: Vec<String> = self
+            .get("ansible_facts")
+            .and_then(|facts| Some(facts.as_map()?.keys().map(|name| format!("ansible_{name}")).collect()))
+            .unwrap_or_default();
+        let mut set = self.set.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let set = Arc::make_mut(&mut set);
+        for name in facts {
+            set.remove(&name);
+            // What was given at the start is hidden by an unknown name's absence only.
+            self.forgotten.write().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(name);
+        }
+        set.insert("ansible_facts".into(), Value::from(Map::new()));
+    }
+
+    /// What was given and not forgotten.
+    fn given(&self) -> BTreeMap<String, Value> {
+        let forgotten = self.forgotten.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if forgotten.is_empty() {
+            return self.given.clone();
+        }
+        self.given.iter().filter(|(name, _)| !forgotten.contains(*name)).map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
     /// The value of a variable.
@@ -71,13 +97,8 @@ impl Runtime {
             let layer = if binding.strong { &mut strong } else { &mut weak };
             layer.insert(binding.name.clone(), binding.term.clone());
         }
-        let layers = Layers {
-            locals: locals.into_iter().collect(),
-            strong,
-            set: self.snapshot(),
-            weak,
-            given: self.given.clone(),
-        };
+        let layers =
+            Layers { locals: locals.into_iter().collect(), strong, set: self.snapshot(), weak, given: self.given() };
         TermScope::new(engine.clone(), Arc::new(layers))
     }
 }

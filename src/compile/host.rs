@@ -71,6 +71,8 @@ pub struct HostCompiler<'a> {
     pub(super) place: Vec<u32>,
     /// Hosts meet before every task.
     pub(super) lockstep: bool,
+    /// Some tasks are known after apply only: what is not defined here may be set by them.
+    pub(super) open_ended: bool,
     /// A failure of what was compiled last stops all hosts.
     pub(super) fatal: bool,
     /// How blocks and the host came out so far.
@@ -123,6 +125,7 @@ impl<'a> HostCompiler<'a> {
             place: Vec::new(),
             lockstep: false,
             fatal: false,
+            open_ended: false,
             so_far: SegmentReport::default(),
             started: Instant::now(),
             magic_cache,
@@ -264,6 +267,7 @@ impl<'a> HostCompiler<'a> {
             runtime: self.runtime.clone(),
             locals: all,
             facts_unknown: matches!(self.facts, Facts::Unknown),
+            open: self.open_ended.then(|| self.project.engine.clone()),
             search: self.search_path(frame),
         }
     }
@@ -362,8 +366,11 @@ impl<'a> HostCompiler<'a> {
                 Ok(Some(value)) if !value.has_unknown() => (Term::Value(value), false),
                 _ => (term, true),
             };
-            // What the target knows itself, or what does not exist yet, does not travel.
-            if kind == Some(LayerKind::Facts) || matches!(&term, Term::Value(value) if value.has_unknown()) {
+            // What the target knows itself, or what does not exist yet, does not travel; but that it may exist does.
+            let may_come = self.open_ended && kind == Some(LayerKind::RoleDefaults);
+            if kind == Some(LayerKind::Facts)
+                || (matches!(&term, Term::Value(value) if value.has_unknown()) && !may_come)
+            {
                 continue;
             }
             if nested {

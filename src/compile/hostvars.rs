@@ -154,6 +154,7 @@ fn evaluate(project: &Project, dir: &std::path::Path, host: &str, facts: Option<
         runtime: Arc::default(),
         locals: Vec::new(),
         facts_unknown: unknown,
+        open: None,
         search: Vec::new(),
     };
     let every = names.names();

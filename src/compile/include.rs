@@ -119,18 +119,24 @@ impl HostCompiler<'_> {
         for (i, item) in items.into_iter().enumerate() {
             let mut inner = base.clone();
             if let Some(item) = item {
-                let var =
-                    task.keywords.get(Keyword::LoopControl).and_then(|c| c.get("loop_var")?.text()).unwrap_or("item");
-                inner.locals.push((var.to_owned(), item));
-                if let Some(name) = task.keywords.get(Keyword::LoopControl).and_then(|c| c.get("index_var")?.text()) {
-                    inner.locals.push((name.to_owned(), Value::from(i)));
-                }
+                inner.locals.extend(self.loop_locals(task, item, i));
             }
             if self.gate(task, &mut inner)? {
                 self.at(i, |this| include(this, &inner))?;
             }
         }
         Ok(())
+    }
+
+    /// The variables of a loop for one item.
+    pub(super) fn loop_locals(&self, task: &Task, item: Value, index: usize) -> Vec<(String, Value)> {
+        let control = task.keywords.get(Keyword::LoopControl);
+        let mut locals = vec![(self.loop_var(task), item)];
+        if let Some(name) = control.and_then(|c| c.get("index_var")?.text()) {
+            locals.push((name.to_owned(), Value::from(index)));
+        }
+        locals.push(("ansible_loop_var".to_owned(), Value::from(self.loop_var(task))));
+        locals
     }
 
     fn inherited_tags(&self, frame: &Frame, task: &Task) -> std::collections::BTreeSet<String> {
@@ -199,6 +205,7 @@ impl HostCompiler<'_> {
     pub(super) fn known_after_apply(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
         let origin = self.project.files.sources.origin(task.span);
         self.driver.note("note", format!("{origin}: which tasks are included is known after apply"));
+        self.open_ended = true;
         let when = vec![Term::Value(Value::Unknown)];
         let iteration = Iteration { item: None, when, args: Term::Value(Value::map::<&str>([])), template: None };
         self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::world())

@@ -34,6 +34,9 @@ impl HostCompiler<'_> {
                 if self.certainly_skipped(frame, &scope) {
                     return Ok((Work::Once(skipped()), Footprint::nothing()));
                 }
+                if self.tolerates(task, frame) {
+                    return Ok((Work::Late(looped, Term::Failed(Arc::new(error)), skipped()), Footprint::world()));
+                }
                 return Err(self.failed(&error, &scope, task.span));
             }
         };
@@ -115,7 +118,11 @@ impl HostCompiler<'_> {
     pub(super) fn args_term(&self, task: &Task, action: &Action) -> Term {
         let mut entries: Vec<(Term, Term)> = Vec::new();
         for entry in &task.args.named {
-            let key = Term::Value(Value::Str(entry.key.clone()));
+            let key = match action {
+                // The names of variables may be expressions.
+                Action::SetFact => Term::from_text(&entry.key, self.project.files.sources.origin(entry.key_span), 0),
+                _ => Term::Value(Value::Str(entry.key.clone())),
+            };
             let value = match (action, entry.key.as_ref()) {
                 (Action::Assert, "that") => Term::List(Arc::new(self.condition(&entry.value))),
                 (Action::Resource(_), "mode" | "directory_mode") => self.mode_term(&entry.value),
@@ -160,13 +167,13 @@ impl HostCompiler<'_> {
             None => return Ok((Iteration { item, ..skipped() }, Footprint::nothing())),
         };
         // What may never be reached is not judged here: its mistakes show up if it is reached.
-        let certain = !unknown_when && frame.gates.is_empty() && frame.handler.is_none() && frame.blocks.is_empty();
+        let certain = !unknown_when && !self.tolerates(task, frame);
         let written = self.args_term(task, action);
         if matches!(action, Action::Assert | Action::Debug) {
             let args = match self.partial(&written, &scope) {
                 _ if matches!(action, Action::Assert) => written,
                 Ok(args) => args,
-                Err(error) if certain && task.keywords.get(Keyword::IgnoreErrors).is_none() => {
+                Err(error) if certain => {
                     return Err(self.failed(&error, &scope, task.span));
                 }
                 Err(_) => written,
@@ -183,6 +190,15 @@ impl HostCompiler<'_> {
         let iteration = self.content(task, frame, action, iteration, &scope, certain)?;
         let footprint = self.footprint(task, action, &iteration, certain)?;
         Ok((iteration, footprint))
+    }
+
+    /// Says whether a failure of the task may be meant, or the task may not be reached: then its mistakes show on the host.
+    pub(super) fn tolerates(&self, task: &Task, frame: &Frame) -> bool {
+        !frame.gates.is_empty()
+            || frame.handler.is_some()
+            || !frame.blocks.is_empty()
+            || frame.keyword(&task.keywords, Keyword::IgnoreErrors).is_some()
+            || task.keywords.get(Keyword::FailedWhen).is_some()
     }
 
     /// The conditions that are not known to hold; `None` where one is known not to.
@@ -203,9 +219,7 @@ impl HostCompiler<'_> {
                     }
                 }
                 // An earlier condition that is not known yet may keep this one from being asked.
-                Err(_) if !open.is_empty() || !frame.gates.is_empty() || frame.handler.is_some() => {
-                    open.push(term.clone())
-                }
+                Err(_) if !open.is_empty() || self.tolerates(task, frame) => open.push(term.clone()),
                 Err(error) => return Err(self.failed(&error, scope, task.span)),
             }
         }

@@ -8,9 +8,9 @@ use super::frame::Frame;
 use super::host::HostCompiler;
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::graph::{Action, Handler, Iteration, Work};
-use crate::parse::{Item, Keyword, Task};
+use crate::parse::{Block, Item, Keyword, Keywords, Task, TaskArgs};
 use crate::resource::Footprint;
-use crate::template::Term;
+use crate::template::{Term, TermScope};
 use crate::value::Value;
 use crate::yaml::Node as Yaml;
 
@@ -36,6 +36,9 @@ impl HostCompiler<'_> {
                 let scope = self.scope(frame, Vec::new());
                 return if self.certainly_skipped(frame, &scope) { Ok(()) } else { self.flush_handlers() };
             }
+            "end_play" | "end_batch" => return self.end_for_all(task, frame, what == "end_play"),
+            "end_role" => return self.end_role(task, frame),
+            "clear_facts" => Action::ClearFacts,
             "noop" | "reset_connection" => Action::Noop,
             "end_host" => Action::EndHost,
             "clear_host_errors" => Action::ClearErrors,
@@ -51,8 +54,70 @@ impl HostCompiler<'_> {
                 return Err(Stop::Mistakes);
             }
         };
+        let clears = action == Action::ClearFacts;
         let (work, _) = self.work(task, frame, &action)?;
-        self.push(task, frame, action, work, Footprint::world())
+        self.push(task, frame, action, work, Footprint::world())?;
+        if clears {
+            self.flush(true, false)?;
+            let scope = self.scope(frame, Vec::new());
+            if matches!(self.facts, super::Facts::Known(_)) && !self.certainly_skipped(frame, &scope) {
+                self.facts_layer = Arc::new(crate::variables::Layer::new(crate::variables::LayerKind::Facts));
+                self.set_runtime("ansible_facts", Value::map::<&str>([]));
+            }
+        }
+        Ok(())
+    }
+
+    /// `meta: end_play` and `end_batch`: the first host that is left decides for all.
+    fn end_for_all(&mut self, task: &Arc<Task>, frame: &Frame, whole_play: bool) -> Result<(), Stop> {
+        const END: &str = "end";
+        let met = self.meet()?;
+        let key = format!("{END} {:?}", self.place);
+        let decided = if met.leads {
+            let scope = self.scope(frame, Vec::new());
+            let ends = self.certainly_holds(frame, &scope);
+            if !ends {
+                self.skipped_node(task, frame)?;
+            }
+            self.driver.share(&key, if ends { vec![(END.to_owned(), Value::Bool(true))] } else { Vec::new() });
+            ends
+        } else {
+            self.driver.shared(&key)?.is_some_and(|said| !said.is_empty())
+        };
+        if decided {
+            if whole_play {
+                self.driver.end_play();
+            }
+            return Err(Stop::Ended);
+        }
+        Ok(())
+    }
+
+    /// `meta: end_role`: what is left of the role is not run.
+    fn end_role(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
+        if frame.role.is_none() || frame.handler.is_some() {
+            let report = Diagnostic::error(Code::Unsupported, "`meta: end_role` ends a role; there is none around it");
+            self.mistake(report.at(task.span, ""));
+            return Err(Stop::Mistakes);
+        }
+        let scope = self.scope(frame, Vec::new());
+        if !self.certainly_skipped(frame, &scope) && !self.certainly_holds(frame, &scope) {
+            self.flush(true, false)?;
+        }
+        let scope = self.scope(frame, Vec::new());
+        if self.certainly_holds(frame, &scope) {
+            return Err(Stop::RoleEnded);
+        }
+        if self.certainly_skipped(frame, &scope) {
+            return self.skipped_node(task, frame);
+        }
+        self.known_after_apply(task, frame)
+    }
+
+    /// Says whether all conditions of a task are known to hold, wherever it stands.
+    fn certainly_holds(&self, frame: &Frame, scope: &Arc<TermScope>) -> bool {
+        let yes = |term: &Term| scope.evaluate(term).is_ok_and(|v| !v.has_unknown() && crate::apply_truth(&v));
+        frame.gates.iter().chain(&frame.when).all(yes)
     }
 
     /// Adds every handler as a node that runs if it was notified.
@@ -87,32 +152,72 @@ impl HostCompiler<'_> {
         let mut result = Ok(());
         for (item, frame, id, hidden) in prepared.into_iter().rev() {
             let outcome = match &item {
-                Item::Task(task) => self.handler(task, &frame, id, &hidden),
-                Item::Block(block) => {
-                    let report = Diagnostic::error(Code::Unsupported, "a block as a handler is not supported yet");
-                    self.mistake(report.at(block.span, "").help("give each of its tasks the same `listen`"));
-                    Err(Stop::Mistakes)
-                }
+                Item::Task(task) if is_one_node(task) => self.handler(task, &frame, id, &hidden),
+                _ => self.group_handler(&item, &frame, id, &hidden),
             };
-            if outcome.is_err() {
-                result = outcome;
+            match outcome {
+                // Mistakes of one handler do not hide those of the next.
+                Err(Stop::Mistakes) | Ok(()) => {}
+                Err(stop) => {
+                    result = Err(stop);
+                    break;
+                }
             }
         }
         self.handlers = handlers;
         result
     }
 
+    /// A handler of several tasks: a hidden node asks whether it was notified, the tasks ask that node, and another hidden
+    /// node notes that they are done.
+    fn group_handler(&mut self, item: &Item, frame: &Frame, id: u32, hidden: &BTreeSet<String>) -> Result<(), Stop> {
+        let (keywords, span) = match item {
+            Item::Task(task) => (task.keywords.clone(), task.span),
+            Item::Block(block) => (block.keywords.clone(), block.span),
+        };
+        let names = self.handler_names(&keywords, frame, hidden);
+        let handler = Handler { id, names };
+        let name = format!("{}{id}_{}", crate::apply::HANDLER_GATE, self.next_node);
+        let mut own = Keywords::default();
+        own.set_name(&keywords.get(Keyword::Name).and_then(Yaml::text).unwrap_or("handlers").to_owned(), span);
+        let marker = Arc::new(Task {
+            span,
+            module: Arc::from("meta"),
+            module_span: span,
+            args: TaskArgs::default(),
+            keywords: own,
+            with: None,
+        });
+        let plain = Frame { notify: Vec::new(), ..frame.clone() };
+        let asked = Frame { handler: Some(handler.clone()), ..plain.clone() };
+        let once = || {
+            let args = Term::Value(Value::map::<&str>([]));
+            Work::Once(Iteration { item: None, when: Vec::new(), args, template: None })
+        };
+        self.push(&marker, &asked, Action::Gate(name.clone()), once(), Footprint::world())?;
+        self.set_runtime(&name, Value::Unknown);
+        let mut inner = plain.clone();
+        inner.gates.push(self.expression(&format!("{name} | default(false)"), span));
+        let rest = keywords.without(&[Keyword::Listen]);
+        let item = match item {
+            Item::Task(task) => Item::Task(Arc::new(Task { keywords: rest, ..task.as_ref().clone() })),
+            Item::Block(block) => Item::Block(Arc::new(Block { keywords: rest, ..block.as_ref().clone() })),
+        };
+        self.at(id as usize, |this| this.items(&[item], &inner))?;
+        self.push(&marker, &inner, Action::HandlerDone(handler), once(), Footprint::world())
+    }
+
     fn handler(&mut self, task: &Arc<Task>, frame: &Frame, id: u32, hidden: &BTreeSet<String>) -> Result<(), Stop> {
-        let names = self.handler_names(task, frame, hidden);
+        let names = self.handler_names(&task.keywords, frame, hidden);
         let inner = Frame { handler: Some(Handler { id, names }), notify: Vec::new(), ..frame.clone() };
         self.task(task, &inner)
     }
 
     /// The names a handler answers to.
-    fn handler_names(&self, task: &Task, frame: &Frame, hidden: &BTreeSet<String>) -> Vec<String> {
+    fn handler_names(&self, keywords: &Keywords, frame: &Frame, hidden: &BTreeSet<String>) -> Vec<String> {
         let scope = self.scope(frame, Vec::new());
         let mut names = Vec::new();
-        if let Some(node) = task.keywords.get(Keyword::Name) {
+        if let Some(node) = keywords.get(Keyword::Name) {
             let name = scope
                 .evaluate(&self.term(node))
                 .map_or_else(|_| node.text().unwrap_or("").to_owned(), |v| v.to_string());
@@ -123,7 +228,7 @@ impl HostCompiler<'_> {
                 names.push(name);
             }
         }
-        if let Some(node) = task.keywords.get(Keyword::Listen) {
+        if let Some(node) = keywords.get(Keyword::Listen) {
             match node.to_value() {
                 Value::List(items) => names.extend(items.iter().map(ToString::to_string)),
                 other => names.push(other.to_string()),
@@ -142,11 +247,10 @@ impl HostCompiler<'_> {
         let handlers = self.handlers.clone();
         let known: Vec<String> = handlers
             .iter()
-            .filter_map(|(item, frame)| match item {
-                Item::Task(task) => Some(self.handler_names(task, frame, &BTreeSet::new())),
-                Item::Block(_) => None,
+            .flat_map(|(item, frame)| match item {
+                Item::Task(task) => self.handler_names(&task.keywords, frame, &BTreeSet::new()),
+                Item::Block(block) => self.handler_names(&block.keywords, frame, &BTreeSet::new()),
             })
-            .flatten()
             .collect();
         for term in &notify {
             let Term::Value(value) = term else { continue };
@@ -180,14 +284,13 @@ impl HostCompiler<'_> {
     }
 }
 
+/// Says whether a handler is one node of the graph: includes are several.
+fn is_one_node(task: &Task) -> bool {
+    let module = super::modules::short(&task.module);
+    !module.starts_with("include_") && !module.starts_with("import_")
+}
+
 /// A task without some of its keywords.
 pub(super) fn without(task: &Arc<Task>, keywords: &[Keyword]) -> Arc<Task> {
-    Arc::new(Task {
-        span: task.span,
-        module: task.module.clone(),
-        module_span: task.module_span,
-        args: task.args.clone(),
-        keywords: task.keywords.without(keywords),
-        with: task.with.clone(),
-    })
+    Arc::new(Task { keywords: task.keywords.without(keywords), ..task.as_ref().clone() })
 }

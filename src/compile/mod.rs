@@ -135,6 +135,8 @@ pub enum Stop {
     Lost,
     /// The play is over for this host.
     Ended,
+    /// The role the walk is in is over.
+    RoleEnded,
 }
 
 /// How hosts met.
@@ -209,6 +211,9 @@ pub trait Driver {
     /// # Errors
     /// Where the host is lost.
     fn meet(&mut self, place: &[u32], results: &Arc<BTreeMap<String, Value>>) -> Result<Met, Stop>;
+
+    /// The play is over for every host, batches to come included.
+    fn end_play(&mut self);
 
     /// All hosts of the batch are to stop when they meet next.
     fn stop_all(&mut self);

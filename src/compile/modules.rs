@@ -7,7 +7,7 @@ pub const ACTIONS: &[(&str, &[&str])] = &[
     ("assert", &["that", "msg", "fail_msg", "success_msg", "quiet"]),
     ("debug", &["msg", "var", "verbosity"]),
     ("fail", &["msg"]),
-    ("gather_facts", &["parallel"]),
+    ("gather_facts", &["parallel", "gather_subset", "filter", "gather_timeout", "fact_path"]),
     (
         "import_role",
         &[

@@ -338,6 +338,9 @@ impl HostCompiler<'_> {
             }
         };
         self.validate_arguments(role, &frame, from.unwrap_or("main"))?;
-        self.items(&tasks, &frame)
+        match self.items(&tasks, &frame) {
+            Err(Stop::RoleEnded) => Ok(()),
+            other => other,
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::template::{Bindings, EvalError, Lookup, LookupCall, Scope, Term};
+use crate::template::{Bindings, Engine, EvalError, Lookup, LookupCall, Scope, Term};
 use crate::value::Value;
 use crate::variables::{Layer, LayerKind};
 
@@ -22,6 +22,8 @@ pub struct Names {
     pub locals: Vec<(String, Value)>,
     /// Facts are not known: nobody has asked the host yet.
     pub facts_unknown: bool,
+    /// Tasks that are not known yet may have set more: a name that is not defined may be theirs. Not the engine's own.
+    pub open: Option<Arc<Engine>>,
     /// Directories relative paths of lookups are looked for in.
     pub search: Vec<PathBuf>,
 }
@@ -52,7 +54,11 @@ impl Names {
             return Some(found);
         }
         let is_fact = self.facts_unknown && (name.starts_with("ansible_") || name == "facts");
-        is_fact.then_some((Term::Value(Value::Unknown), Some(LayerKind::Facts)))
+        if is_fact {
+            return Some((Term::Value(Value::Unknown), Some(LayerKind::Facts)));
+        }
+        let may_come = self.open.as_ref().is_some_and(|engine| name != "omit" && !engine.is_global(name));
+        may_come.then_some((Term::Value(Value::Unknown), Some(LayerKind::RoleDefaults)))
     }
 }
 

@@ -8,9 +8,9 @@ use super::host::HostCompiler;
 use super::{Stop, modules};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::graph::{Action, Become, BlockRef, Iteration, Node, Section, Until, Work};
-use crate::parse::{Block, Item, Keyword, Keywords, Task};
+use crate::parse::{Block, Item, Keyword, Keywords, Task, TaskArgs};
 use crate::resource::Footprint;
-use crate::template::{Scope as _, Term, TermScope};
+use crate::template::{EvalError, Scope as _, Term, TermScope};
 use crate::value::Value;
 use crate::variables::LayerKind;
 use crate::yaml::Node as Yaml;
@@ -40,7 +40,30 @@ impl HostCompiler<'_> {
         result
     }
 
+    /// A block, for each item of its loop where it has one.
     fn block(&mut self, block: &Block, frame: &Frame) -> Result<(), Stop> {
+        if block.keywords.get(Keyword::Loop).is_none() && block.with.is_none() {
+            return self.block_once(block, frame);
+        }
+        let looped = Arc::new(Task {
+            span: block.span,
+            module: Arc::from("block"),
+            module_span: block.span,
+            args: TaskArgs::default(),
+            keywords: block.keywords.clone(),
+            with: block.with.clone(),
+        });
+        let items = self.include_items(&looped, frame)?;
+        for (i, item) in items.into_iter().enumerate() {
+            let mut inner = frame.clone();
+            let locals = self.loop_locals(&looped, item.unwrap_or_default(), i);
+            inner.locals.extend(locals);
+            self.at(i, |this| this.block_once(block, &inner))?;
+        }
+        Ok(())
+    }
+
+    fn block_once(&mut self, block: &Block, frame: &Frame) -> Result<(), Stop> {
         let mut inner = frame.below(&block.keywords);
         inner.tags = Arc::new(self.tags_of(frame, &block.keywords));
         if let Some(vars) = block.keywords.get(Keyword::Vars) {
@@ -94,6 +117,8 @@ impl HostCompiler<'_> {
         if !is_static && frame.handler.is_none() && !self.project.tags.selects(&tags) {
             return Ok(());
         }
+        let with_defaults = self.with_defaults(task, frame)?;
+        let task = with_defaults.as_ref().unwrap_or(task);
         let mut inner = frame.clone();
         inner.tags = Arc::new(tags);
         if let Some(vars) = task.keywords.get(Keyword::Vars) {
@@ -122,6 +147,32 @@ impl HostCompiler<'_> {
         }
     }
 
+    /// The task with what `module_defaults` of all levels give its module; inner levels win, and the task over all.
+    fn with_defaults(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<Option<Arc<Task>>, Stop> {
+        let levels: Vec<Yaml> = frame.all(&task.keywords, Keyword::ModuleDefaults).into_iter().cloned().collect();
+        let mut args = task.args.clone();
+        let short = modules::short(&task.module);
+        for level in levels.iter().rev() {
+            let parts = level.as_list().map_or_else(|| vec![level.clone()], <[Yaml]>::to_vec);
+            for entry in parts.iter().rev().filter_map(Yaml::as_map).flatten() {
+                if entry.key.starts_with("group/") {
+                    let report = Diagnostic::error(Code::Unsupported, "groups of modules have no defaults in cfg");
+                    self.mistake(report.at(entry.key_span, "").help("name the modules themselves"));
+                    return Err(Stop::Mistakes);
+                }
+                if modules::short(&entry.key) == short {
+                    let given: Vec<_> = entry.value.as_map().unwrap_or_default().to_vec();
+                    let new: Vec<_> = given.into_iter().filter(|e| args.get(&e.key).is_none()).collect();
+                    args.named.extend(new);
+                }
+            }
+        }
+        if args.named.len() == task.args.named.len() {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Task { args, ..task.as_ref().clone() })))
+    }
+
     pub(super) fn plain_task(&mut self, task: &Arc<Task>, frame: &Frame, module: &str) -> Result<(), Stop> {
         if self.goes_elsewhere(task, frame)? {
             return Ok(());
@@ -131,6 +182,10 @@ impl HostCompiler<'_> {
             let open = matches!(self.facts, super::Facts::Unknown) && !self.certainly_runs(frame, &scope);
             if open || self.certainly_skipped(frame, &scope) {
                 return self.skipped_node(task, frame);
+            }
+            if self.tolerates(task, frame) {
+                let message = format!("cfg has no module `{}`", task.module);
+                return self.failing_node(task, frame, EvalError::failed(message));
             }
             return Err(self.unknown_module(task));
         }
@@ -145,7 +200,9 @@ impl HostCompiler<'_> {
                 crate::resource::find(&task.module).map_or_else(|| module.to_owned(), |k| k.name.to_owned()),
             ),
         };
-        self.check_argument_names(task, module)?;
+        if let Some(message) = self.check_argument_names(task, module, self.tolerates(task, frame))? {
+            return self.failing_node(task, frame, EvalError::failed(message));
+        }
         if self.reads_results_of_others(task, frame, &action) {
             self.meet()?;
         }
@@ -174,6 +231,13 @@ impl HostCompiler<'_> {
         self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::nothing())
     }
 
+    /// A node that fails where it is reached.
+    fn failing_node(&mut self, task: &Arc<Task>, frame: &Frame, error: EvalError) -> Result<(), Stop> {
+        let args = Term::Failed(Arc::new(error));
+        let iteration = Iteration { item: None, when: frame.when.clone(), args, template: None };
+        self.push(task, frame, Action::Fail, Work::Once(iteration), Footprint::world())
+    }
+
     pub(super) fn unknown_module(&mut self, task: &Task) -> Stop {
         let help = did_you_mean(modules::short(&task.module), modules::names());
         let help = help.unwrap_or_else(|| "`cfg doc` lists the modules there are".to_owned());
@@ -182,19 +246,23 @@ impl HostCompiler<'_> {
         Stop::Mistakes
     }
 
-    /// Arguments that no module of this name has, whatever their values.
-    fn check_argument_names(&mut self, task: &Task, module: &str) -> Result<(), Stop> {
+    /// Arguments that no module of this name has, whatever their values. Where the task's failure may be meant, they are
+    /// its failure; elsewhere a mistake.
+    fn check_argument_names(&mut self, task: &Task, module: &str, tolerant: bool) -> Result<Option<String>, Stop> {
         let kind = crate::resource::find(&task.module);
         let known: Vec<&str> = match (kind, modules::ACTIONS.iter().find(|(name, _)| *name == module)) {
             (Some(kind), _) => {
                 kind.params.iter().flat_map(|p| std::iter::once(p.name).chain(p.aliases.iter().copied())).collect()
             }
             (None, Some((_, names))) if !names.is_empty() => names.to_vec(),
-            _ => return Ok(()),
+            _ => return Ok(None),
         };
         let mut wrong = false;
         for entry in &task.args.named {
             if !known.contains(&entry.key.as_ref()) || entry.key.starts_with('_') {
+                if tolerant {
+                    return Ok(Some(format!("`{module}` has no parameter `{}`", entry.key)));
+                }
                 let public = known.iter().copied().filter(|name| !name.starts_with('_'));
                 let keyword = Keyword::find(&entry.key)
                     .map(|_| format!("`{}` is a keyword of the task: check the indentation", entry.key));
@@ -206,7 +274,7 @@ impl HostCompiler<'_> {
                 wrong = true;
             }
         }
-        if wrong { Err(Stop::Mistakes) } else { Ok(()) }
+        if wrong { Err(Stop::Mistakes) } else { Ok(None) }
     }
 
     /// Makes the node and adds it.
@@ -269,9 +337,10 @@ impl HostCompiler<'_> {
             until: self.until(own),
             ignore_errors: flag(self, Keyword::IgnoreErrors),
             no_log: flag(self, Keyword::NoLog),
-            check_mode: self.check_mode(frame, own),
+            check_mode: self.flag(frame, own, Keyword::CheckMode),
             environment: self.environment(frame, own)?,
-            timeout: None,
+            timeout: frame.keyword(own, Keyword::Timeout).map(|node| self.term(node)),
+            hide_diff: self.flag(frame, own, Keyword::Diff) == Some(false),
             r#become: self.become_of(frame, own, task.span)?,
             blocks: frame.blocks.clone(),
             after: Vec::new(),
@@ -307,8 +376,9 @@ impl HostCompiler<'_> {
         })
     }
 
-    fn check_mode(&self, frame: &Frame, own: &Keywords) -> Option<bool> {
-        let node = frame.keyword(own, Keyword::CheckMode)?;
+    /// A keyword that is a boolean, where it is given.
+    fn flag(&self, frame: &Frame, own: &Keywords, keyword: Keyword) -> Option<bool> {
+        let node = frame.keyword(own, keyword)?;
         let value = match node.to_value() {
             Value::Str(text) if text.contains("{{") => self.scope(frame, Vec::new()).evaluate(&self.term(node)).ok()?,
             other => other,

@@ -146,6 +146,10 @@ impl Driver for HostDriver<'_> {
         Ok(self.turn.lent(|| self.meeting.meet(&self.host, place)))
     }
 
+    fn end_play(&mut self) {
+        self.shared.end_play();
+    }
+
     fn stop_all(&mut self) {
         self.meeting.stop_all();
     }
@@ -226,6 +230,8 @@ impl Driver for DryDriver {
     fn meet(&mut self, _place: &[u32], _results: &Arc<BTreeMap<String, Value>>) -> Result<Met, Stop> {
         Ok(Met { leads: self.leads, stop: false })
     }
+
+    fn end_play(&mut self) {}
 
     fn stop_all(&mut self) {}
 

@@ -65,6 +65,8 @@ struct State {
     failed: BTreeSet<Arc<str>>,
     cancellers: HashMap<Arc<str>, Arc<dyn Fn() + Send + Sync>>,
     mistakes: bool,
+    /// The play ends with its batch (`meta: end_play`).
+    play_ended: bool,
 }
 
 /// Runs plays.
@@ -117,6 +119,11 @@ impl Shared {
     /// Makes known what tasks of a host have set.
     pub fn keep_results(&self, host: &Arc<str>, results: Arc<BTreeMap<String, Value>>) {
         self.state().results.insert(host.clone(), results);
+    }
+
+    /// Batches that have not begun are not run.
+    pub fn end_play(&self) {
+        self.state().play_ended = true;
     }
 
     /// Sets variables of a host from outside of its own tasks.
@@ -229,6 +236,9 @@ impl Runner {
             let hosts = PlayHosts { all: Arc::new(alive.clone()), batch: Arc::new(batch), more_plays };
             self.batch(play, &hosts, &settings).await;
             self.shared.emit(Event::PlayFinished { play: play.title() });
+            if std::mem::take(&mut self.shared.state().play_ended) {
+                break;
+            }
             if self.must_stop(&hosts, &settings) {
                 self.shared.cancelled.store(false, Ordering::SeqCst);
                 let mut state = self.shared.state();

@@ -56,6 +56,8 @@ pub struct Node {
     pub environment: Term,
     /// Seconds it may take.
     pub timeout: Option<Term>,
+    /// Differences of it are not shown (`diff: false`).
+    pub hide_diff: bool,
     /// As whom.
     pub r#become: Option<Become>,
     /// The blocks around it, outermost first.
@@ -95,6 +97,10 @@ pub enum Action {
     EndHost,
     /// Forgets that the host failed.
     ClearErrors,
+    /// Forgets the facts.
+    ClearFacts,
+    /// Notes that the tasks of a handler have run.
+    HandlerDone(Handler),
 }
 
 /// How often a node works, and with what.

@@ -3,15 +3,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fetch, Fetched, FileKind, Group, GroupChange, Identity, Inspect, Key, Machine,
-    Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, Usage, User, UserChange,
-    Written,
+    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, Group, GroupChange, Identity,
+    Inspect, Key, Machine, Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction,
+    Usage, User, UserChange, Written,
 };
 
 /// Files larger than this are not diffed.
@@ -52,6 +52,7 @@ pub struct Tracked {
     changes: Mutex<Vec<Change>>,
     secret: bool,
     first: Mutex<Option<FirstChange>>,
+    deadline: Option<Instant>,
 }
 
 /// What is done before the first change.
@@ -60,13 +61,36 @@ pub type FirstChange = Box<dyn FnOnce() -> Result<()> + Send>;
 impl Tracked {
     /// Records the changes of one state. With `secret`, no content is recorded.
     pub fn new(machine: Arc<dyn Machine>, secret: bool) -> Self {
-        Self { machine, changes: Mutex::default(), secret, first: Mutex::default() }
+        Self { machine, changes: Mutex::default(), secret, first: Mutex::default(), deadline: None }
     }
 
     /// Has something done before the first change is made; where that fails, the change is not made.
     #[must_use]
     pub fn before_first_change(self, work: FirstChange) -> Self {
         Self { first: Mutex::new(Some(work)), ..self }
+    }
+
+    /// Ends programs and waiting after this time.
+    #[must_use]
+    pub fn within(self, limit: Option<Duration>) -> Self {
+        Self { deadline: limit.map(|limit| Instant::now() + limit), ..self }
+    }
+
+    /// The time that is left; an error where there is none.
+    fn left(&self) -> Result<Option<Duration>> {
+        let Some(deadline) = self.deadline else { return Ok(None) };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Fault { kind: FaultKind::Timeout, ..Fault::new("go on", "the task took too long") });
+        }
+        Ok(Some(left))
+    }
+
+    /// The command, with no more time than is left.
+    fn limited(&self, command: &Command) -> Result<Command> {
+        let left = self.left()?;
+        let timeout = [command.timeout, left].into_iter().flatten().min();
+        Ok(Command { timeout, ..command.clone() })
     }
 
     /// Says whether a change was made or begun.
@@ -255,13 +279,25 @@ impl Inspect for Tracked {
         group(key: &Key) -> Option<Group>;
         package(name: &str) -> Option<Package>;
         unit(name: &str) -> Unit;
-        probe(command: &Command) -> Output;
         identity() -> Identity;
         foresee(transaction: &Transaction) -> Foresight;
         reach(host: &str, port: u16, timeout: Duration, limit: u64) -> Reach;
-        pause(time: Duration) -> bool;
         download(fetch: &Fetch, limit: u64) -> Vec<u8>;
         usage(path: &Path) -> Usage;
+    }
+
+    fn probe(&self, command: &Command) -> Result<Output> {
+        self.machine.probe(&self.limited(command)?)
+    }
+
+    fn pause(&self, time: Duration) -> Result<bool> {
+        match self.left()? {
+            Some(left) if left < time => {
+                self.machine.pause(left)?;
+                self.left().map(|_| true)
+            }
+            _ => self.machine.pause(time),
+        }
     }
 }
 
@@ -391,8 +427,9 @@ impl Machine for Tracked {
 
     fn run(&self, command: &Command) -> Result<Output> {
         // Whether a program changed anything, only its task can say; so nothing is recorded here.
+        let command = self.limited(command)?;
         self.begin()?;
-        self.machine.run(command)
+        self.machine.run(&command)
     }
 }
 

@@ -47,7 +47,7 @@ impl TaskArgs {
         let mut named = Vec::new();
         let mut free: Vec<(usize, &str)> = Vec::new();
         for (at, word) in split_pairs(&scalar.text) {
-            let pair = word.split_once('=').filter(|(key, _)| is_name(key));
+            let pair = word.split_once('=').filter(|(key, _)| is_name(key) || is_templated_name(key));
             match pair {
                 Some((key, value)) if !free_form || COMMAND_OPTIONS.contains(&key) => {
                     let at = |offset_in: usize, length: usize| {
@@ -88,6 +88,12 @@ fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// A name with expressions in it, as in `set_fact: "{{ item }}_done=true"`.
+fn is_templated_name(text: &str) -> bool {
+    let marks = text.matches("{{").count();
+    marks > 0 && marks == text.matches("}}").count()
 }
 
 /// Values of pairs are text, whatever they look like.

@@ -87,8 +87,8 @@ keywords! {
     Args = "args", TASK, "More arguments.";
     DelegateTo = "delegate_to", ROLE | BLOCK | TASK, "Run it on another host.";
     DelegateFacts = "delegate_facts", ROLE | BLOCK | TASK, "Facts it finds belong to that host.";
-    Loop = "loop", TASK, "Do it for each item of a list.";
-    LoopControl = "loop_control", TASK, "How the loop names things.";
+    Loop = "loop", TASK | BLOCK, "Do it for each item of a list.";
+    LoopControl = "loop_control", TASK | BLOCK, "How the loop names things.";
     Register = "register", TASK, "Keep the result in this variable.";
     Notify = "notify", BLOCK | TASK | ROLE, "Handlers to run if something changed.";
     Listen = "listen", TASK, "Topics a handler is notified by; on a task: states to refresh after.";
@@ -130,12 +130,8 @@ const REFUSED: &[(Keyword, &str)] = &[
     (Keyword::Debugger, "cfg has no interactive debugger; use `-vvv` and `debug`"),
     (Keyword::Async, "tasks in the background are not supported yet"),
     (Keyword::VarsPrompt, "prompts are not supported yet; give the variable with `-e`"),
-    (Keyword::ModuleDefaults, "`module_defaults` is not supported yet; give the arguments on the tasks"),
     (Keyword::IgnoreUnreachable, "`ignore_unreachable` is not supported yet"),
-    (Keyword::Timeout, "`timeout` is not supported yet; `wait_for` and `until` have limits of their own"),
-    (Keyword::Diff, "`diff` is not supported yet; use `no_log` to hide what a task writes"),
     (Keyword::Poll, "tasks in the background are not supported yet"),
-    (Keyword::GatherTimeout, "`gather_timeout` is not supported: facts take milliseconds"),
     (Keyword::FactPath, "`fact_path` is not supported yet; local facts are read from /etc/ansible/facts.d"),
 ];
 

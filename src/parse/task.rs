@@ -18,7 +18,7 @@ pub enum Item {
 }
 
 /// A task.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Task {
     /// The whole of it.
     pub span: Span,
@@ -35,12 +35,14 @@ pub struct Task {
 }
 
 /// A block.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Block {
     /// The whole of it.
     pub span: Span,
     /// Its keywords.
     pub keywords: Keywords,
+    /// `with_*`: the lookup's name, where it stands, its terms.
+    pub with: Option<(Arc<str>, Span, Node)>,
     /// The tasks.
     pub body: Vec<Item>,
     /// Run when one of the body failed.
@@ -87,6 +89,7 @@ fn parse_block(node: &Node, entries: &[Entry], diagnostics: &mut Diagnostics) ->
     let mut block = Block {
         span: node.span,
         keywords: Keywords::default(),
+        with: None,
         body: Vec::new(),
         rescue: Vec::new(),
         always: Vec::new(),
@@ -97,14 +100,14 @@ fn parse_block(node: &Node, entries: &[Entry], diagnostics: &mut Diagnostics) ->
             "rescue" => block.rescue = parse_items(&entry.value, diagnostics),
             "always" => block.always = parse_items(&entry.value, diagnostics),
             _ if block.keywords.take(entry, levels::BLOCK, diagnostics) => {}
-            "loop" | "with_items" => {
-                let report = Diagnostic::error(Code::Unsupported, "loops over blocks are not supported yet");
-                let help = "put the tasks into a file and loop over `include_tasks`";
-                diagnostics.push(report.at(entry.key_span, "").help(help));
+            key if key.starts_with("with_") => {
+                let lookup = key.trim_start_matches("with_");
+                block.with = Some((Arc::from(lookup), entry.key_span, entry.value.clone()));
             }
             _ => unknown(entry, levels::BLOCK, "block", &[], diagnostics),
         }
     }
+    check_loop(&block.keywords, block.with.as_ref().map(|(_, span, _)| *span), diagnostics);
     block
 }
 

@@ -91,6 +91,7 @@ impl Engine {
     pub fn evaluate(&self, term: &Term, scope: &Arc<dyn Scope>) -> Result<Value, EvalError> {
         match term {
             Term::Value(value) => Ok(value.clone()),
+            Term::Failed(error) => Err(error.as_ref().clone()),
             Term::Template(template) => self.evaluate_template(template, scope),
             Term::List(items) => {
                 let values: Result<Vec<_>, _> = items.iter().map(|item| self.evaluate(item, scope)).collect();
@@ -156,6 +157,11 @@ impl Engine {
         self.run(template, scope, || {
             env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from)
         })
+    }
+
+    /// Says whether a name is a function of the engine itself.
+    pub fn is_global(&self, name: &str) -> bool {
+        self.globals.contains(name)
     }
 
     /// The names a template uses that it does not set itself.

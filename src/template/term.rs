@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::EvalError;
 use crate::source::Origin;
 use crate::value::{Map, Value};
 
@@ -18,6 +19,8 @@ pub enum Term {
     List(Arc<Vec<Term>>),
     /// A mapping with templates in its values or keys.
     Map(Arc<Vec<(Term, Term)>>),
+    /// It failed when it was evaluated where it had to be; whoever asks for it fails too.
+    Failed(Arc<EvalError>),
 }
 
 /// Template text and where it stands.
@@ -93,6 +96,7 @@ impl Term {
     pub fn origin(&self) -> Option<&Origin> {
         match self {
             Self::Value(_) => None,
+            Self::Failed(error) => error.place.as_ref().map(|(origin, _)| origin),
             Self::Template(template) => Some(&template.origin),
             Self::List(items) => items.iter().find_map(Self::origin),
             Self::Map(entries) => entries.iter().find_map(|(k, v)| k.origin().or_else(|| v.origin())),
@@ -102,7 +106,7 @@ impl Term {
     /// Calls `visit` for every template inside.
     pub fn for_each_template(&self, visit: &mut dyn FnMut(&Template)) {
         match self {
-            Self::Value(_) => {}
+            Self::Value(_) | Self::Failed(_) => {}
             Self::Template(template) => visit(template),
             Self::List(items) => items.iter().for_each(|item| item.for_each_template(visit)),
             Self::Map(entries) => {
