@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::graph::{Node, Segment};
 use crate::machine::{
-    Algorithm, Command, Fetch, Foresight, Group, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Stat,
-    Transaction, Unit, Usage, User,
+    Algorithm, Command, Fetch, Foresight, Group, HttpAnswer, HttpRequest, Identity, Inspect, Key, Machine, Output,
+    Package, Reach, Result, Service, Stat, Transaction, Unit, Usage, User,
 };
 use crate::template::{Bindings, Engine, Term, TermScope};
 use crate::value::{Map, Value};
@@ -135,6 +135,10 @@ impl Inspect for ReadOnly {
         foresee(transaction: &Transaction) -> Foresight;
         reach(host: &str, port: u16, timeout: Duration, limit: u64) -> Reach;
         pause(time: Duration) -> bool;
+        installed() -> Vec<Package>;
+        services() -> Vec<Service>;
+        read_part(path: &Path, offset: u64, length: u64) -> Vec<u8>;
+        ask(request: &HttpRequest, limit: u64) -> HttpAnswer;
         download(fetch: &Fetch, limit: u64) -> Vec<u8>;
         usage(path: &Path) -> Usage;
     }

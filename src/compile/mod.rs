@@ -19,6 +19,7 @@ mod scope;
 mod specs;
 mod tags;
 mod task;
+mod tree;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, Group, GroupChange, Identity,
-    Inspect, Key, Machine, Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction,
-    Usage, User, UserChange, Written,
+    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, Group, GroupChange, HttpAnswer,
+    HttpRequest, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Service, Stat, Transaction,
+    TransactionReport, Unit, UnitAction, Usage, User, UserChange, Written,
 };
 use overlay::{Data, Overlay};
 
@@ -224,6 +224,33 @@ impl Inspect for Preview {
         Ok(false)
     }
 
+    fn installed(&self) -> Result<Vec<Package>> {
+        self.installed_then()
+    }
+
+    fn services(&self) -> Result<Vec<Service>> {
+        self.services_then()
+    }
+
+    fn read_part(&self, path: &Path, offset: u64, length: u64) -> Result<Vec<u8>> {
+        let real = self.resolve(&self.real(path)?)?.ok_or_else(|| missing("read", path))?;
+        let found = self.state().files.find(&real).map(|entry| entry.map(|node| node.data.clone()));
+        match found {
+            None => self.under.read_part(&real, offset, length),
+            Some(None) => Err(missing("read", path)),
+            Some(Some(Data::Under(source))) => self.under.read_part(&source, offset, length),
+            Some(Some(Data::Bytes(bytes))) => {
+                let cut = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(bytes.len());
+                Ok(bytes.get(cut(offset)..cut(offset.saturating_add(length))).unwrap_or_default().to_vec())
+            }
+            Some(Some(_)) => Err(unknown(path)),
+        }
+    }
+
+    fn ask(&self, request: &HttpRequest, limit: u64) -> Result<HttpAnswer> {
+        self.under.ask(request, limit)
+    }
+
     fn download(&self, fetch: &Fetch, limit: u64) -> Result<Vec<u8>> {
         self.under.download(fetch, limit)
     }
@@ -375,6 +402,10 @@ impl Machine for Preview {
         let stat = self.new_stat(FileKind::File, attrs, old.as_ref(), if how.secret { 0o600 } else { 0o644 }, 0)?;
         self.state().files.put(real, stat, Data::Unknown);
         Ok(Fetched::default())
+    }
+
+    fn request(&self, _request: &HttpRequest, _limit: u64) -> Result<Option<HttpAnswer>> {
+        Ok(None)
     }
 
     fn run(&self, _command: &Command) -> Result<Output> {
