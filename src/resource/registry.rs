@@ -3,9 +3,9 @@
 use super::args::{Args, ParamError};
 use super::params::ParamSpec;
 use super::{
-    Resource, apt, assemble, blockinfile, command, copy, cron, file, get_url, getent, group, known_hosts, lineinfile,
-    package, package_facts, ping, raw, replace, script, service, service_facts, shell, slurp, stat, sysctl, systemd,
-    tempfile, template, unarchive, user, wait_for,
+    Resource, apt, assemble, authorized_key, blockinfile, command, copy, cron, file, get_url, getent, group, hostname,
+    ini_file, known_hosts, lineinfile, package, package_facts, ping, raw, replace, script, service, service_facts,
+    shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, user, wait_for,
 };
 
 /// A resource type.
@@ -56,6 +56,7 @@ macro_rules! kind {
 pub const KINDS: &[Kind] = &[
     kind!("apt", apt::Apt),
     kind!("assemble", assemble::Assemble),
+    kind!("authorized_key", authorized_key::AuthorizedKey, [], "ansible.posix", None),
     kind!("blockinfile", blockinfile::Blockinfile),
     kind!("command", command::Command, free "cmd"),
     kind!("copy", copy::Copy),
@@ -65,6 +66,8 @@ pub const KINDS: &[Kind] = &[
     kind!("get_url", get_url::GetUrl),
     kind!("getent", getent::Getent),
     kind!("group", group::Group),
+    kind!("hostname", hostname::Hostname),
+    kind!("ini_file", ini_file::IniFile, [], "community.general", None),
     kind!("known_hosts", known_hosts::KnownHosts),
     kind!("lineinfile", lineinfile::Lineinfile),
     kind!("package", package::Package),
