@@ -244,6 +244,10 @@ impl<'a> Runner<'a> {
                 Err(failed) => return failed,
                 Ok(true) => return attempt,
                 Ok(false) if self.session.cancel.is_cancelled() => return attempt,
+                // Nothing changes while a plan waits; the apply may bring what is waited for.
+                Ok(false) if self.session.is_plan() && self.node.check_mode != Some(false) => {
+                    return Attempt::unknown("`until` does not hold yet; whether it will is known after apply");
+                }
                 Ok(false) if tried == retries => return give_up(attempt, tried + 1),
                 Ok(false) => {}
             }

@@ -75,4 +75,6 @@ pub struct HttpAnswer {
     pub headers: Vec<(String, String)>,
     /// The content.
     pub body: Vec<u8>,
+    /// This is a dry run: after the apply the answer may be another one.
+    pub early: bool,
 }

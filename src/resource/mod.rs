@@ -56,6 +56,7 @@ mod template;
 mod testing;
 mod unarchive;
 mod unpack;
+mod uri;
 mod user;
 mod wait_for;
 

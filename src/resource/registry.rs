@@ -5,7 +5,7 @@ use super::params::ParamSpec;
 use super::{
     Resource, apt, assemble, authorized_key, blockinfile, command, copy, cron, file, get_url, getent, group, hostname,
     ini_file, known_hosts, lineinfile, package, package_facts, ping, raw, replace, script, service, service_facts,
-    shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, user, wait_for,
+    shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, uri, user, wait_for,
 };
 
 /// A resource type.
@@ -86,6 +86,7 @@ pub const KINDS: &[Kind] = &[
     kind!("tempfile", tempfile::Tempfile),
     kind!("template", template::Template),
     kind!("unarchive", unarchive::Unarchive),
+    kind!("uri", uri::Uri),
     kind!("user", user::User),
     kind!("wait_for", wait_for::WaitFor),
 ];

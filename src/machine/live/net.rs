@@ -171,6 +171,7 @@ pub fn exchange(request: &HttpRequest, limit: u64, cancel: &Cancel) -> Result<Ht
         url: response.get_uri().to_string(),
         headers: Vec::new(),
         body: Vec::new(),
+        early: false,
     };
     for (name, value) in response.headers() {
         answer.headers.push((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));

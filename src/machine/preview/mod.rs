@@ -248,7 +248,12 @@ impl Inspect for Preview {
     }
 
     fn ask(&self, request: &HttpRequest, limit: u64) -> Result<HttpAnswer> {
-        self.under.ask(request, limit)
+        match self.under.ask(request, limit) {
+            Ok(answer) => Ok(HttpAnswer { early: true, ..answer }),
+            // Who does not answer now may do so after the apply.
+            Err(fault) if fault.kind == FaultKind::Cancelled => Err(fault),
+            Err(fault) => Err(Fault { kind: FaultKind::Unknown, ..fault }),
+        }
     }
 
     fn download(&self, fetch: &Fetch, limit: u64) -> Result<Vec<u8>> {
