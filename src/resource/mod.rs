@@ -29,6 +29,8 @@ mod file;
 mod find;
 mod get_url;
 mod getent;
+mod git;
+mod git_remote;
 mod glob;
 mod group;
 mod hostname;

@@ -3,9 +3,9 @@
 use super::args::{Args, ParamError};
 use super::params::ParamSpec;
 use super::{
-    Resource, apt, assemble, authorized_key, blockinfile, command, copy, cron, file, get_url, getent, group, hostname,
-    ini_file, known_hosts, lineinfile, package, package_facts, ping, raw, replace, script, service, service_facts,
-    shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, uri, user, wait_for,
+    Resource, apt, assemble, authorized_key, blockinfile, command, copy, cron, file, get_url, getent, git, group,
+    hostname, ini_file, known_hosts, lineinfile, package, package_facts, ping, raw, replace, script, service,
+    service_facts, shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, uri, user, wait_for,
 };
 
 /// A resource type.
@@ -65,6 +65,7 @@ pub const KINDS: &[Kind] = &[
     kind!("find", super::find::Find),
     kind!("get_url", get_url::GetUrl),
     kind!("getent", getent::Getent),
+    kind!("git", git::Git),
     kind!("group", group::Group),
     kind!("hostname", hostname::Hostname),
     kind!("ini_file", ini_file::IniFile, [], "community.general", None),
