@@ -430,7 +430,12 @@ impl<'a> Runner<'a> {
     fn context(&self, scope: &Arc<TermScope>) -> Result<Context, Attempt> {
         let value = scope.evaluate(&self.node.environment).map_err(Attempt::eval)?;
         let environment = value.as_map().into_iter().flatten().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-        Ok(Context { environment, blobs: Some(self.session.blobs.clone()), no_log: self.no_log })
+        let looks = self.looking
+            || self.node.check_mode == Some(true)
+            || (self.session.is_plan() && self.node.check_mode != Some(false));
+        let blobs = self.session.blobs.clone();
+        let blobs = if looks { Arc::new(super::variables::Receiving(blobs)) } else { blobs };
+        Ok(Context { environment, blobs: Some(blobs), no_log: self.no_log })
     }
 
     /// Has the notifications of this node written down before its first change.

@@ -10,6 +10,7 @@ use crate::machine::{
     Algorithm, Command, Fetch, Foresight, Group, HttpAnswer, HttpRequest, Identity, Inspect, Key, Machine, Output,
     Package, Reach, Result, Service, Stat, Transaction, Unit, Usage, User,
 };
+use crate::resource::{Blobs, PartOf};
 use crate::template::{Bindings, Engine, Term, TermScope};
 use crate::value::{Map, Value};
 
@@ -141,5 +142,22 @@ impl Inspect for ReadOnly {
         ask(request: &HttpRequest, limit: u64) -> HttpAnswer;
         download(fetch: &Fetch, limit: u64) -> Vec<u8>;
         usage(path: &Path) -> Usage;
+    }
+}
+
+/// Content of the controller for a dry run: what it has can be had, and nothing is sent to it.
+pub struct Receiving(pub Arc<dyn Blobs>);
+
+impl Blobs for Receiving {
+    fn get(&self, sha256: &str) -> std::result::Result<Arc<[u8]>, String> {
+        self.0.get(sha256)
+    }
+
+    fn offer(&self, token: &str, sha256: &str, size: u64) -> std::result::Result<bool, String> {
+        self.0.offer(token, sha256, size)
+    }
+
+    fn send(&self, _token: &str, _size: u64, _part: PartOf<'_>) -> std::result::Result<(), String> {
+        Ok(())
     }
 }

@@ -29,6 +29,9 @@ impl HostCompiler<'_> {
         certain: bool,
     ) -> Result<Iteration, Stop> {
         let Action::Resource(kind) = action else { return Ok(iteration) };
+        if kind == "fetch" {
+            return self.deposit(task, frame, iteration, certain);
+        }
         let folder = match kind.as_str() {
             "template" => "templates",
             "copy" | "script" | "unarchive" | "assemble" => "files",
@@ -339,7 +342,7 @@ fn template_variables(path: &Path) -> Vec<(String, Value)> {
 }
 
 /// Adds an argument.
-fn with_arg(iteration: Iteration, name: &str, value: Value) -> Iteration {
+pub(super) fn with_arg(iteration: Iteration, name: &str, value: Value) -> Iteration {
     let args = match iteration.args {
         Term::Value(Value::Map(map)) => {
             let mut map: Map = map.as_ref().clone();

@@ -292,7 +292,7 @@ impl HostCompiler<'_> {
         })
     }
 
-    fn check_mode(&self, frame: &Frame, own: &Keywords) -> Option<bool> {
+    pub(super) fn check_mode(&self, frame: &Frame, own: &Keywords) -> Option<bool> {
         let node = frame.keyword(own, Keyword::CheckMode)?;
         let value = match node.to_value() {
             Value::Str(text) if text.contains("{{") => self.scope(frame, Vec::new()).evaluate(&self.term(node)).ok()?,

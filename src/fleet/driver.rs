@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use super::link::Link;
 use super::run::Shared;
+use super::shelf::Shelf;
 use crate::agent::{FromAgent, ToAgent};
 use crate::apply::SegmentReport;
 use crate::compile::{Driver, Stop};
@@ -91,6 +92,8 @@ impl HostDriver<'_> {
 
     /// Listens to the agent until a segment is over.
     fn listen(&mut self) -> Result<SegmentReport, Stop> {
+        let host = self.host.clone();
+        let mut shelf = Shelf::new(&self.shared.project.deposits, &host, self.shared.project.plan);
         loop {
             match self.link.receive() {
                 Some(FromAgent::Started { node, name }) => {
@@ -103,6 +106,15 @@ impl HostDriver<'_> {
                 Some(FromAgent::NeedBlob { sha256 }) => {
                     let bytes = self.shared.project.blobs.get(&sha256);
                     self.send(&ToAgent::Blob { sha256, bytes })?;
+                }
+                Some(FromAgent::Offer { token, sha256, size }) => {
+                    let answer = shelf.offer(&token, &sha256, size);
+                    self.send(&ToAgent::Shelved { token, answer })?;
+                }
+                Some(FromAgent::Part { token, bytes, last }) => {
+                    if let Some(answer) = shelf.part(&token, &bytes, last) {
+                        self.send(&ToAgent::Shelved { token, answer })?;
+                    }
                 }
                 Some(FromAgent::Report(report)) => return Ok(*report),
                 Some(FromAgent::Fatal { message }) => {

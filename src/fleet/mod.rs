@@ -8,6 +8,7 @@ mod driver;
 mod history;
 mod link;
 mod run;
+mod shelf;
 mod target;
 
 pub use driver::DryDriver;

@@ -233,11 +233,11 @@ impl IniFile {
     }
 
     /// Uses lines for values that are wanted: with `exact` those that have the value, else any.
-    fn pass<'v>(
+    fn pass(
         &self,
         section: &mut [String],
         done: &mut [bool],
-        pending: &mut Vec<Option<&'v str>>,
+        pending: &mut Vec<Option<&str>>,
         active: bool,
         exact: bool,
     ) {

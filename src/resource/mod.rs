@@ -25,6 +25,7 @@ mod cron;
 mod edit;
 #[cfg(test)]
 mod examples;
+mod fetch;
 mod file;
 mod find;
 mod get_url;
@@ -98,20 +99,41 @@ pub trait Resource: Send + Sync {
 pub struct Context {
     /// The task's `environment`.
     pub environment: Vec<(String, String)>,
-    /// Fetches content that did not travel with the graph, by its SHA-256.
+    /// Fetches content that did not travel with the graph, and takes files to the controller.
     pub blobs: Option<Arc<dyn Blobs>>,
     /// Nothing of this task may be shown.
     pub no_log: bool,
 }
 
-/// Content by digest.
+/// Content that travels between controller and target.
 pub trait Blobs: Send + Sync {
     /// The content with this SHA-256 (hexadecimal).
     ///
     /// # Errors
     /// Where the controller cannot give it.
     fn get(&self, sha256: &str) -> Result<Arc<[u8]>, String>;
+
+    /// Offers a file to the controller, under a token it has given. Says whether it wants it, or has it already.
+    ///
+    /// # Errors
+    /// Where the controller refuses it.
+    fn offer(&self, token: &str, sha256: &str, size: u64) -> Result<bool, String> {
+        let _ = (token, sha256, size);
+        Err("the controller takes no files here".to_owned())
+    }
+
+    /// Sends a file of `size` bytes that was offered and is wanted; `part` gives what comes from an offset on.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or the controller could not keep it.
+    fn send(&self, token: &str, size: u64, part: PartOf<'_>) -> Result<(), String> {
+        let _ = (token, size, part);
+        Err("the controller takes no files here".to_owned())
+    }
 }
+
+/// Reads a part of a file, from an offset on.
+pub type PartOf<'a> = &'a mut dyn FnMut(u64) -> Result<Vec<u8>, String>;
 
 /// What came of a resource.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -3,8 +3,8 @@
 use super::args::{Args, ParamError};
 use super::params::ParamSpec;
 use super::{
-    Resource, apt, assemble, authorized_key, blockinfile, command, copy, cron, file, get_url, getent, git, group,
-    hostname, ini_file, known_hosts, lineinfile, package, package_facts, ping, raw, replace, script, service,
+    Resource, apt, assemble, authorized_key, blockinfile, command, copy, cron, fetch, file, get_url, getent, git,
+    group, hostname, ini_file, known_hosts, lineinfile, package, package_facts, ping, raw, replace, script, service,
     service_facts, shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, uri, user, wait_for,
 };
 
@@ -61,6 +61,7 @@ pub const KINDS: &[Kind] = &[
     kind!("command", command::Command, free "cmd"),
     kind!("copy", copy::Copy),
     kind!("cron", cron::Cron),
+    kind!("fetch", fetch::Fetch),
     kind!("file", file::File),
     kind!("find", super::find::Find),
     kind!("get_url", get_url::GetUrl),
