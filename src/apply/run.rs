@@ -398,7 +398,7 @@ impl<'a> Runner<'a> {
         match result {
             Ok(outcome) => {
                 if !outcome.facts.is_empty() {
-                    self.session.runtime.add_facts(&outcome.facts);
+                    self.session.runtime.add_module_facts(&outcome.facts);
                 }
                 let changed = outcome.changed.unwrap_or(Value::Bool(!changes.is_empty()));
                 let mut result = outcome.result;

@@ -44,6 +44,16 @@ impl Runtime {
         self.set("ansible_facts", Value::from(all));
     }
 
+    /// Adds facts of a task other than `setup`: to `ansible_facts` without `ansible_`, and as variables as they are called.
+    pub fn add_module_facts(&self, facts: &Map) {
+        let mut all = self.get("ansible_facts").and_then(|v| v.as_map().cloned()).unwrap_or_default();
+        for (name, value) in facts {
+            all.insert(name.strip_prefix("ansible_").unwrap_or(name).into(), value.clone());
+            self.set(name, value.clone());
+        }
+        self.set("ansible_facts", Value::from(all));
+    }
+
     /// The value of a variable.
     pub fn get(&self, name: &str) -> Option<Value> {
         self.snapshot().get(name).or_else(|| self.given.get(name)).cloned()
