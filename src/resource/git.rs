@@ -229,7 +229,12 @@ impl Git {
             // Known to a plan, for the states after it.
             machine.make_dir(dest, &Attrs::default())?;
         }
-        self.run(machine, context, &words, None)?;
+        let command = Command { fills: Some(dest.to_path_buf()), ..self.command(&words, None, context) };
+        match machine.run(&command)? {
+            Output::Known(stdio) if !stdio.ok() => return Err(failed(&words, &stdio)),
+            Output::Known(_) => {}
+            Output::Unknown => return Ok(Outcome::of([none, ("after", Value::Unknown)]).changed(true)),
+        }
         if late && !self.bare {
             self.fetch(machine, context, dest)?;
             self.run(machine, context, &["checkout", "--force", &self.version, "--"], Some(dest))?;

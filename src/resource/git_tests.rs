@@ -95,6 +95,20 @@ fn versions_come_and_go() {
 }
 
 #[test]
+fn what_a_clone_brings_is_open_in_a_plan() {
+    use crate::machine::{FaultKind, Inspect as _};
+    let place = Place::new();
+    let plan = Arc::new(Preview::new(Arc::new(Live::new(None, Cancel::default()))));
+    place.run(plan.clone(), "").unwrap();
+    let dest = place.dir.path().join("a/dest");
+    assert!(plan.stat(&dest).unwrap().is_some());
+    for fault in [plan.stat(&dest.join("sub/x")).err(), plan.list(&dest).err()] {
+        assert_eq!(fault.unwrap().kind, FaultKind::Unknown);
+    }
+    assert!(!dest.exists());
+}
+
+#[test]
 fn local_changes() {
     let place = Place::new();
     place.live("").unwrap();

@@ -94,6 +94,9 @@ impl Preview {
     }
 
     fn lstat_real(&self, path: &Path) -> Result<Option<Stat>> {
+        if self.state().files.is_open(path) {
+            return Err(open(path));
+        }
         if let Some(entry) = self.state().files.find(path) {
             return Ok(entry.map(|node| node.stat.clone()));
         }
@@ -113,6 +116,12 @@ impl Preview {
 fn missing(operation: &str, path: &Path) -> Fault {
     let fault = Fault::new(format!("{operation} {}", path.display()), "No such file or directory");
     Fault { kind: FaultKind::NotFound, ..fault }
+}
+
+/// Something in a directory a program is yet to fill.
+fn open(path: &Path) -> Fault {
+    let fault = Fault::new(format!("look at {}", path.display()), "what is there is known after apply");
+    Fault { kind: FaultKind::Unknown, ..fault }
 }
 
 /// The content of something a package or a program is yet to bring.
@@ -154,7 +163,11 @@ impl Inspect for Preview {
         if stat.kind != FileKind::Dir {
             return Err(Fault::new(format!("list {}", path.display()), "Not a directory"));
         }
-        let hidden = matches!(self.state().files.find(&real), Some(Some(node)) if matches!(node.data, Data::Dir));
+        let data = self.state().files.find(&real).flatten().map(|node| node.data.clone());
+        let hidden = match data {
+            Some(Data::Filled) => return Err(open(path)),
+            data => matches!(data, Some(Data::Dir)),
+        };
         let under = if hidden { Vec::new() } else { self.under.list(&real)? };
         Ok(self.state().files.names_in(&real, under))
     }
@@ -413,7 +426,15 @@ impl Machine for Preview {
         Ok(None)
     }
 
-    fn run(&self, _command: &Command) -> Result<Output> {
+    fn run(&self, command: &Command) -> Result<Output> {
+        if let Some(dir) = &command.fills {
+            let real = self.real(dir)?;
+            let stat = match self.lstat_real(&real)? {
+                Some(stat) => stat,
+                None => self.new_stat(FileKind::Dir, &Attrs::default(), None, 0o755, 4096)?,
+            };
+            self.state().files.put(real, stat, Data::Filled);
+        }
         Ok(Output::Unknown)
     }
 }
