@@ -13,7 +13,7 @@ mod serve;
 mod embedded;
 
 pub use frame::{FrameError, MAX_FRAME, decode, encode, read_frame, write_frame};
-pub use protocol::{FromAgent, Hello, MAGIC, PROTOCOL, ToAgent};
+pub use protocol::{FromAgent, Hello, MAGIC, PROTOCOL, Shelved, ToAgent};
 pub use serve::{main, serve_machine};
 
 #[cfg(feature = "controller")]

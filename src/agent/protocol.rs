@@ -12,7 +12,7 @@ use crate::value::Map;
 pub const MAGIC: &str = "cfg-agent";
 
 /// The version of these messages. Controller and agent are built together, so a difference is a stale file.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// What an agent says first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,8 +45,28 @@ pub enum ToAgent {
         /// The bytes.
         bytes: Option<Vec<u8>>,
     },
+    /// What became of a file that was offered or sent.
+    Shelved {
+        /// The token it was offered under.
+        token: String,
+        /// The answer.
+        answer: Shelved,
+    },
     /// Finish what is being written and start nothing new.
     Cancel,
+}
+
+/// The controller's answer about a file for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shelved {
+    /// It has the same file already.
+    Same,
+    /// It is to be sent.
+    Wanted,
+    /// It has arrived.
+    Stored,
+    /// It is not taken, and why.
+    Refused(String),
 }
 
 /// From the agent.
@@ -77,6 +97,24 @@ pub enum FromAgent {
     NeedBlob {
         /// Its SHA-256.
         sha256: String,
+    },
+    /// A file the controller has asked for.
+    Offer {
+        /// The token it was asked for under.
+        token: String,
+        /// Its SHA-256.
+        sha256: String,
+        /// Its size.
+        size: u64,
+    },
+    /// A part of a file that was offered and is wanted; parts come in order.
+    Part {
+        /// The token.
+        token: String,
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// It was the last one.
+        last: bool,
     },
     /// A segment ended.
     Report(Box<SegmentReport>),

@@ -6,12 +6,12 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use super::frame::{FrameError, read_frame, write_frame};
 use super::machines::LocalMachines;
-use super::protocol::{FromAgent, Hello, MAGIC, PROTOCOL, ToAgent};
+use super::protocol::{FromAgent, Hello, MAGIC, PROTOCOL, Shelved, ToAgent};
 use crate::apply::{Machines as _, Session, Sink};
 use crate::event::TaskOutcome;
 use crate::graph::NodeId;
 use crate::machine::{Algorithm, Cancel, Inspect as _, Live, Machine, serve};
-use crate::resource::Blobs;
+use crate::resource::{Blobs, PartOf};
 use crate::template::Engine;
 
 /// The channel to the controller.
@@ -44,9 +44,27 @@ struct Fetcher {
     out: Arc<Out>,
     arrived: Mutex<HashMap<String, Option<Arc<[u8]>>>>,
     wake: Condvar,
+    shelved: Mutex<HashMap<String, Shelved>>,
+    wake_shelf: Condvar,
 }
 
 impl Fetcher {
+    fn shelved(&self, token: String, answer: Shelved) {
+        self.shelved.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(token, answer);
+        self.wake_shelf.notify_all();
+    }
+
+    /// Waits for what the controller says of a file.
+    fn answer(&self, token: &str) -> Shelved {
+        let mut shelved = self.shelved.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        loop {
+            if let Some(answer) = shelved.remove(token) {
+                return answer;
+            }
+            shelved = self.wake_shelf.wait(shelved).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+    }
+
     fn put(&self, sha256: String, bytes: Option<Vec<u8>>) {
         let mut arrived = self.arrived.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         arrived.insert(sha256, bytes.map(Arc::from));
@@ -65,6 +83,36 @@ impl Blobs for Fetcher {
                 return if fits { Ok(bytes) } else { Err("the content arrived damaged".into()) };
             }
             arrived = self.wake.wait(arrived).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+    }
+
+    fn offer(&self, token: &str, sha256: &str, size: u64) -> Result<bool, String> {
+        self.out.send(&FromAgent::Offer { token: token.to_owned(), sha256: sha256.to_owned(), size });
+        match self.answer(token) {
+            Shelved::Same => Ok(false),
+            Shelved::Wanted => Ok(true),
+            Shelved::Stored => Err("the controller answered something else".to_owned()),
+            Shelved::Refused(why) => Err(why),
+        }
+    }
+
+    fn send(&self, token: &str, size: u64, part: PartOf<'_>) -> Result<(), String> {
+        let mut sent = 0;
+        loop {
+            let mut bytes = part(sent)?;
+            bytes.truncate(usize::try_from(size - sent).unwrap_or(usize::MAX));
+            sent += bytes.len() as u64;
+            // A file that has become shorter ends here; the controller sees that something is missing.
+            let last = sent >= size || bytes.is_empty();
+            self.out.send(&FromAgent::Part { token: token.to_owned(), bytes, last });
+            if last {
+                break;
+            }
+        }
+        match self.answer(token) {
+            Shelved::Stored => Ok(()),
+            Shelved::Refused(why) => Err(why),
+            Shelved::Same | Shelved::Wanted => Err("the controller answered something else".to_owned()),
         }
     }
 }
@@ -98,7 +146,13 @@ fn serve_controller() -> Result<(), FrameError> {
     let facts = crate::facts::gather(&looking);
     let hello = Hello { magic: MAGIC.into(), protocol: PROTOCOL, identity, facts: facts.clone() };
     out.send(&FromAgent::Hello(Box::new(hello)));
-    let fetcher = Arc::new(Fetcher { out: out.clone(), arrived: Mutex::default(), wake: Condvar::new() });
+    let fetcher = Arc::new(Fetcher {
+        out: out.clone(),
+        arrived: Mutex::default(),
+        wake: Condvar::new(),
+        shelved: Mutex::default(),
+        wake_shelf: Condvar::new(),
+    });
     let (work, queue) = std::sync::mpsc::channel();
     let worker = {
         let (out, cancel, fetcher) = (out.clone(), cancel.clone(), fetcher.clone());
@@ -108,6 +162,7 @@ fn serve_controller() -> Result<(), FrameError> {
     let end = loop {
         match read_frame::<ToAgent>(&mut input) {
             Ok(ToAgent::Blob { sha256, bytes }) => fetcher.put(sha256, bytes),
+            Ok(ToAgent::Shelved { token, answer }) => fetcher.shelved(token, answer),
             Ok(ToAgent::Cancel) => cancel.cancel(),
             Ok(message) => drop(work.send(message)),
             Err(FrameError::Closed) => break Ok(()),
@@ -171,7 +226,7 @@ impl Worker {
                     }
                     None => self.out.send(&FromAgent::Fatal { message: "an outcome came before its play".into() }),
                 },
-                ToAgent::Blob { .. } | ToAgent::Cancel => {}
+                ToAgent::Blob { .. } | ToAgent::Shelved { .. } | ToAgent::Cancel => {}
             }
         }
     }

@@ -264,6 +264,10 @@ impl<'a> Runner<'a> {
                 Err(failed) => return failed,
                 Ok(true) => return attempt,
                 Ok(false) if self.session.cancel.is_cancelled() => return attempt,
+                // Nothing changes while a plan waits; the apply may bring what is waited for.
+                Ok(false) if self.session.is_plan() && self.node.check_mode != Some(false) => {
+                    return Attempt::unknown("`until` does not hold yet; whether it will is known after apply");
+                }
                 Ok(false) if tried == retries => return give_up(attempt, tried + 1),
                 Ok(false) => {}
             }
@@ -419,7 +423,7 @@ impl<'a> Runner<'a> {
         match result {
             Ok(outcome) => {
                 if !outcome.facts.is_empty() {
-                    self.session.runtime.add_facts(&outcome.facts);
+                    self.session.runtime.add_module_facts(&outcome.facts);
                 }
                 let changed = outcome.changed.unwrap_or(Value::Bool(!changes.is_empty()));
                 let mut result = outcome.result;
@@ -465,7 +469,12 @@ impl<'a> Runner<'a> {
     fn context(&self, scope: &Arc<TermScope>) -> Result<Context, Attempt> {
         let value = scope.evaluate(&self.node.environment).map_err(Attempt::eval)?;
         let environment = value.as_map().into_iter().flatten().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-        Ok(Context { environment, blobs: Some(self.session.blobs.clone()), no_log: self.no_log })
+        let looks = self.looking
+            || self.node.check_mode == Some(true)
+            || (self.session.is_plan() && self.node.check_mode != Some(false));
+        let blobs = self.session.blobs.clone();
+        let blobs = if looks { Arc::new(super::variables::Receiving(blobs)) } else { blobs };
+        Ok(Context { environment, blobs: Some(blobs), no_log: self.no_log })
     }
 
     /// Has the notifications of this node written down before its first change.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crate::graph::{Node, Segment};
 use crate::machine::{
-    Algorithm, Command, Fetch, Foresight, Group, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Stat,
-    Transaction, Unit, Usage, User,
+    Algorithm, Command, Fetch, Foresight, Group, HttpAnswer, HttpRequest, Identity, Inspect, Key, Machine, Output,
+    Package, Reach, Result, Service, Stat, Transaction, Unit, Usage, User,
 };
+use crate::resource::{Blobs, PartOf};
 use crate::template::{Bindings, Engine, Term, TermScope};
 use crate::value::{Map, Value};
 
@@ -54,7 +55,6 @@ impl Runtime {
         let set = Arc::make_mut(&mut set);
         for name in facts {
             set.remove(&name);
-            // What was given at the start is hidden by an unknown name's absence only.
             self.forgotten.write().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(name);
         }
         set.insert("ansible_facts".into(), Value::from(Map::new()));
@@ -67,6 +67,16 @@ impl Runtime {
             return self.given.clone();
         }
         self.given.iter().filter(|(name, _)| !forgotten.contains(*name)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+
+    /// Adds facts of a task other than `setup`: to `ansible_facts` without `ansible_`, and as variables as they are called.
+    pub fn add_module_facts(&self, facts: &Map) {
+        let mut all = self.get("ansible_facts").and_then(|v| v.as_map().cloned()).unwrap_or_default();
+        for (name, value) in facts {
+            all.insert(name.strip_prefix("ansible_").unwrap_or(name).into(), value.clone());
+            self.set(name, value.clone());
+        }
+        self.set("ansible_facts", Value::from(all));
     }
 
     /// The value of a variable.
@@ -156,7 +166,28 @@ impl Inspect for ReadOnly {
         foresee(transaction: &Transaction) -> Foresight;
         reach(host: &str, port: u16, timeout: Duration, limit: u64) -> Reach;
         pause(time: Duration) -> bool;
+        installed() -> Vec<Package>;
+        services() -> Vec<Service>;
+        read_part(path: &Path, offset: u64, length: u64) -> Vec<u8>;
+        ask(request: &HttpRequest, limit: u64) -> HttpAnswer;
         download(fetch: &Fetch, limit: u64) -> Vec<u8>;
         usage(path: &Path) -> Usage;
+    }
+}
+
+/// Content of the controller for a dry run: what it has can be had, and nothing is sent to it.
+pub struct Receiving(pub Arc<dyn Blobs>);
+
+impl Blobs for Receiving {
+    fn get(&self, sha256: &str) -> std::result::Result<Arc<[u8]>, String> {
+        self.0.get(sha256)
+    }
+
+    fn offer(&self, token: &str, sha256: &str, size: u64) -> std::result::Result<bool, String> {
+        self.0.offer(token, sha256, size)
+    }
+
+    fn send(&self, _token: &str, _size: u64, _part: PartOf<'_>) -> std::result::Result<(), String> {
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::error::CliError;
-use crate::compile::{BlobStore, Project, TagFilter};
+use crate::compile::{BlobStore, Deposits, Project, TagFilter};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::fleet::{History, hosts_text};
 use crate::inventory::{Inventory, Loader, Pattern, PatternError, default_places};
@@ -90,6 +90,7 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
         strict: args.strict,
         redactor,
         blobs: BlobStore::default(),
+        deposits: Deposits::default(),
         cwd: std::env::current_dir().unwrap_or_default(),
         files,
     };

@@ -9,6 +9,7 @@ use super::host::HostCompiler;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Action, Iteration, TemplateFile};
 use crate::parse::Task;
+use crate::resource::Assembly;
 use crate::source::{Origin, Span};
 use crate::template::{FileOptions, Loader, Shape, Template, Term, TermScope};
 use crate::value::{Map, Value};
@@ -28,9 +29,12 @@ impl HostCompiler<'_> {
         certain: bool,
     ) -> Result<Iteration, Stop> {
         let Action::Resource(kind) = action else { return Ok(iteration) };
+        if kind == "fetch" {
+            return self.deposit(task, frame, iteration, certain);
+        }
         let folder = match kind.as_str() {
             "template" => "templates",
-            "copy" | "script" | "unarchive" => "files",
+            "copy" | "script" | "unarchive" | "assemble" => "files",
             _ => return Ok(iteration),
         };
         let get = |name: &str| match &iteration.args {
@@ -40,7 +44,8 @@ impl HostCompiler<'_> {
             }
             _ => None,
         };
-        let on_target = |name| get(name).and_then(|t| t.as_value().map(crate::apply_truth)).unwrap_or(false);
+        let on_target =
+            |name| get(name).and_then(|t| t.as_value().map(crate::apply_truth)).unwrap_or(kind == "assemble");
         if on_target("remote_src") || (kind == "copy" && get("content").is_some()) {
             return Ok(iteration);
         }
@@ -61,7 +66,56 @@ impl HostCompiler<'_> {
         if kind == "template" {
             return self.template(task, frame, iteration, scope, &path, span, certain);
         }
+        if kind == "assemble" {
+            return self.fragments(iteration, &path, span);
+        }
         self.file(iteration, &path, span, kind)
+    }
+
+    /// The fragments in a directory of the controller, put together.
+    fn fragments(&mut self, iteration: Iteration, dir: &Path, span: Span) -> Result<Iteration, Stop> {
+        let Term::Value(Value::Map(args)) = &iteration.args else {
+            let report = Diagnostic::error(
+                Code::Unsupported,
+                "the fragments are on the controller, and which ones they are is known only on the target",
+            );
+            self.mistake(
+                report
+                    .at(span, "")
+                    .help("set `remote_src: true`, or give every parameter a value that is known before"),
+            );
+            return Err(Stop::Mistakes);
+        };
+        let assembly = match Assembly::of(args) {
+            Ok(assembly) => assembly,
+            // The parser of the arguments says what is wrong with them.
+            Err(_) => return Ok(iteration),
+        };
+        let mut names: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().collect();
+        names.sort_by_key(std::fs::DirEntry::file_name);
+        names.retain(|entry| entry.path().is_file() && assembly.takes(&entry.file_name().to_string_lossy()));
+        let read = names.iter().map(|entry| std::fs::read(entry.path())).collect::<std::io::Result<Vec<_>>>();
+        match read {
+            Ok(fragments) => {
+                let content = assembly.join(fragments);
+                Ok(match String::from_utf8(content) {
+                    Ok(text) if text.len() as u64 <= INLINE => with_arg(iteration, "_content", Value::from(text)),
+                    Ok(text) => {
+                        let digest = self.project.blobs.add_bytes(text.into_bytes());
+                        with_arg(iteration, "_content_sha256", Value::from(digest))
+                    }
+                    Err(error) => {
+                        let digest = self.project.blobs.add_bytes(error.into_bytes());
+                        with_arg(iteration, "_content_sha256", Value::from(digest))
+                    }
+                })
+            }
+            Err(error) => {
+                let message = format!("cannot read {}: {error}", crate::source::display_path(dir));
+                self.mistake(Diagnostic::error(Code::FileUnreadable, message).at(span, ""));
+                Err(Stop::Mistakes)
+            }
+        }
     }
 
     /// For loops whose items are known late: a file that is the same for all items can be sent along.
@@ -208,11 +262,30 @@ impl HostCompiler<'_> {
         Arc::new(move |name| places.iter().find_map(|dir| std::fs::read_to_string(dir.join(name)).ok()))
     }
 
+    /// A directory: what is in it, its files by their digests.
+    fn directory(&mut self, iteration: Iteration, path: &Path, span: Span) -> Result<Iteration, Stop> {
+        let follow = match &iteration.args {
+            Term::Value(Value::Map(map)) => map.get("local_follow").is_none_or(crate::apply_truth),
+            _ => true,
+        };
+        let mut tree = super::tree::Tree::new(&self.project.blobs, follow);
+        match tree.walk(path) {
+            Ok(()) => Ok(with_arg(iteration, "_tree", Value::from(tree.entries))),
+            Err(message) => {
+                self.mistake(Diagnostic::error(Code::FileUnreadable, message).at(span, "this is a directory"));
+                Err(Stop::Mistakes)
+            }
+        }
+    }
+
     /// A file as it is: its text with the task where it is short, its digest otherwise.
     fn file(&mut self, iteration: Iteration, path: &Path, span: Span, kind: &str) -> Result<Iteration, Stop> {
+        if path.is_dir() && kind == "copy" {
+            return self.directory(iteration, path, span);
+        }
         if path.is_dir() {
-            let report = Diagnostic::error(Code::Unsupported, "copying a directory is not supported yet");
-            self.mistake(report.at(span, "this is a directory").help("copy its files with a loop, or use `unarchive`"));
+            let report = Diagnostic::error(Code::Unsupported, format!("`{kind}` needs a file"));
+            self.mistake(report.at(span, "this is a directory"));
             return Err(Stop::Mistakes);
         }
         let (size, digest) = match self.project.blobs.add_file(path) {
@@ -269,7 +342,7 @@ fn template_variables(path: &Path) -> Vec<(String, Value)> {
 }
 
 /// Adds an argument.
-fn with_arg(iteration: Iteration, name: &str, value: Value) -> Iteration {
+pub(super) fn with_arg(iteration: Iteration, name: &str, value: Value) -> Iteration {
     let args = match iteration.args {
         Term::Value(Value::Map(map)) => {
             let mut map: Map = map.as_ref().clone();

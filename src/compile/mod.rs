@@ -5,6 +5,7 @@
 //! expression, with just the variables it names. A mistake that is certain is reported before the host is changed.
 
 mod content;
+mod deposits;
 mod diagnose;
 mod frame;
 mod host;
@@ -22,6 +23,7 @@ mod specs;
 mod tags;
 mod task;
 mod together;
+mod tree;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -37,6 +39,7 @@ use crate::template::Engine;
 use crate::value::{Map, Value};
 use crate::variables::Layer;
 
+pub use deposits::{Deposit, Deposits};
 pub use host::{Facts, HostCompiler, PlayHosts};
 pub use hostvars::Store as HostVars;
 pub use modules::is_module;
@@ -65,6 +68,8 @@ pub struct Project {
     pub redactor: Redactor,
     /// Content that is sent when a target asks for it, by SHA-256.
     pub blobs: BlobStore,
+    /// Files hosts may send, by token.
+    pub deposits: Deposits,
     /// Where cfg was started.
     pub cwd: PathBuf,
     /// The variables of hosts, as `hostvars` shows them.

@@ -377,7 +377,7 @@ impl HostCompiler<'_> {
     }
 
     /// A keyword that is a boolean, where it is given.
-    fn flag(&self, frame: &Frame, own: &Keywords, keyword: Keyword) -> Option<bool> {
+    pub(super) fn flag(&self, frame: &Frame, own: &Keywords, keyword: Keyword) -> Option<bool> {
         let node = frame.keyword(own, keyword)?;
         let value = match node.to_value() {
             Value::Str(text) if text.contains("{{") => self.scope(frame, Vec::new()).evaluate(&self.term(node)).ok()?,
@@ -482,11 +482,11 @@ impl HostCompiler<'_> {
                 sets.push(name);
             }
         }
-        if let Action::Resource(kind) = &node.action
-            && matches!(kind.as_str(), "package_facts" | "service_facts" | "getent")
-        {
-            sets.push("ansible_facts".into());
-            self.set_runtime("ansible_facts", Value::Unknown);
+        if let Action::Resource(kind) = &node.action {
+            for name in module_facts(kind, node) {
+                self.set_runtime(&name, Value::Unknown);
+                sets.push(name);
+            }
         }
         if let Action::Gate(name) = &node.action {
             sets.push(name.clone());
@@ -523,6 +523,31 @@ impl HostCompiler<'_> {
             Work::Items(_, iterations) => iterations.iter().filter(|i| !skipped(i)).flat_map(of).collect(),
             Work::Late(_, _, iteration) => of(iteration).into_iter().map(|(name, _)| (name, Value::Unknown)).collect(),
         }
+    }
+}
+
+/// The variables a resource sets by its facts.
+fn module_facts(kind: &str, node: &Node) -> Vec<String> {
+    let mut names: Vec<String> = match kind {
+        "package_facts" => vec!["packages".into()],
+        "service_facts" => vec!["services".into()],
+        "hostname" => ["hostname", "nodename", "fqdn", "domain"].map(|name| format!("ansible_{name}")).to_vec(),
+        "getent" => databases(&node.work).into_iter().map(|name| format!("getent_{name}")).collect(),
+        _ => return Vec::new(),
+    };
+    names.push("ansible_facts".into());
+    names
+}
+
+/// The databases a `getent` asks, as far as they are known.
+fn databases(work: &Work) -> Vec<String> {
+    let of = |iteration: &Iteration| match &iteration.args {
+        Term::Value(args) => args.get("database").map(ToString::to_string),
+        _ => None,
+    };
+    match work {
+        Work::Once(iteration) | Work::Late(_, _, iteration) => of(iteration).into_iter().collect(),
+        Work::Items(_, iterations) => iterations.iter().filter_map(of).collect(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::link::Link;
 use super::meeting::{Meeting, Others, Turn};
 use super::run::Shared;
+use super::shelf::Shelf;
 use crate::agent::{FromAgent, ToAgent};
 use crate::apply::{Adopted, SegmentReport};
 use crate::compile::{Away, Driver, Guest, Met, Peers, Stop};
@@ -54,6 +55,9 @@ impl HostDriver<'_> {
 
     /// Listens to the agent until a segment is over.
     fn listen(&mut self) -> Result<SegmentReport, Stop> {
+        let host = self.host.clone();
+        let project = self.shared.project.clone();
+        let mut shelf = Shelf::new(&project.deposits, &host, project.plan);
         loop {
             match self.link.receive() {
                 Some(FromAgent::Started { node, name }) => {
@@ -66,6 +70,15 @@ impl HostDriver<'_> {
                 Some(FromAgent::NeedBlob { sha256 }) => {
                     let bytes = self.shared.project.blobs.get(&sha256);
                     self.send(&ToAgent::Blob { sha256, bytes })?;
+                }
+                Some(FromAgent::Offer { token, sha256, size }) => {
+                    let answer = shelf.offer(&token, &sha256, size);
+                    self.send(&ToAgent::Shelved { token, answer })?;
+                }
+                Some(FromAgent::Part { token, bytes, last }) => {
+                    if let Some(answer) = shelf.part(&token, &bytes, last) {
+                        self.send(&ToAgent::Shelved { token, answer })?;
+                    }
                 }
                 Some(FromAgent::Report(report)) => return Ok(*report),
                 Some(FromAgent::Fatal { message }) => {

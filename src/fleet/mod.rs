@@ -9,6 +9,7 @@ mod history;
 mod link;
 mod meeting;
 mod run;
+mod shelf;
 mod target;
 
 pub use driver::DryDriver;

@@ -20,6 +20,8 @@ pub struct Command {
     pub stdin: Option<Vec<u8>>,
     /// Ended after this time.
     pub timeout: Option<Duration>,
+    /// The directory this program fills: to a dry run, its content is unknown from then on.
+    pub fills: Option<PathBuf>,
     /// The name the program sees in place of its own (`executable`).
     pub program: Option<String>,
 }

@@ -28,12 +28,12 @@ pub use fault::{Fault, FaultKind, Result};
 pub use file::{Algorithm, Attrs, Content, FileKind, Stat, Usage, Written, hex};
 pub use journal::{Journal, state_dir};
 pub use live::{Cancel, Live};
-pub use net::{Fetch, Fetched, Reach};
+pub use net::{Fetch, Fetched, HttpAnswer, HttpRequest, Reach};
 pub use package::{ForeseenFile, Foresight, Package, Request, Selection, Transaction, TransactionReport};
 pub use preview::{Blank, Preview};
 pub use remote::{Call, Exchange, Remote, Reply, serve};
 pub use tracked::{Action, Change, Tracked};
-pub use unit::{Unit, UnitAction};
+pub use unit::{Service, Unit, UnitAction};
 
 /// Who cfg is on the machine.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -78,6 +78,14 @@ pub trait Inspect: Send + Sync {
     fn reach(&self, host: &str, port: u16, timeout: std::time::Duration, limit: u64) -> Result<Reach>;
     /// Lets time pass, until it has passed or the run is cancelled. In a dry run none passes: it gives `false`.
     fn pause(&self, time: std::time::Duration) -> Result<bool>;
+    /// Every installed package, by name.
+    fn installed(&self) -> Result<Vec<Package>>;
+    /// Every service the service manager knows, by name.
+    fn services(&self) -> Result<Vec<Service>>;
+    /// Up to `length` bytes of a file, from an offset on; fewer only at its end.
+    fn read_part(&self, path: &Path, offset: u64, length: u64) -> Result<Vec<u8>>;
+    /// Asks a web server something that changes nothing there: the method is GET or HEAD.
+    fn ask(&self, request: &HttpRequest, limit: u64) -> Result<HttpAnswer>;
     /// Fetches something of at most `limit` bytes into memory.
     fn download(&self, fetch: &Fetch, limit: u64) -> Result<Vec<u8>>;
 
@@ -140,6 +148,8 @@ pub trait Machine: Inspect {
     fn remove_group(&self, name: &str) -> Result<()>;
     /// Fetches something into a file, which is replaced as a whole where its content differs. A dry run fetches nothing.
     fn fetch(&self, fetch: &Fetch, path: &Path, attrs: &Attrs, how: &Written) -> Result<Fetched>;
+    /// Sends a web server something that may change it. A dry run sends nothing: `None`.
+    fn request(&self, request: &HttpRequest, limit: u64) -> Result<Option<HttpAnswer>>;
     /// Runs a program that may change anything. A dry run does not run it: its output is unknown.
     fn run(&self, command: &Command) -> Result<Output>;
 }

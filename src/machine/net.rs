@@ -48,3 +48,33 @@ pub struct Fetched {
     /// The file had another content, or was not there.
     pub replaced: bool,
 }
+
+/// Something to say to a web server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpRequest {
+    /// The method, in capitals.
+    pub method: String,
+    /// Where to, and how.
+    pub to: Fetch,
+    /// What is sent.
+    pub body: Option<Vec<u8>>,
+    /// Go where the server points instead.
+    pub follow: bool,
+}
+
+/// What a web server answered, whatever the status.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpAnswer {
+    /// The status.
+    pub status: u16,
+    /// What the status means.
+    pub reason: String,
+    /// Who answered in the end.
+    pub url: String,
+    /// Header fields in the order in which they came, names in small letters.
+    pub headers: Vec<(String, String)>,
+    /// The content.
+    pub body: Vec<u8>,
+    /// This is a dry run: after the apply the answer may be another one.
+    pub early: bool,
+}

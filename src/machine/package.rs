@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// An installed package.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
     /// Name.
     pub name: String,
@@ -13,6 +13,8 @@ pub struct Package {
     pub arch: String,
     /// Held back from upgrades.
     pub held: bool,
+    /// The section of the archive it belongs to; empty where that is not known.
+    pub section: String,
 }
 
 /// What is wanted of a package.

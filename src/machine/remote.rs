@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, Fetch, Fetched, Group, GroupChange, Identity, Inspect, Key, Machine,
-    Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction, Usage, User, UserChange,
-    Written,
+    Algorithm, Attrs, Command, Content, Fault, Fetch, Fetched, Group, GroupChange, HttpAnswer, HttpRequest, Identity,
+    Inspect, Key, Machine, Output, Package, Reach, Result, Service, Stat, Transaction, TransactionReport, Unit,
+    UnitAction, Usage, User, UserChange, Written,
 };
 
 macro_rules! calls {
@@ -96,7 +96,7 @@ macro_rules! lend {
 }
 
 lend! { PathBuf => Path, as_path, to_path_buf; String => str, as_str, to_owned; }
-lend! { ref Key, Command, Attrs, Content, Written, Transaction, UserChange, GroupChange, Fetch }
+lend! { ref Key, Command, Attrs, Content, Written, Transaction, UserChange, GroupChange, Fetch, HttpRequest }
 lend! { copy u16, u64, bool, Duration, Algorithm, UnitAction, Option<f64> }
 
 calls! {
@@ -115,6 +115,10 @@ calls! {
         Foresee = foresee(transaction: Transaction) -> Foresight;
         Reached = reach(host: String, port: u16, timeout: Duration, limit: u64) -> Reach;
         Pause = pause(time: Duration) -> bool;
+        Installed = installed() -> Vec<Package>;
+        Services = services() -> Vec<Service>;
+        ReadPart = read_part(path: PathBuf, offset: u64, length: u64) -> Vec<u8>;
+        Ask = ask(request: HttpRequest, limit: u64) -> HttpAnswer;
         Download = download(fetch: Fetch, limit: u64) -> Vec<u8>;
         Usage = usage(path: PathBuf) -> Usage;
     }
@@ -134,6 +138,7 @@ calls! {
         PutGroup = put_group(change: GroupChange) -> ();
         RemoveGroup = remove_group(name: String) -> ();
         Fetched = fetch(fetch: Fetch, path: PathBuf, attrs: Attrs, how: Written) -> Fetched;
+        Request = request(request: HttpRequest, limit: u64) -> Option<HttpAnswer>;
         Run = run(command: Command) -> Output;
     }
 }

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, Group, GroupChange, Identity,
-    Inspect, Key, Machine, Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction,
-    Usage, User, UserChange, Written,
+    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, Group, GroupChange, HttpAnswer,
+    HttpRequest, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Service, Stat, Transaction,
+    TransactionReport, Unit, UnitAction, Usage, User, UserChange, Written,
 };
 
 /// Files larger than this are not diffed.
@@ -282,6 +282,10 @@ impl Inspect for Tracked {
         identity() -> Identity;
         foresee(transaction: &Transaction) -> Foresight;
         reach(host: &str, port: u16, timeout: Duration, limit: u64) -> Reach;
+        installed() -> Vec<Package>;
+        services() -> Vec<Service>;
+        read_part(path: &Path, offset: u64, length: u64) -> Vec<u8>;
+        ask(request: &HttpRequest, limit: u64) -> HttpAnswer;
         download(fetch: &Fetch, limit: u64) -> Vec<u8>;
         usage(path: &Path) -> Usage;
     }
@@ -423,6 +427,12 @@ impl Machine for Tracked {
             Ok(())
         })?;
         Ok(fetched)
+    }
+
+    fn request(&self, request: &HttpRequest, limit: u64) -> Result<Option<HttpAnswer>> {
+        // As with a program: only the task can say what it changed there.
+        self.begin()?;
+        self.machine.request(request, limit)
     }
 
     fn run(&self, command: &Command) -> Result<Output> {

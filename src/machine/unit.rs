@@ -23,6 +23,19 @@ pub struct Unit {
     pub properties: Vec<(String, String)>,
 }
 
+/// A service in the list of all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name, with `.service` under systemd.
+    pub name: String,
+    /// `running`, `stopped`, `failed`, or what systemd says of one it has not loaded.
+    pub state: String,
+    /// `enabled`, `disabled`, `static`, …; empty where the service manager does not say.
+    pub status: String,
+    /// Who says so: `systemd` or `sysv`.
+    pub source: String,
+}
+
 /// What can be done to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnitAction {

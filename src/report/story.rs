@@ -38,7 +38,10 @@ fn plain_line(outcome: &TaskOutcome, item: &ItemOutcome, style: Style) -> String
     let name = format!("{}{label}", outcome.name);
     let place = style.grey(&outcome.origin.to_string());
     let (sign, text) = match item.status {
-        Status::Changed => (style.yellow("!"), format!("{:<9} {name}", kind_of(outcome))),
+        Status::Changed => {
+            let what = item.message.as_ref().map(|text| format!("  {}", shorten(text, 120))).unwrap_or_default();
+            (style.yellow("!"), format!("{:<9} {name}{what}", kind_of(outcome)))
+        }
         Status::Unknown => {
             let why = item.message.as_deref().unwrap_or("its result is known after apply");
             (style.cyan("?"), format!("{:<9} {name}  {}", kind_of(outcome), style.cyan(why)))

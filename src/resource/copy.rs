@@ -8,21 +8,23 @@ use std::path::{Path, PathBuf};
 use super::attrs::Wanted;
 use super::params::params;
 use super::types::split;
-use super::{Claim, Context, Failure, Footprint, Mode, Outcome, ParamError, Resource, file};
+use super::{Claim, Context, Failure, Footprint, Mode, Outcome, ParamError, Resource, copy_tree, file};
 use crate::machine::{Algorithm, Command, Content, FileKind, Machine, Written};
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 params! {
-    /// Puts a file in place, with this content, owner, group and mode.
+    /// Puts a file in place, with this content, owner, group and mode; or a directory of the controller with all it holds.
     ///
     /// # Example
     /// ```yaml
     /// - copy: { dest: /etc/motd, content: "Welcome\n", mode: "0644" }
+    /// - copy: { src: site/, dest: /var/www/site, mode: "0644", directory_mode: "0755" }
     /// ```
     pub struct Copy {
         /// Where the file goes. With a trailing `/`, or where it is a directory, the name of `src` is added.
         dest: String, required;
-        /// The file to copy: in the role's or play's `files`, or with `remote_src` on the target.
+        /// The file to copy: in the role's or play's `files`, or with `remote_src` on the target. Of a directory with a
+        /// trailing `/` the content is copied, without one the directory itself.
         src: Option<String>;
         /// The content itself. A mapping or list is written as JSON.
         content: Option<String>;
@@ -42,6 +44,8 @@ params! {
         backup: bool = false;
         /// A command that checks the new file before it takes the place; `%s` in it stands for the file.
         validate: Option<String>;
+        /// In a directory that is copied, copy what links point to rather than the links.
+        local_follow: bool = true;
         /// Write through a link at the destination.
         follow: bool = false;
         /// The content is secret even where nothing else says so: nothing of it is shown.
@@ -54,6 +58,8 @@ params! {
         original_basename: Option<String>, named "_original_basename";
         /// (Set by the compiler.) The mode of the source on the controller.
         source_mode: Option<u32>, named "_source_mode";
+        /// (Set by the compiler.) What is in a directory of the controller.
+        tree: Option<Vec<Map>>, named "_tree";
     }
 }
 
@@ -67,6 +73,10 @@ impl Copy {
         match given.iter().filter(|g| **g).count() {
             2 => Err(ParamError::conflict("`src` and `content` exclude each other")),
             0 if self.content_sha256.is_none() => Err(ParamError::conflict("one of `src` and `content` is needed")),
+            _ if !self.local_follow && self.tree.is_none() => Err(ParamError::bad(
+                "local_follow",
+                "it means something only where `src` is a directory of the controller",
+            )),
             _ if !self.dest.starts_with('/') => Err(ParamError::bad("dest", "expected an absolute path")),
             _ => Ok(()),
         }
@@ -76,7 +86,7 @@ impl Copy {
         self.original_basename.is_some()
     }
 
-    fn wanted(&self) -> Wanted {
+    pub(super) fn wanted(&self) -> Wanted {
         let mode = match (&self.mode, self.source_mode) {
             (Some(Mode::Preserve), Some(bits)) => Some(Mode::Bits(bits)),
             (mode, _) => mode.clone(),
@@ -163,7 +173,7 @@ impl Copy {
 impl Resource for Copy {
     fn footprint(&self) -> Footprint {
         let dest = PathBuf::from(self.dest.trim_end_matches('/'));
-        let claim = if self.dest.ends_with('/') { Claim::Tree(dest) } else { Claim::Path(dest) };
+        let claim = if self.dest.ends_with('/') || self.tree.is_some() { Claim::Tree(dest) } else { Claim::Path(dest) };
         let mut footprint = Footprint::nothing().write(claim);
         if let Some(src) = self.src.as_ref().filter(|_| self.remote_src) {
             footprint = footprint.read(Claim::Tree(src.into()));
@@ -175,6 +185,16 @@ impl Resource for Copy {
     }
 
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
+        match &self.tree {
+            Some(entries) => copy_tree::put(self, entries, machine, context),
+            None => self.put(machine, context),
+        }
+    }
+}
+
+impl Copy {
+    /// Puts one file in place.
+    pub(super) fn put(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
         let path = self.destination(machine)?;
         self.make_parents(machine, &path)?;
         let old = machine.lstat(&path)?;

@@ -22,6 +22,7 @@ fn examples_parse() {
             let (name, value) = entry.unwrap_or_else(|| panic!("{task} names no type"));
             let found = super::find(name).unwrap();
             let text = match value {
+                Value::Null => "{}".to_owned(),
                 Value::Str(text) => format!("{:?}", text.as_ref()),
                 other => to_json(other).to_string(),
             };

@@ -15,18 +15,31 @@ pub mod attrs;
 
 mod apt;
 mod archive;
+mod assemble;
+mod authorized_key;
 mod blockinfile;
 mod command;
 mod copy;
+mod copy_tree;
+mod cron;
 mod edit;
 #[cfg(test)]
 mod examples;
+mod fetch;
 mod file;
+mod find;
 mod get_url;
+mod getent;
+mod git;
+mod git_remote;
 mod glob;
 mod group;
+mod hostname;
+mod ini_file;
+mod known_hosts;
 mod lineinfile;
 mod package;
+mod package_facts;
 mod ping;
 mod program;
 mod python;
@@ -34,6 +47,7 @@ mod raw;
 mod replace;
 mod script;
 mod service;
+mod service_facts;
 mod shell;
 mod slurp;
 mod stat;
@@ -45,6 +59,7 @@ mod template;
 mod testing;
 mod unarchive;
 mod unpack;
+mod uri;
 mod user;
 mod wait_for;
 
@@ -54,6 +69,7 @@ use crate::machine::{Fault, Machine};
 use crate::value::{Map, Value};
 
 pub use args::{Arg, Args, ParamError, ParamErrorKind};
+pub use assemble::Assembly;
 pub use footprint::{Claim, Footprint};
 pub(crate) use params::params;
 pub use params::{FromValue, ParamSpec, finish as finish_params, optional as optional_param, read as read_param};
@@ -83,20 +99,41 @@ pub trait Resource: Send + Sync {
 pub struct Context {
     /// The task's `environment`.
     pub environment: Vec<(String, String)>,
-    /// Fetches content that did not travel with the graph, by its SHA-256.
+    /// Fetches content that did not travel with the graph, and takes files to the controller.
     pub blobs: Option<Arc<dyn Blobs>>,
     /// Nothing of this task may be shown.
     pub no_log: bool,
 }
 
-/// Content by digest.
+/// Content that travels between controller and target.
 pub trait Blobs: Send + Sync {
     /// The content with this SHA-256 (hexadecimal).
     ///
     /// # Errors
     /// Where the controller cannot give it.
     fn get(&self, sha256: &str) -> Result<Arc<[u8]>, String>;
+
+    /// Offers a file to the controller, under a token it has given. Says whether it wants it, or has it already.
+    ///
+    /// # Errors
+    /// Where the controller refuses it.
+    fn offer(&self, token: &str, sha256: &str, size: u64) -> Result<bool, String> {
+        let _ = (token, sha256, size);
+        Err("the controller takes no files here".to_owned())
+    }
+
+    /// Sends a file of `size` bytes that was offered and is wanted; `part` gives what comes from an offset on.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or the controller could not keep it.
+    fn send(&self, token: &str, size: u64, part: PartOf<'_>) -> Result<(), String> {
+        let _ = (token, size, part);
+        Err("the controller takes no files here".to_owned())
+    }
 }
+
+/// Reads a part of a file, from an offset on.
+pub type PartOf<'a> = &'a mut dyn FnMut(u64) -> Result<Vec<u8>, String>;
 
 /// What came of a resource.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -262,6 +262,7 @@ macro_rules! params {
             ///
             /// # Errors
             /// Where one is unknown, missing, or of the wrong type.
+            #[allow(unused_mut, unused_variables, reason = "a type may have no parameters")]
             pub fn from_args(mut args: $crate::resource::Args) -> Result<Self, $crate::resource::ParamError> {
                 let mut specs = Self::PARAMS.iter();
                 $(

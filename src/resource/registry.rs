@@ -3,8 +3,9 @@
 use super::args::{Args, ParamError};
 use super::params::ParamSpec;
 use super::{
-    Resource, apt, blockinfile, command, copy, file, get_url, group, lineinfile, package, ping, raw, replace, script,
-    service, shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, user, wait_for,
+    Resource, apt, assemble, authorized_key, blockinfile, command, copy, cron, fetch, file, get_url, getent, git,
+    group, hostname, ini_file, known_hosts, lineinfile, package, package_facts, ping, raw, replace, script, service,
+    service_facts, shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, uri, user, wait_for,
 };
 
 /// A resource type.
@@ -54,19 +55,31 @@ macro_rules! kind {
 /// The types, by name.
 pub const KINDS: &[Kind] = &[
     kind!("apt", apt::Apt),
+    kind!("assemble", assemble::Assemble),
+    kind!("authorized_key", authorized_key::AuthorizedKey, [], "ansible.posix", None),
     kind!("blockinfile", blockinfile::Blockinfile),
     kind!("command", command::Command, free "cmd"),
     kind!("copy", copy::Copy),
+    kind!("cron", cron::Cron),
+    kind!("fetch", fetch::Fetch),
     kind!("file", file::File),
+    kind!("find", super::find::Find),
     kind!("get_url", get_url::GetUrl),
+    kind!("getent", getent::Getent),
+    kind!("git", git::Git),
     kind!("group", group::Group),
+    kind!("hostname", hostname::Hostname),
+    kind!("ini_file", ini_file::IniFile, [], "community.general", None),
+    kind!("known_hosts", known_hosts::KnownHosts),
     kind!("lineinfile", lineinfile::Lineinfile),
     kind!("package", package::Package),
+    kind!("package_facts", package_facts::PackageFacts),
     kind!("ping", ping::Ping),
     kind!("raw", raw::Raw, free "cmd"),
     kind!("replace", replace::Replace),
     kind!("script", script::Script, free "cmd"),
     kind!("service", service::Service),
+    kind!("service_facts", service_facts::ServiceFacts),
     kind!("shell", shell::Shell, free "cmd"),
     kind!("slurp", slurp::Slurp),
     kind!("stat", stat::Stat),
@@ -75,6 +88,7 @@ pub const KINDS: &[Kind] = &[
     kind!("tempfile", tempfile::Tempfile),
     kind!("template", template::Template),
     kind!("unarchive", unarchive::Unarchive),
+    kind!("uri", uri::Uri),
     kind!("user", user::User),
     kind!("wait_for", wait_for::WaitFor),
 ];

@@ -95,24 +95,26 @@ impl Stat {
             map.insert("lnk_source".into(), Value::str(source.to_string_lossy()));
         }
         if self.get_checksum && stat.kind == FileKind::File {
-            self.checksum(&mut map, machine, &real)?;
+            checksum(&mut map, machine, &real, self.checksum_algorithm)?;
         }
         Ok(map)
     }
-
-    fn checksum(&self, map: &mut Map, machine: &dyn Inspect, real: &Path) -> Result<(), Failure> {
-        match machine.digest(real, self.checksum_algorithm.into()) {
-            Ok(digest) => map.insert("checksum".into(), Value::from(digest)),
-            Err(fault) if fault.kind == FaultKind::Unknown => map.insert("checksum".into(), Value::Unknown),
-            // A file one may not read has no checksum, as in Ansible.
-            Err(fault) if fault.kind == FaultKind::Denied => None,
-            Err(fault) => return Err(fault.into()),
-        };
-        Ok(())
-    }
 }
 
-fn describe(map: &mut Map, path: &Path, stat: &machine::Stat) {
+/// Adds the checksum of a file.
+pub(super) fn checksum(map: &mut Map, machine: &dyn Inspect, real: &Path, algorithm: Algorithm) -> Result<(), Failure> {
+    match machine.digest(real, algorithm.into()) {
+        Ok(digest) => map.insert("checksum".into(), Value::from(digest)),
+        Err(fault) if fault.kind == FaultKind::Unknown => map.insert("checksum".into(), Value::Unknown),
+        // A file one may not read has no checksum, as in Ansible.
+        Err(fault) if fault.kind == FaultKind::Denied => None,
+        Err(fault) => return Err(fault.into()),
+    };
+    Ok(())
+}
+
+/// Adds what stat(2) knows, under Ansible's names.
+pub(super) fn describe(map: &mut Map, path: &Path, stat: &machine::Stat) {
     let is = |kind| Value::Bool(stat.kind == kind);
     let bit = |bits: u32| Value::Bool(stat.mode & bits != 0);
     // What an apply is yet to make has no inode and no times.
@@ -152,7 +154,8 @@ fn describe(map: &mut Map, path: &Path, stat: &machine::Stat) {
     map.extend(entries.into_iter().map(|(name, value)| (name.into(), value)));
 }
 
-fn names(map: &mut Map, machine: &dyn Inspect, stat: &machine::Stat) -> Result<(), Failure> {
+/// Adds the names of owner and group.
+pub(super) fn names(map: &mut Map, machine: &dyn Inspect, stat: &machine::Stat) -> Result<(), Failure> {
     if let Some(user) = machine.user(&Key::Id(stat.uid))? {
         map.insert("pw_name".into(), Value::from(user.name));
     }

@@ -93,3 +93,36 @@ fn results_decide_on_the_target() {
     assert_eq!(std::fs::read_to_string(&out).unwrap(), "got yes");
     assert!(!dir.path().join("out.no").exists());
 }
+
+#[test]
+fn files_come_and_go() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("files/site/sub")).unwrap();
+    std::fs::write(dir.path().join("files/site/sub/page"), "hello").unwrap();
+    // More than one part.
+    std::fs::write(dir.path().join("large"), vec![7; 3 << 20]).unwrap();
+    let play = playbook(
+        dir.path(),
+        &format!(
+            "- hosts: all\n  tasks:\n\
+             \x20   - {{ copy: {{ src: site/, dest: {0}/www }} }}\n\
+             \x20   - {{ find: {{ paths: {0}/www, recurse: true }}, register: found }}\n\
+             \x20   - {{ assert: {{ that: found.matched == 1 }} }}\n\
+             \x20   - {{ fetch: {{ src: {0}/large, dest: out/ }}, register: fetched }}\n\
+             \x20   - {{ fetch: {{ src: {0}/www/sub/page, dest: \"out/{{{{ ansible_facts.system }}}}/\", flat: true }} }}\n\
+             \x20   - {{ assert: {{ that: fetched.checksum == fetched.remote_checksum }} }}\n\
+             \x20   - {{ getent: {{ database: passwd, key: root }} }}\n\
+             \x20   - {{ assert: {{ that: [\"getent_passwd.root[1] == '0'\", ansible_facts.getent_passwd is defined] }} }}\n",
+            dir.path().display()
+        ),
+    );
+    let planned = events(cfg(&["plan", &play, "--local"]));
+    assert_eq!(planned.status, 0, "{}", planned.text);
+    assert!(!dir.path().join("out").exists() && !dir.path().join("www").exists(), "a plan writes nothing");
+    events(cfg(&["apply", &play, "--local"])).converged();
+    let fetched = dir.path().join("out/localhost").join(dir.path().join("large").strip_prefix("/").unwrap());
+    assert_eq!(std::fs::read(fetched).unwrap(), vec![7; 3 << 20]);
+    assert_eq!(std::fs::read_to_string(dir.path().join("out/Linux/page")).unwrap(), "hello");
+    let again = events(cfg(&["apply", &play, "--local"]));
+    assert!(again.converged().changed().is_empty(), "{:?}", again.changed());
+}

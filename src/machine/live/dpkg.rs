@@ -66,6 +66,7 @@ fn parse(text: &str) -> Cache {
             version: text(field("Version")),
             arch: text(field("Architecture")),
             held: status.starts_with("hold"),
+            section: text(field("Section")),
         };
         for provided in field("Provides").unwrap_or_default().split(',') {
             let provided = provided.split_whitespace().next().unwrap_or_default();

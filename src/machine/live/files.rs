@@ -76,6 +76,16 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads up to `length` bytes from an offset on; fewer only at the end of the file.
+pub fn read_part(path: &Path, offset: u64, length: u64) -> Result<Vec<u8>> {
+    use std::io::{Read as _, Seek as _};
+    let mut file = File::open(path).map_err(fault("read", path))?;
+    let mut bytes = Vec::new();
+    file.seek(std::io::SeekFrom::Start(offset)).map_err(fault("read", path))?;
+    file.take(length).read_to_end(&mut bytes).map_err(fault("read", path))?;
+    Ok(bytes)
+}
+
 /// A file written beside its destination, removed again unless it takes the place.
 pub struct Staged {
     path: PathBuf,

@@ -22,9 +22,9 @@ use std::time::Duration;
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, Group, GroupChange, Identity, Inspect,
-    Journal, Key, Machine, Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction,
-    Usage, User, UserChange, Written,
+    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, Group, GroupChange, HttpAnswer, HttpRequest,
+    Identity, Inspect, Journal, Key, Machine, Output, Package, Reach, Result, Service, Stat, Transaction,
+    TransactionReport, Unit, UnitAction, Usage, User, UserChange, Written,
 };
 
 /// Ends the programs that run and refuses new ones once it is set.
@@ -142,6 +142,27 @@ impl Inspect for Live {
         net::pause(time, &self.cancel)
     }
 
+    fn installed(&self) -> Result<Vec<Package>> {
+        let mut cache = self.dpkg.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut all: Vec<Package> = cache.all()?.values().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    fn services(&self) -> Result<Vec<Service>> {
+        let mut all = if systemd::runs() { systemd::services(self)? } else { sysv::services(self)? };
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    fn read_part(&self, path: &Path, offset: u64, length: u64) -> Result<Vec<u8>> {
+        files::read_part(path, offset, length)
+    }
+
+    fn ask(&self, request: &HttpRequest, limit: u64) -> Result<HttpAnswer> {
+        net::exchange(request, limit, &self.cancel)
+    }
+
     fn download(&self, fetch: &Fetch, limit: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         net::ask(fetch, &self.cancel)?.read_into(&mut bytes, limit)?;
@@ -245,6 +266,12 @@ impl Machine for Live {
             self.set_attrs(path, attrs)?;
         }
         Ok(Fetched { status: Some(status), sha1, replaced })
+    }
+
+    fn request(&self, request: &HttpRequest, limit: u64) -> Result<Option<HttpAnswer>> {
+        // An address may hold a secret; the journal is no place for it.
+        self.note("request", &request.method)?;
+        net::exchange(request, limit, &self.cancel).map(Some)
     }
 
     fn run(&self, command: &Command) -> Result<Output> {

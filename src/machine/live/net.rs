@@ -13,7 +13,7 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-use super::super::{Algorithm, Command, Fault, FaultKind, Fetch, Reach, Result};
+use super::super::{Algorithm, Command, Fault, FaultKind, Fetch, HttpAnswer, HttpRequest, Reach, Result};
 use super::{Cancel, exec, fault, files};
 
 /// Where hosts keep the certificates they trust.
@@ -152,7 +152,44 @@ pub struct Answer {
 
 /// Asks for something.
 pub fn ask(fetch: &Fetch, cancel: &Cancel) -> Result<Answer> {
+    let request = HttpRequest { method: "GET".into(), to: fetch.clone(), body: None, follow: true };
     let operation = format!("fetch {}", fetch.url);
+    let response = send(&operation, &request, true, cancel)?;
+    let status = response.status().as_u16();
+    Ok(Answer { status, body: Box::new(response.into_body().into_reader()), operation, cancel: cancel.clone() })
+}
+
+/// Says something to a web server and takes its answer, whatever the status.
+pub fn exchange(request: &HttpRequest, limit: u64, cancel: &Cancel) -> Result<HttpAnswer> {
+    use ureq::ResponseExt as _;
+    let operation = format!("{} {}", request.method, request.to.url);
+    let response = send(&operation, request, false, cancel)?;
+    let status = response.status();
+    let mut answer = HttpAnswer {
+        status: status.as_u16(),
+        reason: status.canonical_reason().unwrap_or_default().to_owned(),
+        url: response.get_uri().to_string(),
+        headers: Vec::new(),
+        body: Vec::new(),
+        early: false,
+    };
+    for (name, value) in response.headers() {
+        answer.headers.push((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    }
+    let body = Box::new(response.into_body().into_reader());
+    let reader = Answer { status: answer.status, body, operation, cancel: cancel.clone() };
+    reader.read_into(&mut answer.body, limit)?;
+    Ok(answer)
+}
+
+/// Sends a request; a bad status is an error only where that is asked for.
+fn send(
+    operation: &str,
+    request: &HttpRequest,
+    status_fails: bool,
+    cancel: &Cancel,
+) -> Result<ureq::http::Response<ureq::Body>> {
+    let fetch = &request.to;
     let tls = TlsConfig::builder().root_certs(trusted()).disable_verification(fetch.insecure).build();
     let config = ureq::Agent::config_builder()
         .tls_config(tls)
@@ -164,25 +201,31 @@ pub fn ask(fetch: &Fetch, cancel: &Cancel) -> Result<Answer> {
         .user_agent("ansible-httpget")
         // What is fetched is kept as it was sent: a `.tar.gz` is not to be unpacked on the way.
         .accept_encoding("identity")
+        .http_status_as_error(status_fails)
+        .max_redirects(if request.follow { 10 } else { 0 })
+        .allow_non_standard_methods(true)
         .build();
     let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), Getent(cancel.clone()));
-    let mut request = agent.get(&fetch.url);
+    let mut builder = ureq::http::Request::builder().method(request.method.as_str()).uri(&fetch.url);
     for (name, value) in &fetch.headers {
-        request = request.header(name, value);
+        builder = builder.header(name, value);
     }
     if let Some((user, password)) = &fetch.user {
         let token = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-        request = request.header("Authorization", format!("Basic {token}"));
+        builder = builder.header("Authorization", format!("Basic {token}"));
     }
-    let response = request.call().map_err(|error| {
-        let mut fault = Fault::new(&operation, error.to_string());
+    let failed = |error: ureq::Error| {
+        let mut fault = Fault::new(operation, error.to_string());
         if matches!(error, ureq::Error::Timeout(_)) {
             fault.kind = FaultKind::Timeout;
         }
         fault
-    })?;
-    let status = response.status().as_u16();
-    Ok(Answer { status, body: Box::new(response.into_body().into_reader()), operation, cancel: cancel.clone() })
+    };
+    let built = |error: ureq::http::Error| Fault::new(operation, error.to_string());
+    match &request.body {
+        Some(body) => agent.run(builder.body(body.as_slice()).map_err(built)?).map_err(failed),
+        None => agent.run(builder.body(()).map_err(built)?).map_err(failed),
+    }
 }
 
 impl Answer {

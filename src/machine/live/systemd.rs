@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::{Command, Fault, Result, Unit, UnitAction};
+use super::super::{Command, Fault, Result, Service, Unit, UnitAction};
 use super::{Live, exec};
 
 const PROPERTIES: &str =
@@ -42,6 +42,52 @@ fn parse(text: &str) -> Unit {
     }
 }
 
+/// Every service: those that are loaded, and those that only have a unit file.
+pub fn services(live: &Live) -> Result<Vec<Service>> {
+    let list = |what: &[&str]| -> Result<String> {
+        let options = ["--no-pager", "--no-legend", "--plain", "--type", "service"];
+        let argv = ["systemctl"].iter().chain(what).chain(&options).copied();
+        Ok(exec::output(live, &Command::new(argv))?.out())
+    };
+    Ok(parse_lists(&list(&["list-units", "--all"])?, &list(&["list-unit-files"])?))
+}
+
+/// Under Ansible's words: a unit that is not found, masked or failed has that as its status, whatever its file says.
+fn parse_lists(units: &str, files: &str) -> Vec<Service> {
+    let service = |name: &str, state: &str, status: &str| Service {
+        name: name.to_owned(),
+        state: state.to_owned(),
+        status: status.to_owned(),
+        source: "systemd".to_owned(),
+    };
+    let mut all: std::collections::BTreeMap<String, Service> = std::collections::BTreeMap::new();
+    for line in units.lines() {
+        let mut words = line.trim_start_matches(['●', '*', ' ']).split_whitespace();
+        let (Some(name), Some(load), Some(active), Some(sub)) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        let bad = [load, active].into_iter().find(|word| matches!(*word, "not-found" | "masked" | "failed"));
+        let state = if sub == "running" { "running" } else { "stopped" };
+        all.insert(name.to_owned(), service(name, state, bad.unwrap_or("unknown")));
+    }
+    for line in files.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(name), Some(status)) = (words.next(), words.next()) else { continue };
+        match all.get_mut(name) {
+            Some(known) if known.status == "unknown" => known.status = status.to_owned(),
+            Some(_) => {}
+            // A template has no state; anything else that is not loaded does not run.
+            None => {
+                let state = if name.contains("@.") { "unknown" } else { "inactive" };
+                all.insert(name.to_owned(), service(name, state, status));
+            }
+        }
+    }
+    all.into_values().collect()
+}
+
 /// Does something to a unit. A failed start shows the last lines of the unit's own log.
 pub fn act(live: &Live, name: &str, action: UnitAction) -> Result<()> {
     let argv: Vec<&str> = match action {
@@ -65,6 +111,27 @@ pub fn act(live: &Live, name: &str, action: UnitAction) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists() {
+        let units = "ssh.service loaded active running OpenBSD Secure Shell server\n\
+                     ● x.service not-found inactive dead x.service\n\
+                     apt-daily.service loaded inactive dead Daily apt\n\
+                     bad.service loaded failed failed Bad\n";
+        let files = "ssh.service enabled enabled\nbad.service enabled enabled\napt-daily.service static -\n\
+                     getty@.service enabled enabled\nold.service disabled enabled\n";
+        let found: Vec<String> =
+            parse_lists(units, files).iter().map(|s| format!("{} {} {}", s.name, s.state, s.status)).collect();
+        let expected = [
+            "apt-daily.service stopped static",
+            "bad.service stopped failed",
+            "getty@.service unknown enabled",
+            "old.service inactive disabled",
+            "ssh.service running enabled",
+            "x.service stopped not-found",
+        ];
+        assert_eq!(found, expected);
+    }
 
     #[test]
     fn reads_what_systemctl_shows() {

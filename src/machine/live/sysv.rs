@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::{Command, Fault, Result, Unit, UnitAction};
+use super::super::{Command, Fault, Result, Service, Unit, UnitAction};
 use super::{Live, exec};
 
 fn script(name: &str) -> PathBuf {
@@ -27,6 +27,24 @@ pub fn unit(live: &Live, name: &str) -> Result<Unit> {
         file_state: word(enabled, "enabled", "disabled"),
         ..Unit::default()
     })
+}
+
+/// Every service whose script can say whether it runs.
+pub fn services(live: &Live) -> Result<Vec<Service>> {
+    let listed = exec::run(&Command::new(["service", "--status-all"]), &live.cancel)?;
+    Ok(listed.out().lines().filter_map(status_line).collect())
+}
+
+/// Reads ` [ + ]  name`; scripts that cannot say (` [ ? ]`) are left out, as in Ansible.
+fn status_line(line: &str) -> Option<Service> {
+    let (mark, name) = line.trim().strip_prefix('[')?.split_once(']')?;
+    let state = match mark.trim() {
+        "+" => "running",
+        "-" => "stopped",
+        _ => return None,
+    };
+    let (name, source) = (name.trim().to_owned(), "sysv".to_owned());
+    Some(Service { name, state: state.to_owned(), status: String::new(), source })
 }
 
 /// Looks for a start link (`S20name`) in the directories of the multi-user run levels.
@@ -59,5 +77,19 @@ pub fn act(live: &Live, name: &str, action: UnitAction) -> Result<()> {
         UnitAction::Mask | UnitAction::Unmask => {
             Err(Fault::new(format!("{} {name}", action.verb()), "services can be masked under systemd only"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_lines() {
+        let found = |line| status_line(line).map(|s| (s.name, s.state));
+        assert_eq!(found(" [ + ]  cron"), Some(("cron".into(), "running".into())));
+        assert_eq!(found(" [ - ]  dbus"), Some(("dbus".into(), "stopped".into())));
+        assert_eq!(found(" [ ? ]  hwclock.sh"), None);
+        assert_eq!(found("usage"), None);
     }
 }

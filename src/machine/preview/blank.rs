@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::package::Foresight;
 use super::super::{
-    Algorithm, Command, Fault, Fetch, FileKind, Group, Identity, Inspect, Key, Output, Package, Reach, Result, Stat,
-    Stdio, Transaction, Unit, User,
+    Algorithm, Command, Fault, Fetch, FileKind, Group, HttpAnswer, HttpRequest, Identity, Inspect, Key, Output,
+    Package, Reach, Result, Service, Stat, Stdio, Transaction, Unit, User,
 };
 
 /// The empty machine. A [`super::Preview`] over it is a fake that can be written to.
@@ -89,6 +89,22 @@ impl Inspect for Blank {
 
     fn pause(&self, _time: std::time::Duration) -> Result<bool> {
         Ok(true)
+    }
+
+    fn installed(&self) -> Result<Vec<Package>> {
+        Ok(Vec::new())
+    }
+
+    fn services(&self) -> Result<Vec<Service>> {
+        Ok(Vec::new())
+    }
+
+    fn read_part(&self, path: &Path, _offset: u64, _length: u64) -> Result<Vec<u8>> {
+        Err(super::missing("read", path))
+    }
+
+    fn ask(&self, request: &HttpRequest, _limit: u64) -> Result<HttpAnswer> {
+        Err(Fault::new(format!("ask {}", request.to.url), "this machine has no network"))
     }
 
     fn download(&self, fetch: &Fetch, _limit: u64) -> Result<Vec<u8>> {

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, Group, GroupChange, Identity,
-    Inspect, Key, Machine, Output, Package, Reach, Result, Stat, Transaction, TransactionReport, Unit, UnitAction,
-    Usage, User, UserChange, Written,
+    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, Group, GroupChange, HttpAnswer,
+    HttpRequest, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Service, Stat, Transaction,
+    TransactionReport, Unit, UnitAction, Usage, User, UserChange, Written,
 };
 use overlay::{Data, Overlay};
 
@@ -94,6 +94,9 @@ impl Preview {
     }
 
     fn lstat_real(&self, path: &Path) -> Result<Option<Stat>> {
+        if self.state().files.is_open(path) {
+            return Err(open(path));
+        }
         if let Some(entry) = self.state().files.find(path) {
             return Ok(entry.map(|node| node.stat.clone()));
         }
@@ -113,6 +116,12 @@ impl Preview {
 fn missing(operation: &str, path: &Path) -> Fault {
     let fault = Fault::new(format!("{operation} {}", path.display()), "No such file or directory");
     Fault { kind: FaultKind::NotFound, ..fault }
+}
+
+/// Something in a directory a program is yet to fill.
+fn open(path: &Path) -> Fault {
+    let fault = Fault::new(format!("look at {}", path.display()), "what is there is known after apply");
+    Fault { kind: FaultKind::Unknown, ..fault }
 }
 
 /// The content of something a package or a program is yet to bring.
@@ -154,7 +163,11 @@ impl Inspect for Preview {
         if stat.kind != FileKind::Dir {
             return Err(Fault::new(format!("list {}", path.display()), "Not a directory"));
         }
-        let hidden = matches!(self.state().files.find(&real), Some(Some(node)) if matches!(node.data, Data::Dir));
+        let data = self.state().files.find(&real).flatten().map(|node| node.data.clone());
+        let hidden = match data {
+            Some(Data::Filled) => return Err(open(path)),
+            data => matches!(data, Some(Data::Dir)),
+        };
         let under = if hidden { Vec::new() } else { self.under.list(&real)? };
         Ok(self.state().files.names_in(&real, under))
     }
@@ -222,6 +235,38 @@ impl Inspect for Preview {
 
     fn pause(&self, _time: Duration) -> Result<bool> {
         Ok(false)
+    }
+
+    fn installed(&self) -> Result<Vec<Package>> {
+        self.installed_then()
+    }
+
+    fn services(&self) -> Result<Vec<Service>> {
+        self.services_then()
+    }
+
+    fn read_part(&self, path: &Path, offset: u64, length: u64) -> Result<Vec<u8>> {
+        let real = self.resolve(&self.real(path)?)?.ok_or_else(|| missing("read", path))?;
+        let found = self.state().files.find(&real).map(|entry| entry.map(|node| node.data.clone()));
+        match found {
+            None => self.under.read_part(&real, offset, length),
+            Some(None) => Err(missing("read", path)),
+            Some(Some(Data::Under(source))) => self.under.read_part(&source, offset, length),
+            Some(Some(Data::Bytes(bytes))) => {
+                let cut = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(bytes.len());
+                Ok(bytes.get(cut(offset)..cut(offset.saturating_add(length))).unwrap_or_default().to_vec())
+            }
+            Some(Some(_)) => Err(unknown(path)),
+        }
+    }
+
+    fn ask(&self, request: &HttpRequest, limit: u64) -> Result<HttpAnswer> {
+        match self.under.ask(request, limit) {
+            Ok(answer) => Ok(HttpAnswer { early: true, ..answer }),
+            // Who does not answer now may do so after the apply.
+            Err(fault) if fault.kind == FaultKind::Cancelled => Err(fault),
+            Err(fault) => Err(Fault { kind: FaultKind::Unknown, ..fault }),
+        }
     }
 
     fn download(&self, fetch: &Fetch, limit: u64) -> Result<Vec<u8>> {
@@ -377,7 +422,19 @@ impl Machine for Preview {
         Ok(Fetched::default())
     }
 
-    fn run(&self, _command: &Command) -> Result<Output> {
+    fn request(&self, _request: &HttpRequest, _limit: u64) -> Result<Option<HttpAnswer>> {
+        Ok(None)
+    }
+
+    fn run(&self, command: &Command) -> Result<Output> {
+        if let Some(dir) = &command.fills {
+            let real = self.real(dir)?;
+            let stat = match self.lstat_real(&real)? {
+                Some(stat) => stat,
+                None => self.new_stat(FileKind::Dir, &Attrs::default(), None, 0o755, 4096)?,
+            };
+            self.state().files.put(real, stat, Data::Filled);
+        }
         Ok(Output::Unknown)
     }
 }

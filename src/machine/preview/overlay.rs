@@ -26,6 +26,8 @@ pub enum Data {
     Unknown,
     /// A directory made in the overlay: nothing of what lies under it is seen.
     Dir,
+    /// A directory a program is yet to fill: nobody knows with what.
+    Filled,
     /// A directory of the machine with other attributes.
     DirUnder,
     /// A link.
@@ -49,6 +51,15 @@ impl Overlay {
             None => false,
         });
         hidden.then_some(None)
+    }
+
+    /// Says whether a path is in a directory that is yet to be filled, and is not known for another reason.
+    pub fn is_open(&self, path: &Path) -> bool {
+        if self.0.contains_key(path) {
+            return false;
+        }
+        let nearest = path.ancestors().skip(1).find_map(|above| self.0.get(above));
+        matches!(nearest, Some(Some(Node { data: Data::Filled, .. })))
     }
 
     /// Puts something at a path.

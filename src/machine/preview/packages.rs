@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::package::ForeseenFile;
 use super::super::{
-    FileKind, Group, GroupChange, Inspect as _, Key, Machine as _, Package, Result, Stat, Transaction,
+    FileKind, Group, GroupChange, Inspect as _, Key, Machine as _, Package, Result, Service, Stat, Transaction,
     TransactionReport, Unit, User, UserChange,
 };
 use super::overlay::Data;
@@ -27,8 +27,7 @@ impl Preview {
         let known = |name: &str| self.state().packages.get(name).cloned();
         report.changes.retain(|(name, _, new)| known(name).is_none_or(|p| p.map(|p| p.version) != *new));
         for (name, _, new) in &report.changes {
-            let package =
-                new.clone().map(|version| Package { name: name.clone(), version, arch: String::new(), held: false });
+            let package = new.clone().map(|version| Package { name: name.clone(), version, ..Package::default() });
             self.state().packages.insert(name.clone(), package);
         }
         for group in &foresight.groups {
@@ -59,6 +58,39 @@ impl Preview {
             },
             None => true,
         }
+    }
+
+    /// The packages there would be.
+    pub(super) fn installed_then(&self) -> Result<Vec<Package>> {
+        let mut all = self.under.installed()?;
+        let state = self.state();
+        all.retain(|package| !state.packages.contains_key(&package.name));
+        all.extend(state.packages.values().flatten().cloned());
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    /// The services there would be, and how they would be.
+    pub(super) fn services_then(&self) -> Result<Vec<Service>> {
+        let mut all = self.under.services()?;
+        // Under systemd names end in `.service`; without it they have no end.
+        let systemd = all.first().is_none_or(|service| service.source == "systemd");
+        for (name, unit) in self.state().units.iter().filter(|(_, unit)| unit.exists) {
+            let (name, source) = match systemd {
+                true if name.contains('.') => (name.clone(), "systemd"),
+                true => (format!("{name}.service"), "systemd"),
+                false => (name.clone(), "sysv"),
+            };
+            let state = if unit.active { "running" } else { "stopped" };
+            let status = if systemd { unit.file_state.clone() } else { String::new() };
+            let then = Service { name, state: state.into(), status, source: source.into() };
+            match all.iter_mut().find(|service| service.name == then.name) {
+                Some(service) => *service = then,
+                None => all.push(then),
+            }
+        }
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
     }
 
     fn put_foreseen(&self, file: &ForeseenFile) -> Result<()> {
