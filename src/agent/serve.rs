@@ -124,6 +124,8 @@ pub fn main(arguments: &[String]) -> i32 {
             let _ = writeln!(std::io::stdout(), "cfg-agent {} protocol {PROTOCOL}", env!("CARGO_PKG_VERSION"));
             0
         }
+        Some("--job") => crate::apply::background::detach(arguments.get(1).map_or("", String::as_str)),
+        Some("--run-job") => crate::apply::background::run(arguments.get(1).map_or("", String::as_str)),
         Some("--machine") => match serve_machine(arguments.get(1).map_or("", String::as_str)) {
             Ok(()) => 0,
             Err(_) => 1,

@@ -5,6 +5,7 @@
 //! notification is on disk before the change that causes it is made.
 
 mod actions;
+pub mod background;
 mod blocks;
 mod notify;
 mod outcome;
@@ -36,6 +37,11 @@ pub trait Machines: Send + Sync {
     /// # Errors
     /// Where the rights cannot be had.
     fn get(&self, r#become: Option<&Become>) -> Result<Arc<dyn Machine>, Failure>;
+
+    /// Where the agent is, to start it again for a task in the background.
+    fn agent(&self) -> Option<std::path::PathBuf> {
+        std::env::current_exe().ok()
+    }
 
     /// Reads the facts of the machine.
     fn facts(&self, machine: &dyn Machine) -> Map;

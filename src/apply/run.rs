@@ -383,11 +383,56 @@ impl<'a> Runner<'a> {
             return Attempt::unknown(format!("`{}` is known after apply", unknown.join("`, `")));
         }
         let Some(kind) = resource::find(kind) else { return Attempt::failed(format!("cfg has no module `{kind}`")) };
-        let resource = match (kind.parse)(Args::new(args)) {
+        let resource = match (kind.parse)(Args::new(args.clone())) {
             Ok(resource) => resource,
             Err(error) => return Attempt::failed(error.message),
         };
-        self.converge(&*resource, scope, refresh)
+        let Some(background) = &self.node.background else { return self.converge(&*resource, scope, refresh) };
+        let number = |term: &Term| scope.evaluate(term).ok().and_then(|v| v.to_string().parse::<u64>().ok());
+        let (limit, poll) = (number(&background.limit).unwrap_or(0), number(&background.poll).unwrap_or(15));
+        if limit == 0 {
+            return self.converge(&*resource, scope, refresh);
+        }
+        if poll == 0 && !self.session.is_plan() && !self.looking {
+            return self.start_job(kind.name, args, scope, limit);
+        }
+        let mut attempt = self.converge(&*resource, scope, refresh);
+        // Somebody waits for it: it is an ordinary task with a limit, and says what Ansible's say.
+        let id = if poll == 0 { Value::Unknown } else { Value::from(self.job_id()) };
+        attempt.result.insert("ansible_job_id".into(), id);
+        attempt.result.insert("started".into(), Value::Bool(true));
+        attempt.result.insert("finished".into(), Value::Bool(true));
+        attempt
+    }
+
+    fn job_id(&self) -> String {
+        let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+        format!("j{:012}.{}", nanos % 1_000_000_000_000, std::process::id())
+    }
+
+    /// Starts the task in the background.
+    fn start_job(&self, kind: &str, args: Map, scope: &Arc<TermScope>, limit: u64) -> Attempt {
+        let context = match self.context(scope) {
+            Ok(context) => context,
+            Err(attempt) => return attempt,
+        };
+        let job = super::background::Job {
+            id: self.job_id(),
+            kind: kind.to_owned(),
+            args,
+            environment: context.environment,
+            limit,
+        };
+        let started = self.session.machine(self.node.r#become.as_ref(), false).and_then(|machine| {
+            let agent = self.session.machines.agent();
+            job.start(&*machine, &agent.unwrap_or_else(|| std::path::PathBuf::from("/proc/self/exe")))
+        });
+        match started {
+            Ok(result) => {
+                Attempt { result, changed: Value::Bool(true), failed: Value::Bool(false), ..Attempt::default() }
+            }
+            Err(failure) => Attempt { help: failure.help, ..Attempt::failed(failure.message) },
+        }
     }
 
     fn converge(&self, resource: &dyn Resource, scope: &Arc<TermScope>, refresh: bool) -> Attempt {
@@ -446,7 +491,10 @@ impl<'a> Runner<'a> {
                 let place = Value::str("Interrupted while the task was running");
                 let timed = Value::map([("frame", place), ("period", Value::from(seconds))]);
                 failure.result.insert("timedout".into(), timed);
-                let message = format!("Timed out after {seconds} second(s).");
+                let message = match self.node.timeout {
+                    Some(_) => format!("Timed out after {seconds} second(s)."),
+                    None => format!("async task did not complete within the requested time - {seconds}s"),
+                };
                 Attempt { result: failure.result, changes, ..Attempt::failed(message) }
             }
             Err(failure) if failure.unknown => Attempt { changes, ..Attempt::unknown(failure.message) },
@@ -462,7 +510,8 @@ impl<'a> Runner<'a> {
 
     /// How long the task may take.
     fn limit(&self, scope: &Arc<TermScope>) -> Option<Duration> {
-        let value = scope.evaluate(self.node.timeout.as_ref()?).ok()?;
+        let term = self.node.timeout.as_ref().or(self.node.background.as_ref().map(|background| &background.limit));
+        let value = scope.evaluate(term?).ok()?;
         value.to_string().parse::<u64>().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
     }
 

@@ -7,7 +7,7 @@ use super::frame::Frame;
 use super::host::HostCompiler;
 use super::{Stop, modules};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
-use crate::graph::{Action, Become, BlockRef, Iteration, Node, Section, Until, Work};
+use crate::graph::{Action, Background, Become, BlockRef, Iteration, Node, Section, Until, Work};
 use crate::parse::{Block, Item, Keyword, Keywords, Task, TaskArgs};
 use crate::resource::Footprint;
 use crate::template::{EvalError, Scope as _, Term, TermScope};
@@ -340,6 +340,10 @@ impl HostCompiler<'_> {
             check_mode: self.flag(frame, own, Keyword::CheckMode),
             environment: self.environment(frame, own)?,
             timeout: frame.keyword(own, Keyword::Timeout).map(|node| self.term(node)),
+            background: own.get(Keyword::Async).map(|limit| Background {
+                limit: self.term(limit),
+                poll: own.get(Keyword::Poll).map_or(Term::Value(Value::Int(15)), |poll| self.term(poll)),
+            }),
             hide_diff: self.flag(frame, own, Keyword::Diff) == Some(false),
             r#become: self.become_of(frame, own, task.span)?,
             blocks: frame.blocks.clone(),

@@ -56,6 +56,8 @@ pub struct Node {
     pub environment: Term,
     /// Seconds it may take.
     pub timeout: Option<Term>,
+    /// It may run in the background.
+    pub background: Option<Background>,
     /// Differences of it are not shown (`diff: false`).
     pub hide_diff: bool,
     /// As whom.
@@ -162,6 +164,15 @@ pub struct Until {
     pub retries: Term,
     /// Seconds between tries.
     pub delay: Term,
+}
+
+/// How a task runs in the background.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Background {
+    /// Seconds it may take.
+    pub limit: Term,
+    /// Seconds between looks at it; 0: nobody waits for it.
+    pub poll: Term,
 }
 
 /// As whom a node works.

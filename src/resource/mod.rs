@@ -16,6 +16,7 @@ pub mod attrs;
 mod apt;
 mod archive;
 mod assemble;
+mod async_status;
 mod authorized_key;
 mod blockinfile;
 mod command;

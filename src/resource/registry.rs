@@ -3,9 +3,10 @@
 use super::args::{Args, ParamError};
 use super::params::ParamSpec;
 use super::{
-    Resource, apt, assemble, authorized_key, blockinfile, command, copy, cron, fetch, file, get_url, getent, git,
-    group, hostname, ini_file, known_hosts, lineinfile, package, package_facts, ping, raw, replace, script, service,
-    service_facts, shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, uri, user, wait_for,
+    Resource, apt, assemble, async_status, authorized_key, blockinfile, command, copy, cron, fetch, file, get_url,
+    getent, git, group, hostname, ini_file, known_hosts, lineinfile, package, package_facts, ping, raw, replace,
+    script, service, service_facts, shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, uri, user,
+    wait_for,
 };
 
 /// A resource type.
@@ -56,6 +57,7 @@ macro_rules! kind {
 pub const KINDS: &[Kind] = &[
     kind!("apt", apt::Apt),
     kind!("assemble", assemble::Assemble),
+    kind!("async_status", async_status::AsyncStatus),
     kind!("authorized_key", authorized_key::AuthorizedKey, [], "ansible.posix", None),
     kind!("blockinfile", blockinfile::Blockinfile),
     kind!("command", command::Command, free "cmd"),
