@@ -8,8 +8,10 @@ mod facts;
 mod graph;
 mod inventory;
 mod pages;
+mod passwords;
 mod project;
 mod schema;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -43,6 +45,8 @@ enum Command {
     Inventory(inventory::InventoryArgs),
     /// Show the compiled graph of a host, with the reason of every edge
     Graph(graph::GraphArgs),
+    /// Encrypt and decrypt files and values, in Ansible's vault format
+    Vault(vault::VaultCommand),
     /// Show the documentation of a module
     Doc(doc::DocArgs),
     /// Print the JSON schema of playbooks, for editors
@@ -86,6 +90,7 @@ fn run(command: Command) -> Result<Exit, CliError> {
         Command::Facts(args) => facts::run(args),
         Command::Inventory(args) => inventory::run(args),
         Command::Graph(args) => graph::run(args),
+        Command::Vault(args) => vault::run(args),
         Command::Doc(args) => doc::run(args),
         Command::Schema => schema::run(),
         Command::Explain(args) => explain::run(args),
@@ -102,6 +107,17 @@ pub(crate) fn print(text: &str) {
     use std::io::Write as _;
     let mut out = anstream::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Says something beside the output.
+pub(crate) fn note(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// A number of things, in words.
+pub(crate) fn count(n: usize, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::error::CliError;
+use super::passwords::{Purpose, VaultArgs};
 use crate::compile::{BlobStore, Project, TagFilter};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::fleet::{History, hosts_text};
@@ -30,12 +31,8 @@ pub struct ProjectArgs {
     /// Set variables: `name=value`, JSON, YAML, or `@FILE`; may be repeated
     #[arg(short, long = "extra-vars", value_name = "VARS")]
     pub extra_vars: Vec<String>,
-    /// Read a vault password from this file (or the output of this executable); may be repeated
-    #[arg(long, value_name = "FILE", alias = "vault-id")]
-    pub vault_password_file: Vec<PathBuf>,
-    /// Ask for the vault password
-    #[arg(long)]
-    pub ask_vault_pass: bool,
+    #[command(flatten)]
+    pub vault: VaultArgs,
     /// Only tasks with these tags
     #[arg(short, long, value_delimiter = ',', value_name = "TAGS")]
     pub tags: Vec<String>,
@@ -72,7 +69,7 @@ pub struct LoadOptions {
 /// Where something is wrong with them; all of it together.
 pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> Result<Loaded, CliError> {
     let redactor = Redactor::default();
-    let vault = Arc::new(Vault::new(passwords(args)?, redactor.clone()));
+    let vault = Arc::new(Vault::new(args.vault.read(Purpose::Open)?, redactor.clone()));
     let sources = SourceMap::default();
     let files = Files::new(sources, roles_path(), vault);
     let extra = Arc::new(extra_vars(args, &files)?);
@@ -165,20 +162,6 @@ fn roles_path() -> Vec<PathBuf> {
     paths
 }
 
-fn passwords(args: &ProjectArgs) -> Result<Vec<Vec<u8>>, CliError> {
-    let mut files = args.vault_password_file.clone();
-    files.extend(std::env::var_os("ANSIBLE_VAULT_PASSWORD_FILE").map(PathBuf::from).filter(|_| files.is_empty()));
-    let mut passwords = Vec::new();
-    for file in files {
-        passwords.push(password_from(&file)?);
-    }
-    if args.ask_vault_pass {
-        let typed = ask("Vault password: ")?;
-        passwords.push(typed.into_bytes());
-    }
-    Ok(passwords)
-}
-
 /// Asks a person for a secret. Never where there is no terminal.
 ///
 /// # Errors
@@ -192,30 +175,6 @@ pub fn ask(prompt: &str) -> Result<String, CliError> {
         ));
     }
     rpassword::prompt_password(prompt).map_err(|e| CliError::Message(format!("cannot read a password: {e}"), None))
-}
-
-fn password_from(path: &Path) -> Result<Vec<u8>, CliError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    // `label@path` as Ansible writes vault ids.
-    let text = path.to_string_lossy().into_owned();
-    let path = match text.split_once('@') {
-        Some((_, rest)) if !path.exists() => PathBuf::from(rest),
-        _ => path.to_path_buf(),
-    };
-    let failed = |e: std::io::Error| {
-        CliError::new(
-            format!("cannot read the vault password file {}: {e}", path.display()),
-            "check --vault-password-file",
-        )
-    };
-    let meta = path.metadata().map_err(failed)?;
-    let bytes = if meta.permissions().mode() & 0o111 != 0 {
-        let absolute = path.canonicalize().map_err(failed)?;
-        std::process::Command::new(absolute).output().map_err(failed)?.stdout
-    } else {
-        std::fs::read(&path).map_err(failed)?
-    };
-    Ok(String::from_utf8_lossy(&bytes).trim().as_bytes().to_vec())
 }
 
 /// `-e`: pairs, JSON, YAML or a file. Values are data: nobody's text becomes a template by being typed... but a file's does.
