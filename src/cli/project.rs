@@ -353,7 +353,10 @@ fn evaluate_hosts(project: &Project, play: &Play, text: &str) -> Option<String> 
 }
 
 /// The hosts a limit allows.
-fn limited(project: &Project, limit: &str) -> Result<Vec<Arc<str>>, CliError> {
+///
+/// # Errors
+/// Where it names nothing of the inventory.
+pub fn limited(project: &Project, limit: &str) -> Result<Vec<Arc<str>>, CliError> {
     let text = match limit.strip_prefix('@') {
         None => limit.to_owned(),
         Some(reference) if Path::new(reference).is_file() => {
