@@ -1,9 +1,11 @@
 //! The command line: one file a sub-command, no logic of its own.
 
 mod apply;
+mod config;
 mod doc;
 mod error;
 mod explain;
+mod extra;
 mod facts;
 mod graph;
 mod inventory;
@@ -11,6 +13,7 @@ mod pages;
 mod passwords;
 mod project;
 mod schema;
+mod settings;
 mod vault;
 
 use std::process::ExitCode;
@@ -45,6 +48,8 @@ enum Command {
     Inventory(inventory::InventoryArgs),
     /// Show the compiled graph of a host, with the reason of every edge
     Graph(graph::GraphArgs),
+    /// Show the configuration in force, and where each setting comes from
+    Config(config::ConfigArgs),
     /// Encrypt and decrypt files and values, in Ansible's vault format
     Vault(vault::VaultCommand),
     /// Show the documentation of a module
@@ -90,6 +95,7 @@ fn run(command: Command) -> Result<Exit, CliError> {
         Command::Facts(args) => facts::run(args),
         Command::Inventory(args) => inventory::run(args),
         Command::Graph(args) => graph::run(args),
+        Command::Config(args) => config::run(args),
         Command::Vault(args) => vault::run(args),
         Command::Doc(args) => doc::run(args),
         Command::Schema => schema::run(),

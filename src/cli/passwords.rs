@@ -102,7 +102,7 @@ impl Source {
     fn read(&self, purpose: Purpose) -> Result<Password, CliError> {
         let bytes = match &self.from {
             From::Prompt => self.typed(purpose)?,
-            From::File(path) => self.from_file(path)?,
+            From::File(path) => self.read_file(path)?,
         };
         if bytes.is_empty() {
             let from = match &self.from {
@@ -129,7 +129,7 @@ impl Source {
         Ok(first.into_bytes())
     }
 
-    fn from_file(&self, path: &Path) -> Result<Vec<u8>, CliError> {
+    fn read_file(&self, path: &Path) -> Result<Vec<u8>, CliError> {
         use std::os::unix::fs::PermissionsExt as _;
         let failed = |e: std::io::Error| {
             let text = e.to_string();
@@ -141,13 +141,13 @@ impl Source {
         };
         let meta = path.metadata().map_err(failed)?;
         if meta.is_file() && meta.permissions().mode() & 0o111 != 0 {
-            return self.from_script(path, failed);
+            return self.run_script(path, failed);
         }
         Ok(trimmed(&std::fs::read(path).map_err(failed)?, |b| b.is_ascii_whitespace()))
     }
 
     /// Runs a script; one that is called `NAME-client` or `NAME-client.EXT` is told which password is wanted.
-    fn from_script(&self, path: &Path, failed: impl Fn(std::io::Error) -> CliError) -> Result<Vec<u8>, CliError> {
+    fn run_script(&self, path: &Path, failed: impl Fn(std::io::Error) -> CliError) -> Result<Vec<u8>, CliError> {
         let mut command = std::process::Command::new(path.canonicalize().map_err(&failed)?);
         if path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("-client")) {
             command.arg("--vault-id").arg(self.id.as_ref());

@@ -1,6 +1,6 @@
 //! What every command that looks at a project shares: inventory, playbooks, variables, vault, limits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::secret::{Redactor, Vault};
 use crate::source::SourceMap;
 use crate::template::Engine;
 use crate::value::Value;
-use crate::variables::{Definition, Layer, LayerKind};
+use crate::variables::Layer;
 
 /// Options about the project.
 #[derive(Debug, Clone, Default, Args)]
@@ -39,9 +39,23 @@ pub struct ProjectArgs {
     /// No tasks with these tags
     #[arg(long, value_delimiter = ',', value_name = "TAGS")]
     pub skip_tags: Vec<String>,
+    /// What the configuration adds.
+    #[arg(skip)]
+    pub configured: Configured,
     /// Refuse conditions that are not booleans, as ansible-core 2.19 does
     #[arg(long)]
     pub strict: bool,
+}
+
+/// What the configuration adds to the options.
+#[derive(Debug, Clone, Default)]
+pub struct Configured {
+    /// Where the inventory is named, for messages.
+    pub inventory_from: Option<String>,
+    /// Where roles are looked for.
+    pub roles_path: Vec<PathBuf>,
+    /// Becoming another user, by the names of the variables.
+    pub defaults: BTreeMap<&'static str, Value>,
 }
 
 /// A project that was loaded.
@@ -71,8 +85,8 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
     let redactor = Redactor::default();
     let vault = Arc::new(Vault::new(args.vault.read(Purpose::Open)?, redactor.clone()));
     let sources = SourceMap::default();
-    let files = Files::new(sources, roles_path(), vault);
-    let extra = Arc::new(extra_vars(args, &files)?);
+    let files = Files::new(sources, roles_path(&args.configured.roles_path), vault);
+    let extra = Arc::new(super::extra::read(&args.extra_vars, &files)?);
     let inventory = load_inventory(args, &files, options.local)?;
     let set =
         |items: &[String]| items.iter().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect::<BTreeSet<_>>();
@@ -87,6 +101,7 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
         redactor,
         blobs: BlobStore::default(),
         cwd: std::env::current_dir().unwrap_or_default(),
+        defaults: args.configured.defaults.clone(),
         files,
     };
     let mut plays = Vec::new();
@@ -150,10 +165,8 @@ pub fn eprint_diagnostic(diagnostic: &Diagnostic, sources: &SourceMap) {
     let _ = err.write_all(crate::diagnostic::render(diagnostic, sources, colour).as_bytes());
 }
 
-fn roles_path() -> Vec<PathBuf> {
-    let given = std::env::var("ANSIBLE_ROLES_PATH").ok();
-    let mut paths: Vec<PathBuf> =
-        given.iter().flat_map(|p| p.split(':')).filter(|p| !p.is_empty()).map(PathBuf::from).collect();
+fn roles_path(configured: &[PathBuf]) -> Vec<PathBuf> {
+    let mut paths = configured.to_vec();
     paths.push(PathBuf::from("roles"));
     if let Ok(home) = std::env::var("HOME") {
         paths.push(PathBuf::from(home).join(".ansible/roles"));
@@ -177,53 +190,6 @@ pub fn ask(prompt: &str) -> Result<String, CliError> {
     rpassword::prompt_password(prompt).map_err(|e| CliError::Message(format!("cannot read a password: {e}"), None))
 }
 
-/// `-e`: pairs, JSON, YAML or a file. Values are data: nobody's text becomes a template by being typed... but a file's does.
-fn extra_vars(args: &ProjectArgs, files: &Files) -> Result<Layer, CliError> {
-    let mut layer = Layer::new(LayerKind::Extra);
-    for text in &args.extra_vars {
-        if let Some(path) = text.strip_prefix('@') {
-            let path = Path::new(path);
-            let file = files.vars(path, None);
-            let file = file.ok_or_else(|| CliError::new(format!("cannot read {}", path.display()), "check -e"))?;
-            layer.entries.extend(crate::inventory::definitions(&file, files));
-            continue;
-        }
-        let trimmed = text.trim_start();
-        let values: Vec<(Arc<str>, Value)> = if trimmed.starts_with('{') || trimmed.starts_with('[') {
-            let id = files.sources.add(Path::new("-e"), text.clone());
-            let mut diagnostics = crate::diagnostic::Diagnostics::default();
-            let nodes = crate::yaml::load(&files.sources, id, &mut diagnostics);
-            match nodes.first().map(crate::yaml::Node::to_value) {
-                Some(Value::Map(map)) if !diagnostics.has_errors() => {
-                    map.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
-                }
-                _ => {
-                    return Err(CliError::new(
-                        format!("`-e {text}` is not a mapping"),
-                        "write name=value, a JSON mapping, or @FILE",
-                    ));
-                }
-            }
-        } else {
-            let mut pairs = Vec::new();
-            for (_, word) in crate::parse::split_pairs(text) {
-                let Some((name, value)) = word.split_once('=') else {
-                    return Err(CliError::new(
-                        format!("`-e {text}` is not name=value"),
-                        "write name=value, a JSON mapping, or @FILE",
-                    ));
-                };
-                let value = value.trim_matches(['\'', '"']);
-                pairs.push((Arc::from(name), Value::str(value)));
-            }
-            pairs
-        };
-        let define = |(name, value): (Arc<str>, Value)| (name, Definition { term: value.into(), origin: None });
-        layer.entries.extend(values.into_iter().map(define));
-    }
-    Ok(layer)
-}
-
 /// Loads the inventory that was given, or the one that is found.
 ///
 /// # Errors
@@ -232,7 +198,11 @@ pub fn load_inventory(args: &ProjectArgs, files: &Files, local: bool) -> Result<
     let loader = Loader { files };
     if !args.inventory.is_empty() {
         if let Some(path) = args.inventory.iter().find(|p| !p.contains(',') && !Path::new(p).exists()) {
-            return Err(CliError::new(format!("there is no inventory {path}"), "check the path given with -i"));
+            let help = match &args.configured.inventory_from {
+                None => "check the path given with -i".to_owned(),
+                Some(from) => format!("it is named in {from}; give another one with -i"),
+            };
+            return Err(CliError::new(format!("there is no inventory {path}"), help));
         }
         return Ok(loader.load(&args.inventory));
     }
@@ -357,26 +327,9 @@ fn evaluate_hosts(project: &Project, play: &Play, text: &str) -> Option<String> 
 /// # Errors
 /// Where it names nothing of the inventory.
 pub fn limited(project: &Project, limit: &str) -> Result<Vec<Arc<str>>, CliError> {
-    let text = match limit.strip_prefix('@') {
-        None => limit.to_owned(),
-        Some(reference) if Path::new(reference).is_file() => {
-            let lines = std::fs::read_to_string(reference).unwrap_or_default();
-            lines.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect::<Vec<_>>().join(",")
-        }
-        Some(reference) => {
-            let hosts = History::default().hosts(reference);
-            let hosts = hosts.ok_or_else(|| {
-                CliError::new(format!("there is no run or file `{reference}`"), "a run says its id at its end")
-            })?;
-            if hosts.is_empty() {
-                return Err(CliError::new(
-                    format!("the run `{reference}` left no such hosts"),
-                    "there is nothing to go on with",
-                ));
-            }
-            hosts.join(",")
-        }
-    };
+    let parts = limit.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let parts = parts.map(|part| part.strip_prefix('@').map_or_else(|| Ok(part.to_owned()), referred));
+    let text = parts.collect::<Result<Vec<_>, _>>()?.join(",");
     Pattern::parse(&text).hosts(&project.inventory).map_err(|error| {
         let help = match &error {
             PatternError::Unknown { nearest: Some(name), .. } => format!("did you mean `{name}`?"),
@@ -384,4 +337,32 @@ pub fn limited(project: &Project, limit: &str) -> Result<Vec<Arc<str>>, CliError
         };
         CliError::new(format!("--limit: {error}"), help)
     })
+}
+
+/// What `@FILE` or `@RUN` stands for: the lines of a file, or hosts of an earlier run.
+fn referred(reference: &str) -> Result<String, CliError> {
+    let path = super::passwords::expanded(reference);
+    if path.is_file() {
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| CliError::Message(format!("--limit: cannot read {}: {e}", path.display()), None))?;
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
+        if lines.is_empty() {
+            return Err(CliError::new(
+                format!("--limit: {} names no host", path.display()),
+                "write a host, group or pattern on each line",
+            ));
+        }
+        return Ok(lines.join(","));
+    }
+    let hosts = History::default().hosts(reference);
+    let hosts = hosts.ok_or_else(|| {
+        CliError::new(format!("there is no run or file `{reference}`"), "a run says its id at its end")
+    })?;
+    if hosts.is_empty() {
+        return Err(CliError::new(
+            format!("the run `{reference}` left no such hosts"),
+            "there is nothing to go on with",
+        ));
+    }
+    Ok(hosts.join(","))
 }

@@ -62,6 +62,8 @@ pub struct Project {
     pub blobs: BlobStore,
     /// Where cfg was started.
     pub cwd: PathBuf,
+    /// What the configuration says of becoming another user, by the names of the variables. Weaker than every keyword.
+    pub defaults: std::collections::BTreeMap<&'static str, crate::value::Value>,
 }
 
 /// Content by digest: a file on the controller, or bytes.

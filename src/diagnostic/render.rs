@@ -25,8 +25,8 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, colour: bool) -> Str
             let text = (!label.text.is_empty()).then_some(label.text.as_str());
             kind.span(range).label(text)
         });
-        group = group
-            .element(Snippet::source(text.as_ref()).path(file.name.as_ref()).fold(true).annotations(annotations));
+        group =
+            group.element(Snippet::source(text.as_ref()).path(file.name.as_ref()).fold(true).annotations(annotations));
     }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));

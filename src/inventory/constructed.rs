@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::plugin::{self, check_keys, expression, failed, group_name, list, map, wrong};
 use super::Inventory;
+use super::plugin::{self, check_keys, expression, failed, group_name, list, map, wrong};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::parse::Files;
 use crate::source::Span;
@@ -131,7 +131,8 @@ impl Constructed<'_> {
     fn keyed_group(&self, keyed: &Keyed, host: &Arc<str>, scope: &Arc<TermScope>, inventory: &mut Inventory) {
         let Some(value) = self.value(scope, &keyed.key, keyed.span) else { return };
         let Ok(names) = names(&value, keyed) else {
-            let message = format!("the key is {}; a group is made of a text, a list of texts, or a mapping", value.type_name());
+            let message =
+                format!("the key is {}; a group is made of a text, a list of texts, or a mapping", value.type_name());
             let report = Diagnostic::error(Code::BadInventory, message).at(keyed.span, "");
             return self.files.report(report.help("make it a text with the filter `string`"));
         };
@@ -168,11 +169,8 @@ impl Constructed<'_> {
 
     /// What expressions see of a host: its variables in the inventory, and who it is.
     fn scope(&self, host: &Arc<str>, inventory: &Inventory) -> Arc<TermScope> {
-        let mut layers = if self.use_vars_plugins {
-            inventory.layers(host, None, self.files)
-        } else {
-            inventory.own_layers(host)
-        };
+        let mut layers =
+            if self.use_vars_plugins { inventory.layers(host, None, self.files) } else { inventory.own_layers(host) };
         let short = host.split('.').next().unwrap_or(host);
         let groups = inventory.group_names(host).into_iter().map(Value::Str);
         let magic = [

@@ -32,7 +32,9 @@ pub fn read(node: &Node, files: &Files, inventory: &mut Inventory) {
     };
     let layers: Vec<(Arc<str>, Vec<Value>)> = map(node.get("layers"), "layers", files)
         .iter()
-        .map(|layer| (layer.key.clone(), list(Some(&layer.value), &layer.key, files).iter().map(Node::to_value).collect()))
+        .map(|layer| {
+            (layer.key.clone(), list(Some(&layer.value), &layer.key, files).iter().map(Node::to_value).collect())
+        })
         .collect();
     if layers.iter().map(|(_, values)| values.len()).try_fold(1usize, usize::checked_mul).is_none_or(|n| n > MOST) {
         return wrong(files, node.span, format!("the layers make more than {MOST} hosts"));

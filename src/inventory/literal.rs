@@ -208,7 +208,11 @@ impl<'a> Reader<'a> {
 
 fn number(text: &str, negative: bool) -> Option<Value> {
     // An underscore stands between digits only.
-    let odd = text.starts_with('_') || text.ends_with('_') || text.contains("__") || text.contains("_.") || text.contains("._");
+    let odd = text.starts_with('_')
+        || text.ends_with('_')
+        || text.contains("__")
+        || text.contains("_.")
+        || text.contains("._");
     if odd || !text.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return None;
     }
@@ -269,7 +273,22 @@ mod tests {
     #[test]
     fn everything_else_is_text() {
         let deep = "[".repeat(1000);
-        let text = ["true", "007", "08", "1+1", "abc", "a b", "", "[a]", "{'a': True}['a']", "'x", "1.2.3.4", "1 2", "5x", "{}x"];
+        let text = [
+            "true",
+            "007",
+            "08",
+            "1+1",
+            "abc",
+            "a b",
+            "",
+            "[a]",
+            "{'a': True}['a']",
+            "'x",
+            "1.2.3.4",
+            "1 2",
+            "5x",
+            "{}x",
+        ];
         for text in text.into_iter().chain([deep.as_str()]) {
             assert_eq!(parse(text), None::<Value>, "{text}");
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::yaml::Flavour;
-use super::{Host, Inventory, ini, plugin, range, script, toml, yaml};
+use super::{Host, Inventory, ini, plugin, range, script, yaml};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::parse::Files;
 use crate::value::Value;
@@ -21,7 +21,8 @@ pub struct Loader<'a> {
 
 /// Where an inventory is looked for when none is given.
 pub fn default_places() -> Vec<PathBuf> {
-    let names = ["inventory.yml", "inventory.yaml", "inventory.toml", "inventory.ini", "inventory", "hosts.yml", "hosts"];
+    let names =
+        ["inventory.yml", "inventory.yaml", "inventory.toml", "inventory.ini", "inventory", "hosts.yml", "hosts"];
     names.into_iter().chain(["/etc/ansible/hosts"]).map(PathBuf::from).collect()
 }
 
@@ -113,7 +114,7 @@ impl Loader<'_> {
 
     fn toml(&self, path: &Path, inventory: &mut Inventory) {
         let Some((file, text)) = self.files.text(path, None) else { return };
-        let node: Node = toml::read(file, &text, &|diagnostic| self.files.report(diagnostic));
+        let node: Node = crate::yaml::load_toml(file, &text, &|diagnostic| self.files.report(diagnostic));
         match node.get("plugin") {
             Some(name) => plugin::read(name, &node, self.files, inventory),
             None => yaml::read(&node, self.files, inventory, Flavour::Toml),

@@ -5,11 +5,12 @@ mod generator;
 mod ini;
 mod literal;
 mod load;
+#[cfg(test)]
+mod load_tests;
 mod pattern;
 mod plugin;
 mod range;
 mod script;
-mod toml;
 mod vars;
 mod words;
 mod yaml;
@@ -105,8 +106,10 @@ impl Inventory {
         let ungrouped = self.groups.entry(Arc::from("ungrouped")).or_default();
         ungrouped.hosts = loose.collect();
         self.groups.entry(Arc::from("all")).or_default();
-        let inside: BTreeSet<Arc<str>> = self.groups.values().flat_map(|group| group.children.iter().cloned()).collect();
-        let top: Vec<Arc<str>> = self.groups.keys().filter(|n| n.as_ref() != "all" && !inside.contains(*n)).cloned().collect();
+        let inside: BTreeSet<Arc<str>> =
+            self.groups.values().flat_map(|group| group.children.iter().cloned()).collect();
+        let top: Vec<Arc<str>> =
+            self.groups.keys().filter(|n| n.as_ref() != "all" && !inside.contains(*n)).cloned().collect();
         if let Some(all) = self.groups.get_mut("all") {
             all.children.shift_insert(0, Arc::from("ungrouped"));
             all.children.extend(top);

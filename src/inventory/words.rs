@@ -67,7 +67,9 @@ mod tests {
     #[test]
     fn words_are_those_of_a_shell() {
         let words = |line: &str| {
-            split(line).map(|(words, _)| words.into_iter().map(|w| w.text).collect::<Vec<_>>()).map_err(|at| at.to_string())
+            split(line)
+                .map(|(words, _)| words.into_iter().map(|w| w.text).collect::<Vec<_>>())
+                .map_err(|at| at.to_string())
         };
         assert_eq!(words(r#"h a="x y" b='c "d' e=f\ g # no"#).unwrap(), ["h", "a=x y", "b=c \"d", "e=f g"]);
         assert_eq!(words(r#"h a="b\"c\d""#).unwrap(), ["h", "a=b\"c\\d"]);

@@ -188,7 +188,11 @@ fn toml_value(value: &Json, name: &dyn Fn() -> String) -> Result<String, CliErro
         }
         Json::Object(map) => {
             let entry = |(key, value): (&String, &Json)| {
-                Ok::<_, CliError>(format!("{} = {}", toml_key(key), toml_value(value, &|| format!("{}.{key}", name()))?))
+                Ok::<_, CliError>(format!(
+                    "{} = {}",
+                    toml_key(key),
+                    toml_value(value, &|| format!("{}.{key}", name()))?
+                ))
             };
             let entries = map.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
             Ok(format!("{{ {} }}", entries.join(", ")))

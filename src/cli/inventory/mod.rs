@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 
 use super::error::{CliError, Exit};
 use super::project::{self, LoadOptions, ProjectArgs};
+use super::settings::Settings;
 use view::View;
 
 /// Options of inventory.
@@ -60,7 +61,8 @@ pub struct InventoryArgs {
 ///
 /// # Errors
 /// Where the inventory cannot be read.
-pub fn run(args: InventoryArgs) -> Result<Exit, CliError> {
+pub fn run(mut args: InventoryArgs) -> Result<Exit, CliError> {
+    Settings::load()?.fill_project(&mut args.project, false);
     let loaded = project::load(&args.project, &[], LoadOptions::default())?;
     let list = args.list || args.yaml || args.toml || args.export;
     if args.project.limit.is_some() && (args.host.is_some() || !list) {

@@ -45,7 +45,7 @@ pub fn edit(name: &Path, plain: &[u8]) -> Result<Vec<u8>, CliError> {
 
 /// Says whether what is written below a directory stays in memory.
 fn in_memory(dir: &Path) -> bool {
-    rustix::fs::statfs(dir).is_ok_and(|fs| matches!(i64::from(fs.f_type), TMPFS | RAMFS))
+    rustix::fs::statfs(dir).is_ok_and(|fs| matches!(fs.f_type, TMPFS | RAMFS))
         && rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
@@ -95,7 +95,8 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 fn edit_memfd(plain: &[u8]) -> Result<Vec<u8>, CliError> {
     use std::io::{Read as _, Seek as _, Write as _};
     let failed = |e: std::io::Error| CliError::Message(format!("cannot edit: {e}"), None);
-    let memory = rustix::fs::memfd_create("cfg-vault", rustix::fs::MemfdFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
+    let memory =
+        rustix::fs::memfd_create("cfg-vault", rustix::fs::MemfdFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
     let mut memory = std::fs::File::from(memory);
     memory.write_all(plain).map_err(failed)?;
     crate::cli::note(
@@ -139,7 +140,9 @@ fn run_editor(file: &Path) -> Result<(), CliError> {
     });
     match status {
         Ok(Some(status)) if status.success() => Ok(()),
-        Ok(Some(status)) => Err(CliError::new(format!("the editor `{chosen}` ended with {status}"), "nothing was changed")),
+        Ok(Some(status)) => {
+            Err(CliError::new(format!("the editor `{chosen}` ended with {status}"), "nothing was changed"))
+        }
         Ok(None) => Err(CliError::new("cfg was told to stop while the editor was open", "nothing was changed")),
         Err(error) => Err(no_editor(&chosen, error.to_string().split(" (os error").next().unwrap_or_default())),
     }

@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 
 use super::error::{CliError, Exit};
 use super::passwords::{Purpose, VaultArgs, to_encrypt_with};
+use super::settings::Settings;
 use crate::secret::{Password, Redactor, Vault, VaultError, encrypt, is_vault};
 use files::Place;
 
@@ -143,7 +144,13 @@ fn vault_of(args: &VaultArgs) -> Result<Vault, CliError> {
 ///
 /// # Errors
 /// Where a password does not fit, or a file is not what it should be.
-pub fn run(command: VaultCommand) -> Result<Exit, CliError> {
+pub fn run(mut command: VaultCommand) -> Result<Exit, CliError> {
+    let settings = Settings::load()?;
+    let (passwords, encrypt) = command.passwords();
+    settings.fill_vault(passwords);
+    if let Some(encrypt) = encrypt {
+        *encrypt = encrypt.take().or_else(|| settings.text("encrypt_vault_id"));
+    }
     match command.what {
         What::Encrypt(args) => encrypt_files(&args)?,
         What::Decrypt(args) => decrypt_files(&args)?,

@@ -64,8 +64,9 @@ fn texts(args: &EncryptString) -> Result<Vec<(Option<String>, String)>, CliError
     }
     if from_stdin || (args.texts.is_empty() && !args.prompt) {
         let bytes = Place::Standard.read()?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| CliError::new("standard input is not UTF-8 text", "encrypt it as a file: `cfg vault encrypt -`"))?;
+        let text = String::from_utf8(bytes).map_err(|_| {
+            CliError::new("standard input is not UTF-8 text", "encrypt it as a file: `cfg vault encrypt -`")
+        })?;
         if text.ends_with('\n') {
             super::super::note("the text ends with a newline, which is part of it now; `printf` writes none");
         }
@@ -84,6 +85,9 @@ fn texts(args: &EncryptString) -> Result<Vec<(Option<String>, String)>, CliError
 fn typed(prompt: &str, show: bool) -> Result<String, CliError> {
     if !show {
         return ask(prompt);
+    }
+    if !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        return Err(CliError::new("there is no terminal to ask at", "give the text on standard input: `-`"));
     }
     super::super::note(prompt.trim_end());
     let mut line = String::new();

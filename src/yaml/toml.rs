@@ -1,4 +1,4 @@
-//! Inventories in TOML: read into the same tree as YAML, so that everything behind it is shared.
+//! TOML, read into the same tree as YAML, so that everything behind it is shared. The only file that knows the parser crate.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
+use super::{Entry, Kind, Node, Scalar, Style, Tag};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{FileId, Span};
-use crate::yaml::{Entry, Kind, Node, Scalar, Style, Tag};
 
-/// Reads a text; what is wrong with it is handed to `report`.
-pub fn read(file: FileId, text: &str, report: &dyn Fn(Diagnostic)) -> Node {
+/// Reads a text; what is wrong with it is handed to `report`. What can be read is returned all the same.
+pub fn load_toml(file: FileId, text: &str, report: &dyn Fn(Diagnostic)) -> Node {
     let (table, errors) = DeTable::parse_recoverable(text);
     let span = |range: Range<usize>| Span { file, start: range.start as u32, end: range.end as u32 };
     for error in errors {
@@ -83,10 +83,13 @@ mod tests {
         let sources = SourceMap::default();
         let text = "a = 0x1F\nb = 1e300\nc = [1, \"2\"]\nd = 2020-01-01\n[e.f]\ng = { h = true, i = inf, j = 1_000 }\n";
         let file = sources.add(std::path::Path::new("t.toml"), text);
-        let node = read(file, text, &|d| panic!("{}", d.message));
+        let node = load_toml(file, text, &|d| panic!("{}", d.message));
         let value = node.to_value();
         let json = to_json(&value).to_string();
-        assert!(json.starts_with(r#"{"a":31,"b":1e300,"c":[1,"2"],"d":"2020-01-01","e":{"f":{"g":{"h":true,"#), "{json}");
+        assert!(
+            json.starts_with(r#"{"a":31,"b":1e+300,"c":[1,"2"],"d":"2020-01-01","e":{"f":{"g":{"h":true,"#),
+            "{json}"
+        );
         let g = node.get("e").and_then(|e| e.get("f")).and_then(|f| f.as_map()).and_then(|f| f.first()).unwrap();
         assert_eq!((sources.origin(g.key_span).line, sources.origin(g.key_span).col), (6, 1));
     }
