@@ -24,6 +24,7 @@ pub use doc::page as module_page;
 pub use error::{CliError, Exit};
 pub use pages::reference;
 pub use schema::schema;
+pub use settings::page as settings_page;
 
 /// Makes fleets of machines be what a playbook says.
 ///

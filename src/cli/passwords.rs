@@ -236,9 +236,11 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         for (name, expected) in [("pw-client.sh", "got --vault-id prod"), ("pw.sh", "got ")] {
-            let path = dir.path().join(name);
-            std::fs::write(&path, "#!/bin/sh\necho \"got $*\"\n").unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            // Another program writes the file: open in this process, a child of another test could keep it from being run.
+            let (path, draft) = (dir.path().join(name), dir.path().join("draft"));
+            std::fs::write(&draft, "#!/bin/sh\necho \"got $*\"\n").unwrap();
+            std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o755)).unwrap();
+            assert!(std::process::Command::new("cp").arg("-p").args([&draft, &path]).status().unwrap().success());
             let source = Source::parse(&format!("prod@{}", path.display()));
             let password = source.read(Purpose::Open).map_err(|_| "failed").unwrap();
             assert_eq!(String::from_utf8(password.bytes).unwrap(), expected, "{name}");

@@ -16,9 +16,11 @@ fn load(files: &[(&str, &str)], sources: &[&str]) -> (Inventory, Vec<Diagnostic>
     for (name, text) in files {
         let path = dir.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, text).unwrap();
-        let mode = if text.starts_with("#!") { 0o755 } else { 0o644 };
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        if text.starts_with("#!") {
+            program(&path, text);
+        } else {
+            std::fs::write(&path, text).unwrap();
+        }
     }
     let place = |source: &&str| match source.contains(',') {
         true => (*source).to_owned(),
@@ -28,6 +30,15 @@ fn load(files: &[(&str, &str)], sources: &[&str]) -> (Inventory, Vec<Diagnostic>
     let files = Files::new(SourceMap::default(), Vec::new(), Arc::default());
     let inventory = Loader { files: &files }.load(&sources);
     (inventory, files.take_diagnostics().sorted())
+}
+
+/// Makes a program. Another one writes the file: were it open in this process, a test beside this one could start a child that
+/// keeps it open, and it could not be run.
+fn program(path: &Path, text: &str) {
+    let draft = path.with_extension("draft");
+    std::fs::write(&draft, text).unwrap();
+    std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(std::process::Command::new("cp").args(["-p"]).args([&draft, path]).status().unwrap().success());
 }
 
 fn clean(files: &[(&str, &str)], sources: &[&str]) -> Inventory {
@@ -90,7 +101,8 @@ fn the_nearer_group_wins_and_then_the_higher_priority() {
 fn programs_print_inventories() {
     let list = "#!/bin/sh\ncase $1 in --list) echo '{\"web\": [\"s1\", \"s2\"], \"solo\": {\"x\": \"{{ y }}\"}}';; \
                 --host) [ $2 = s1 ] && echo '{\"a\": 5}';; esac; true\n";
-    let inventory = clean(&[("inv.sh", list)], &["inv.sh"]);
+    let (inventory, said) = load(&[("inv.sh", list)], &["inv.sh"]);
+    assert_eq!(said.iter().map(|d| d.message.as_str()).collect::<Vec<_>>(), ["`solo` is a group and a host"]);
     assert_eq!((hosts(&inventory, "web"), hosts(&inventory, "solo")), ("s1 s2".into(), "solo".into()));
     assert_eq!(var(&inventory, "s1", "a"), "5");
     // What a program prints is data.

@@ -11,6 +11,10 @@ use crate::value::parse_bool;
 pub const HOST_KEYS: &str =
     "cfg always checks host keys; record new ones with --accept-new-host-keys, or add them with ssh-keyscan";
 
+/// What is said to those who merge mappings.
+pub const HASHES: &str =
+    "mappings replace each other in cfg, as they do by default in Ansible; use the filter `combine`";
+
 /// Settings that change what is printed, or how Ansible itself works: there is nothing to follow.
 const HARMLESS: &[&str] = &[
     "action_warnings",
@@ -178,11 +182,7 @@ fn setting(entry: &Entry, reading: &mut Reading<'_>) {
         }
         ("defaults", "hash_behaviour") if entry.value == "replace" => {}
         ("defaults", "hash_behaviour") => {
-            refuse(
-                entry,
-                reading,
-                "mappings replace each other in cfg, as they do by default in Ansible; use the filter `combine`",
-            );
+            refuse(entry, reading, HASHES);
         }
         ("defaults", "error_on_undefined_vars") => {
             if off {

@@ -21,6 +21,21 @@ pub enum Kind {
     Flag,
 }
 
+impl Kind {
+    /// What it takes, in words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Text => "a text",
+            Self::Path => "a path",
+            Self::Paths => "paths",
+            Self::Inventories => "inventories",
+            Self::VaultIds => "vault ids",
+            Self::Count => "a number",
+            Self::Flag => "true or false",
+        }
+    }
+}
+
 /// A setting cfg follows.
 #[derive(Debug)]
 pub struct Known {

@@ -110,6 +110,11 @@ impl Settings {
                 super::note(&format!("warning: {name}: `{left}` has no effect in cfg; put it into ~/.ssh/config"));
             }
         }
+        if let Ok(text) = std::env::var("ANSIBLE_HASH_BEHAVIOUR")
+            && !matches!(text.as_str(), "" | "replace")
+        {
+            return Err(CliError::new(format!("cfg does not follow ANSIBLE_HASH_BEHAVIOUR={text}"), ansible::HASHES));
+        }
         if std::env::var("ANSIBLE_HOST_KEY_CHECKING").is_ok_and(|text| parse_bool(&text) == Some(false)) {
             super::note(&format!("warning: ANSIBLE_HOST_KEY_CHECKING has no effect: {}", ansible::HOST_KEYS));
         }
@@ -194,6 +199,27 @@ impl Settings {
         args.default_private_key = self.text("private_key").map(PathBuf::from);
         args.default_proxy_jump = self.text("proxy_jump");
     }
+}
+
+/// The page about settings, in Markdown.
+pub fn page() -> String {
+    let mut out = String::from(
+        "# Settings\n\nFrom the strongest: the command line, the environment, `cfg.toml`, `ansible.cfg`. `cfg config` shows what is in \
+         force and where\nit comes from. Paths in a file start at the directory of the file.\n\n`cfg.toml` is read in the working \
+         directory, or where `CFG_CONFIG` says; `ansible.cfg` where `ANSIBLE_CONFIG` says, in the\nworking directory, as \
+         `~/.ansible.cfg`, or in `/etc/ansible`. Neither is taken from a working directory anybody may write into.\n\n| `cfg.toml` | takes | \
+         `ansible.cfg` | environment | default | what it is for |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
+    for known in KNOWN {
+        let ansible = match known.ansible {
+            ("", _) => "`ProxyJump` in `[ssh_connection]` `ssh_args`".to_owned(),
+            (section, name) => format!("`[{section}]` `{name}`"),
+        };
+        let default = if known.default.is_empty() { String::new() } else { format!("`{}`", known.default) };
+        let (name, takes, environment, about) = (known.name, known.kind.describe(), known.environment, known.about);
+        out.push_str(&format!("| `{name}` | {takes} | {ansible} | `{environment}` | {default} | {about} |\n"));
+    }
+    out
 }
 
 impl Reading<'_> {
