@@ -36,6 +36,16 @@ pub enum PatternError {
         /// The nearest name there is.
         nearest: Option<String>,
     },
+    /// An index points behind the last host.
+    #[error("`{pattern}`: `{name}` has {count} hosts, counted from 0")]
+    NoSuchIndex {
+        /// The part as it was written.
+        pattern: String,
+        /// What the index is of.
+        name: String,
+        /// How many hosts that has.
+        count: usize,
+    },
     /// A regular expression is not valid.
     #[error("`~{0}` is not a valid regular expression")]
     BadRegex(String),
@@ -129,6 +139,11 @@ impl Part {
         let last = match end {
             Some(end) => index(end),
             None if is_range => length - 1,
+            // An index names one host; that there are no hosts at all is somebody else's to say.
+            None if !found.is_empty() && !(0..length).contains(&index(start)) => {
+                let (name, count) = (self.text.clone(), found.len());
+                return Err(PatternError::NoSuchIndex { pattern: format!("{name}[{start}]"), name, count });
+            }
             None => first,
         };
         Ok(found
@@ -316,7 +331,7 @@ mod tests {
             ("ungrouped", "::1"),
             ("web:!nosuch", "web1 web2 web3"),
             ("web[0-1]", "web1 web2"),
-            ("web[7]", ""),
+            ("web[7:]", ""),
             ("web[!1]", "web2 web3"),
             ("[wd]*1", "web1 db1"),
             ("w[a-f]?[!3]", "web1 web2"),
@@ -329,6 +344,7 @@ mod tests {
             let hosts = Pattern::parse(text).hosts(&inventory).unwrap();
             assert_eq!(hosts.join(" "), expected, "{text}");
         }
+        assert!(matches!(Pattern::parse("web[7]").hosts(&inventory), Err(PatternError::NoSuchIndex { count: 3, .. })));
         let error = Pattern::parse("wbe").hosts(&inventory).unwrap_err();
         assert!(matches!(error, PatternError::Unknown { nearest: Some(n), .. } if n == "web"));
     }

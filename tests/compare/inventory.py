@@ -90,6 +90,10 @@ for folder in sorted(pathlib.Path(folders).iterdir()):
         code, out, err = run([ansible], arguments + ["--list"], work)
         for host in list(json.loads(out)["_meta"]["hostvars"])[:3] if code == 0 else []:
             views[f"host {host}"] = ["--host", host]
+        patterns = folder / "patterns"
+        for pattern in patterns.read_text().split("\n") if patterns.exists() else []:
+            if pattern:
+                views[f"limit {pattern}"] = ["--list", "--limit", pattern]
         for view, options in views.items():
             theirs = run([ansible], arguments + options, work)
             ours = run([cfg, "inventory"], arguments + options, work)
