@@ -9,3 +9,4 @@ mod local;
 mod redis;
 mod requisites;
 mod secrets;
+mod vault;
