@@ -4,7 +4,7 @@
 //! half of one, and a full disk leaves the old one.
 
 use std::fmt;
-use std::io::{Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,12 @@ impl Place {
         let mut bytes = Vec::new();
         let read = match self {
             Self::File(path) => std::fs::read(path),
-            Self::Standard => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes),
+            Self::Standard => {
+                if std::io::stdin().is_terminal() {
+                    crate::cli::note("reading standard input; Ctrl-D ends it");
+                }
+                std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+            }
         };
         read.map_err(|e| CliError::Message(format!("cannot read {self}: {}", reason(&e)), None))
     }
