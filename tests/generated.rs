@@ -45,6 +45,7 @@ fn pages() -> BTreeMap<PathBuf, String> {
     let mut pages = BTreeMap::new();
     let mut add = |name: String, text: String| pages.insert(PathBuf::from(name), format!("{}\n", text.trim_end()));
     add("docs/reference/commands.md".into(), cfg::cli::reference());
+    add("docs/reference/settings.md".into(), format!("{made}{}", cfg::cli::settings_page()));
     for kind in KINDS {
         add(format!("{MODULES}/{}.md", kind.name), format!("{made}{}", cfg::cli::module_page(kind)));
     }

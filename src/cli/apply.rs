@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::error::{CliError, Exit};
 use super::project::{self, LoadOptions, ProjectArgs, ask};
+use super::settings::Settings;
 use crate::event::Event;
 use crate::fleet::{Connections, History, Login, Outcome, RunOptions, RunRecord, Runner, rehearse};
 use crate::graph::Mode;
@@ -43,10 +44,19 @@ pub struct SshArgs {
     /// How often to try again to connect
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub connect_retries: u32,
-    /// How many hosts to work on at once
-    #[arg(short, long, value_name = "N", default_value_t = 50)]
-    pub forks: usize,
+    /// How many hosts to work on at once [default: 50]
+    #[arg(short, long, value_name = "N")]
+    pub forks: Option<usize>,
+    /// What the configuration says, where nothing else does.
+    #[arg(skip)]
+    pub default_private_key: Option<PathBuf>,
+    /// The same, of jump hosts.
+    #[arg(skip)]
+    pub default_proxy_jump: Option<String>,
 }
+
+/// How many hosts are worked on at once where nobody says it.
+pub const FORKS: usize = 50;
 
 /// Options of apply and plan.
 #[derive(Debug, Args)]
@@ -102,6 +112,10 @@ pub struct ApplyArgs {
 /// Where a mistake is found before any host is contacted.
 pub fn run(mut args: ApplyArgs, plan: bool) -> Result<Exit, CliError> {
     let plan = plan || args.dry_run;
+    let settings = Settings::load()?;
+    settings.fill_project(&mut args.project, args.ssh.local);
+    settings.fill_ssh(&mut args.ssh);
+    args.ask_become_pass |= settings.flag("ask_become_pass");
     become_variables(&mut args)?;
     let options = LoadOptions { local: args.ssh.local, plan, diff: args.diff || plan };
     let mut loaded = project::load(&args.project, &args.playbooks, options)?;
@@ -202,7 +216,13 @@ pub fn ssh(args: &SshArgs) -> Result<Ssh, CliError> {
 
 /// Who logs in.
 pub fn login(args: &SshArgs) -> Login {
-    Login { user: args.user.clone(), private_key: args.private_key.clone(), local: args.local }
+    Login {
+        user: args.user.clone(),
+        private_key: args.private_key.clone(),
+        local: args.local,
+        default_private_key: args.default_private_key.clone(),
+        default_proxy_jump: args.default_proxy_jump.clone(),
+    }
 }
 
 async fn run_async(
@@ -222,7 +242,12 @@ async fn run_async(
     let mode_name = if plan { "plan" } else { "apply" };
     emit(&Event::RunStarted { run: run.clone(), mode: mode_name.into(), playbooks: names.clone(), time });
     let started = Instant::now();
-    let options = RunOptions { run: run.clone(), mode, forks: args.ssh.forks, force_handlers: args.force_handlers };
+    let options = RunOptions {
+        run: run.clone(),
+        mode,
+        forks: args.ssh.forks.unwrap_or(FORKS),
+        force_handlers: args.force_handlers,
+    };
     let connections = Connections::new(ssh(&args.ssh)?, login(&args.ssh));
     let runner = Runner::new(project, options, connections, Box::new(emit.clone()));
     tokio::spawn(watch_signals(runner.canceller()));

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::error::{CliError, Exit};
 use super::project::{self, LoadOptions, ProjectArgs};
+use super::settings::Settings;
 use crate::compile::{Facts, HostCompiler, PlayHosts};
 use crate::diagnostic::Code;
 use crate::fleet::DryDriver;
@@ -41,7 +42,10 @@ enum What {
 /// Where there is no such code, or the inventory has mistakes.
 pub fn run(args: ExplainArgs) -> Result<Exit, CliError> {
     match (args.what, args.code) {
-        (Some(What::Var { name, host, playbook, project }), _) => variable(&name, &host, playbook.as_deref(), &project),
+        (Some(What::Var { name, host, playbook, mut project }), _) => {
+            Settings::load()?.fill_project(&mut project, false);
+            variable(&name, &host, playbook.as_deref(), &project)
+        }
         (None, Some(code)) => {
             let Some(code) = Code::parse(&code) else {
                 return Err(CliError::new(format!("there is no error code `{code}`"), "codes look like CFG0312"));

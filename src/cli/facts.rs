@@ -7,6 +7,7 @@ use clap::Args;
 use super::apply::{SshArgs, login, ssh};
 use super::error::{CliError, Exit};
 use super::project::{self, LoadOptions, ProjectArgs};
+use super::settings::Settings;
 use crate::fleet::{Connections, connection_scope};
 use crate::inventory::Pattern;
 use crate::value::{Map, Value, to_json};
@@ -30,7 +31,10 @@ pub struct FactsArgs {
 ///
 /// # Errors
 /// Where the inventory cannot be read.
-pub fn run(args: FactsArgs) -> Result<Exit, CliError> {
+pub fn run(mut args: FactsArgs) -> Result<Exit, CliError> {
+    let settings = Settings::load()?;
+    settings.fill_project(&mut args.project, args.ssh.local);
+    settings.fill_ssh(&mut args.ssh);
     let loaded = project::load(&args.project, &[], LoadOptions { local: args.ssh.local, ..LoadOptions::default() })?;
     let project = loaded.project;
     let hosts = Pattern::parse(&args.hosts).hosts(&project.inventory);

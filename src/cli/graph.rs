@@ -9,6 +9,7 @@ use clap::Args;
 use super::apply::{SshArgs, login, ssh};
 use super::error::{CliError, Exit};
 use super::project::{self, LoadOptions, ProjectArgs};
+use super::settings::Settings;
 use crate::fleet::{Connections, connection_scope, rehearse};
 use crate::graph::Node;
 use crate::value::Map;
@@ -40,7 +41,10 @@ pub struct GraphArgs {
 ///
 /// # Errors
 /// Where the playbook has mistakes.
-pub fn run(args: GraphArgs) -> Result<Exit, CliError> {
+pub fn run(mut args: GraphArgs) -> Result<Exit, CliError> {
+    let settings = Settings::load()?;
+    settings.fill_project(&mut args.project, args.ssh.local);
+    settings.fill_ssh(&mut args.ssh);
     let options = LoadOptions { local: args.ssh.local, plan: true, diff: false };
     let loaded = project::load(&args.project, std::slice::from_ref(&args.playbook), options)?;
     let all: Vec<Arc<str>> = loaded.plays.iter().flat_map(|(_, hosts)| hosts.iter().cloned()).collect();

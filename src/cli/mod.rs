@@ -1,15 +1,20 @@
 //! The command line: one file a sub-command, no logic of its own.
 
 mod apply;
+mod config;
 mod doc;
 mod error;
 mod explain;
+mod extra;
 mod facts;
 mod graph;
 mod inventory;
 mod pages;
+mod passwords;
 mod project;
 mod schema;
+mod settings;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -19,6 +24,7 @@ pub use doc::page as module_page;
 pub use error::{CliError, Exit};
 pub use pages::reference;
 pub use schema::schema;
+pub use settings::page as settings_page;
 
 /// Makes fleets of machines be what a playbook says.
 ///
@@ -43,6 +49,10 @@ enum Command {
     Inventory(inventory::InventoryArgs),
     /// Show the compiled graph of a host, with the reason of every edge
     Graph(graph::GraphArgs),
+    /// Show the configuration in force, and where each setting comes from
+    Config(config::ConfigArgs),
+    /// Encrypt and decrypt files and values, in Ansible's vault format
+    Vault(vault::VaultCommand),
     /// Show the documentation of a module
     Doc(doc::DocArgs),
     /// Print the JSON schema of playbooks, for editors
@@ -86,6 +96,8 @@ fn run(command: Command) -> Result<Exit, CliError> {
         Command::Facts(args) => facts::run(args),
         Command::Inventory(args) => inventory::run(args),
         Command::Graph(args) => graph::run(args),
+        Command::Config(args) => config::run(args),
+        Command::Vault(args) => vault::run(args),
         Command::Doc(args) => doc::run(args),
         Command::Schema => schema::run(),
         Command::Explain(args) => explain::run(args),
@@ -109,6 +121,17 @@ pub(crate) fn print(text: &str) {
     use std::io::Write as _;
     let mut out = anstream::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Says something beside the output.
+pub(crate) fn note(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// A number of things, in words.
+pub(crate) fn count(n: usize, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

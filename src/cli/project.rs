@@ -1,12 +1,13 @@
 //! What every command that looks at a project shares: inventory, playbooks, variables, vault, limits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::error::CliError;
+use super::passwords::{Purpose, VaultArgs};
 use crate::compile::{BlobStore, Deposits, Project, TagFilter};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::fleet::{History, hosts_text};
@@ -16,7 +17,7 @@ use crate::secret::{Redactor, Vault};
 use crate::source::SourceMap;
 use crate::template::Engine;
 use crate::value::Value;
-use crate::variables::{Definition, Layer, LayerKind};
+use crate::variables::Layer;
 
 /// Options about the project.
 #[derive(Debug, Clone, Default, Args)]
@@ -30,21 +31,31 @@ pub struct ProjectArgs {
     /// Set variables: `name=value`, JSON, YAML, or `@FILE`; may be repeated
     #[arg(short, long = "extra-vars", value_name = "VARS")]
     pub extra_vars: Vec<String>,
-    /// Read a vault password from this file (or the output of this executable); may be repeated
-    #[arg(long, value_name = "FILE", alias = "vault-id")]
-    pub vault_password_file: Vec<PathBuf>,
-    /// Ask for the vault password
-    #[arg(long)]
-    pub ask_vault_pass: bool,
+    #[command(flatten)]
+    pub vault: VaultArgs,
     /// Only tasks with these tags
     #[arg(short, long, value_delimiter = ',', value_name = "TAGS")]
     pub tags: Vec<String>,
     /// No tasks with these tags
     #[arg(long, value_delimiter = ',', value_name = "TAGS")]
     pub skip_tags: Vec<String>,
+    /// What the configuration adds.
+    #[arg(skip)]
+    pub configured: Configured,
     /// Refuse conditions that are not booleans, as ansible-core 2.19 does
     #[arg(long)]
     pub strict: bool,
+}
+
+/// What the configuration adds to the options.
+#[derive(Debug, Clone, Default)]
+pub struct Configured {
+    /// Where the inventory is named, for messages.
+    pub inventory_from: Option<String>,
+    /// Where roles are looked for.
+    pub roles_path: Vec<PathBuf>,
+    /// Becoming another user, by the names of the variables.
+    pub defaults: BTreeMap<&'static str, Value>,
 }
 
 /// A project that was loaded.
@@ -72,10 +83,10 @@ pub struct LoadOptions {
 /// Where something is wrong with them; all of it together.
 pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> Result<Loaded, CliError> {
     let redactor = Redactor::default();
-    let vault = Arc::new(Vault::new(passwords(args)?, redactor.clone()));
+    let vault = Arc::new(Vault::new(args.vault.read(Purpose::Open)?, redactor.clone()));
     let sources = SourceMap::default();
-    let files = Files::new(sources, roles_path(), vault);
-    let extra = Arc::new(extra_vars(args, &files)?);
+    let files = Files::new(sources, roles_path(&args.configured.roles_path), vault);
+    let extra = Arc::new(super::extra::read(&args.extra_vars, &files)?);
     let inventory = load_inventory(args, &files, options.local)?;
     let set =
         |items: &[String]| items.iter().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect::<BTreeSet<_>>();
@@ -92,6 +103,7 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
         blobs: BlobStore::default(),
         deposits: Deposits::default(),
         cwd: std::env::current_dir().unwrap_or_default(),
+        defaults: args.configured.defaults.clone(),
         files,
     };
     let mut plays = Vec::new();
@@ -155,30 +167,14 @@ pub fn eprint_diagnostic(diagnostic: &Diagnostic, sources: &SourceMap) {
     let _ = err.write_all(crate::diagnostic::render(diagnostic, sources, colour).as_bytes());
 }
 
-fn roles_path() -> Vec<PathBuf> {
-    let given = std::env::var("ANSIBLE_ROLES_PATH").ok();
-    let mut paths: Vec<PathBuf> =
-        given.iter().flat_map(|p| p.split(':')).filter(|p| !p.is_empty()).map(PathBuf::from).collect();
+fn roles_path(configured: &[PathBuf]) -> Vec<PathBuf> {
+    let mut paths = configured.to_vec();
     paths.push(PathBuf::from("roles"));
     if let Ok(home) = std::env::var("HOME") {
         paths.push(PathBuf::from(home).join(".ansible/roles"));
     }
     paths.push(PathBuf::from("/etc/ansible/roles"));
     paths
-}
-
-fn passwords(args: &ProjectArgs) -> Result<Vec<Vec<u8>>, CliError> {
-    let mut files = args.vault_password_file.clone();
-    files.extend(std::env::var_os("ANSIBLE_VAULT_PASSWORD_FILE").map(PathBuf::from).filter(|_| files.is_empty()));
-    let mut passwords = Vec::new();
-    for file in files {
-        passwords.push(password_from(&file)?);
-    }
-    if args.ask_vault_pass {
-        let typed = ask("Vault password: ")?;
-        passwords.push(typed.into_bytes());
-    }
-    Ok(passwords)
 }
 
 /// Asks a person for a secret. Never where there is no terminal.
@@ -196,77 +192,6 @@ pub fn ask(prompt: &str) -> Result<String, CliError> {
     rpassword::prompt_password(prompt).map_err(|e| CliError::Message(format!("cannot read a password: {e}"), None))
 }
 
-fn password_from(path: &Path) -> Result<Vec<u8>, CliError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    // `label@path` as Ansible writes vault ids.
-    let text = path.to_string_lossy().into_owned();
-    let path = match text.split_once('@') {
-        Some((_, rest)) if !path.exists() => PathBuf::from(rest),
-        _ => path.to_path_buf(),
-    };
-    let failed = |e: std::io::Error| {
-        CliError::new(
-            format!("cannot read the vault password file {}: {e}", path.display()),
-            "check --vault-password-file",
-        )
-    };
-    let meta = path.metadata().map_err(failed)?;
-    let bytes = if meta.permissions().mode() & 0o111 != 0 {
-        let absolute = path.canonicalize().map_err(failed)?;
-        std::process::Command::new(absolute).output().map_err(failed)?.stdout
-    } else {
-        std::fs::read(&path).map_err(failed)?
-    };
-    Ok(String::from_utf8_lossy(&bytes).trim().as_bytes().to_vec())
-}
-
-/// `-e`: pairs, JSON, YAML or a file. Values are data: nobody's text becomes a template by being typed... but a file's does.
-fn extra_vars(args: &ProjectArgs, files: &Files) -> Result<Layer, CliError> {
-    let mut layer = Layer::new(LayerKind::Extra);
-    for text in &args.extra_vars {
-        if let Some(path) = text.strip_prefix('@') {
-            let path = Path::new(path);
-            let file = files.vars(path, None);
-            let file = file.ok_or_else(|| CliError::new(format!("cannot read {}", path.display()), "check -e"))?;
-            layer.entries.extend(crate::inventory::definitions(&file, files));
-            continue;
-        }
-        let trimmed = text.trim_start();
-        let values: Vec<(Arc<str>, Value)> = if trimmed.starts_with('{') || trimmed.starts_with('[') {
-            let id = files.sources.add(Path::new("-e"), text.clone());
-            let mut diagnostics = crate::diagnostic::Diagnostics::default();
-            let nodes = crate::yaml::load(&files.sources, id, &mut diagnostics);
-            match nodes.first().map(crate::yaml::Node::to_value) {
-                Some(Value::Map(map)) if !diagnostics.has_errors() => {
-                    map.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
-                }
-                _ => {
-                    return Err(CliError::new(
-                        format!("`-e {text}` is not a mapping"),
-                        "write name=value, a JSON mapping, or @FILE",
-                    ));
-                }
-            }
-        } else {
-            let mut pairs = Vec::new();
-            for (_, word) in crate::parse::split_pairs(text) {
-                let Some((name, value)) = word.split_once('=') else {
-                    return Err(CliError::new(
-                        format!("`-e {text}` is not name=value"),
-                        "write name=value, a JSON mapping, or @FILE",
-                    ));
-                };
-                let value = value.trim_matches(['\'', '"']);
-                pairs.push((Arc::from(name), Value::str(value)));
-            }
-            pairs
-        };
-        let define = |(name, value): (Arc<str>, Value)| (name, Definition { term: value.into(), origin: None });
-        layer.entries.extend(values.into_iter().map(define));
-    }
-    Ok(layer)
-}
-
 /// Loads the inventory that was given, or the one that is found.
 ///
 /// # Errors
@@ -275,7 +200,11 @@ pub fn load_inventory(args: &ProjectArgs, files: &Files, local: bool) -> Result<
     let loader = Loader { files };
     if !args.inventory.is_empty() {
         if let Some(path) = args.inventory.iter().find(|p| !p.contains(',') && !Path::new(p).exists()) {
-            return Err(CliError::new(format!("there is no inventory {path}"), "check the path given with -i"));
+            let help = match &args.configured.inventory_from {
+                None => "check the path given with -i".to_owned(),
+                Some(from) => format!("it is named in {from}; give another one with -i"),
+            };
+            return Err(CliError::new(format!("there is no inventory {path}"), help));
         }
         return Ok(loader.load(&args.inventory));
     }
@@ -396,27 +325,13 @@ fn evaluate_hosts(project: &Project, play: &Play, text: &str) -> Option<String> 
 }
 
 /// The hosts a limit allows.
-fn limited(project: &Project, limit: &str) -> Result<Vec<Arc<str>>, CliError> {
-    let text = match limit.strip_prefix('@') {
-        None => limit.to_owned(),
-        Some(reference) if Path::new(reference).is_file() => {
-            let lines = std::fs::read_to_string(reference).unwrap_or_default();
-            lines.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect::<Vec<_>>().join(",")
-        }
-        Some(reference) => {
-            let hosts = History::default().hosts(reference);
-            let hosts = hosts.ok_or_else(|| {
-                CliError::new(format!("there is no run or file `{reference}`"), "a run says its id at its end")
-            })?;
-            if hosts.is_empty() {
-                return Err(CliError::new(
-                    format!("the run `{reference}` left no such hosts"),
-                    "there is nothing to go on with",
-                ));
-            }
-            hosts.join(",")
-        }
-    };
+///
+/// # Errors
+/// Where it names nothing of the inventory.
+pub fn limited(project: &Project, limit: &str) -> Result<Vec<Arc<str>>, CliError> {
+    let parts = limit.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let parts = parts.map(|part| part.strip_prefix('@').map_or_else(|| Ok(part.to_owned()), referred));
+    let text = parts.collect::<Result<Vec<_>, _>>()?.join(",");
     Pattern::parse(&text).hosts(&project.inventory).map_err(|error| {
         let help = match &error {
             PatternError::Unknown { nearest: Some(name), .. } => format!("did you mean `{name}`?"),
@@ -424,4 +339,32 @@ fn limited(project: &Project, limit: &str) -> Result<Vec<Arc<str>>, CliError> {
         };
         CliError::new(format!("--limit: {error}"), help)
     })
+}
+
+/// What `@FILE` or `@RUN` stands for: the lines of a file, or hosts of an earlier run.
+fn referred(reference: &str) -> Result<String, CliError> {
+    let path = super::passwords::expanded(reference);
+    if path.is_file() {
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| CliError::Message(format!("--limit: cannot read {}: {e}", path.display()), None))?;
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
+        if lines.is_empty() {
+            return Err(CliError::new(
+                format!("--limit: {} names no host", path.display()),
+                "write a host, group or pattern on each line",
+            ));
+        }
+        return Ok(lines.join(","));
+    }
+    let hosts = History::default().hosts(reference);
+    let hosts = hosts.ok_or_else(|| {
+        CliError::new(format!("there is no run or file `{reference}`"), "a run says its id at its end")
+    })?;
+    if hosts.is_empty() {
+        return Err(CliError::new(
+            format!("the run `{reference}` left no such hosts"),
+            "there is nothing to go on with",
+        ));
+    }
+    Ok(hosts.join(","))
 }

@@ -74,6 +74,8 @@ pub struct Project {
     pub cwd: PathBuf,
     /// The variables of hosts, as `hostvars` shows them.
     pub hostvars: HostVars,
+    /// What the configuration says of becoming another user, by the names of the variables. Weaker than every keyword.
+    pub defaults: std::collections::BTreeMap<&'static str, crate::value::Value>,
 }
 
 /// Content by digest: a file on the controller, or bytes.

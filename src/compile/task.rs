@@ -437,7 +437,9 @@ impl HostCompiler<'_> {
             {
                 return Ok(Some(value));
             }
-            let Some(node) = frame.keyword(own, keyword) else { return Ok(None) };
+            let Some(node) = frame.keyword(own, keyword) else {
+                return Ok(self.project.defaults.get(variable).cloned());
+            };
             let term = self.flag_or_text(node, keyword);
             self.evaluate(&term, &scope, node.span).map(Some)
         };

@@ -24,6 +24,8 @@ codes! {
     YamlLimit = 104;
     /// A file that is needed could not be read.
     FileUnreadable = 105;
+    /// The text is not TOML: the parser stopped at the place shown.
+    TomlSyntax = 106;
     /// The thing found there is not of the shape that is needed, such as a mapping where a list belongs.
     WrongShape = 110;
     /// A play, block or task has a keyword that does not exist. cfg never ignores what it does not know.

@@ -16,7 +16,8 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, colour: bool) -> Str
     let mut group = Group::with_title(level.primary_title(diagnostic.message.as_str()).id(id.as_str()));
     let files = files_in_order(&diagnostic.labels);
     let opened: Vec<_> = files.iter().map(|id| (*id, sources.file(*id))).collect();
-    for (id, file) in &opened {
+    let shown: Vec<_> = opened.iter().map(|(_, file)| file.shown()).collect();
+    for ((id, file), text) in opened.iter().zip(&shown) {
         let labels = diagnostic.labels.iter().enumerate().filter(|(_, label)| label.span.file == *id);
         let annotations = labels.map(|(i, label)| {
             let kind = if i == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
@@ -24,8 +25,8 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, colour: bool) -> Str
             let text = (!label.text.is_empty()).then_some(label.text.as_str());
             kind.span(range).label(text)
         });
-        group = group
-            .element(Snippet::source(file.text.as_ref()).path(file.name.as_ref()).fold(true).annotations(annotations));
+        group =
+            group.element(Snippet::source(text.as_ref()).path(file.name.as_ref()).fold(true).annotations(annotations));
     }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));

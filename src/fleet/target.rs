@@ -19,6 +19,10 @@ pub struct Login {
     pub private_key: Option<PathBuf>,
     /// Everything is done on this machine.
     pub local: bool,
+    /// The private key where nothing else names one.
+    pub default_private_key: Option<PathBuf>,
+    /// The jump host where the inventory names none.
+    pub default_proxy_jump: Option<String>,
 }
 
 /// Opens connections. Agents stay connected from play to play.
@@ -120,9 +124,18 @@ impl Connections {
             host: text(&["ansible_host", "ansible_ssh_host"]),
             port: text(&["ansible_port", "ansible_ssh_port"]).and_then(|p| p.parse().ok()),
             user: text(&["ansible_user", "ansible_ssh_user"]).or_else(|| self.login.user.clone()),
-            identity_files: self.login.private_key.clone().or(key).into_iter().collect(),
+            identity_files: self
+                .login
+                .private_key
+                .clone()
+                .or(key)
+                .or_else(|| self.login.default_private_key.clone())
+                .into_iter()
+                .collect(),
             password: text(&["ansible_password", "ansible_ssh_pass", "ansible_ssh_password"]).map(Secret::new),
-            proxy_jump: text(&["cfg_proxy_jump"]).or_else(|| jump_of(&arguments)),
+            proxy_jump: text(&["cfg_proxy_jump"])
+                .or_else(|| jump_of(&arguments))
+                .or_else(|| self.login.default_proxy_jump.clone()),
             known_host_keys: get(&["cfg_host_keys"])
                 .map(|v| {
                     v.as_list().map_or_else(|| vec![v.to_string()], |l| l.iter().map(ToString::to_string).collect())

@@ -1,13 +1,17 @@
-//! Reading inventories: files, directories of files, executable scripts, lists of hosts.
+//! Reading inventories: which reader a source is for, directories of sources, and what holds of the whole.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Host, Inventory, ini, yaml};
+use indexmap::IndexMap;
+
+use super::yaml::Flavour;
+use super::{Host, Inventory, ini, plugin, range, script, yaml};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::parse::Files;
-use crate::value::{Value, from_json};
+use crate::value::Value;
 use crate::variables::{Definition, Terms};
+use crate::yaml::Node;
 
 /// Reads inventory sources into one inventory.
 pub struct Loader<'a> {
@@ -17,35 +21,50 @@ pub struct Loader<'a> {
 
 /// Where an inventory is looked for when none is given.
 pub fn default_places() -> Vec<PathBuf> {
-    let mut places: Vec<PathBuf> = Vec::new();
-    places.extend(std::env::var_os("ANSIBLE_INVENTORY").map(PathBuf::from));
-    places.extend(
-        ["inventory.yml", "inventory.yaml", "inventory.ini", "inventory", "hosts.yml", "hosts"].map(PathBuf::from),
-    );
-    places.push(PathBuf::from("/etc/ansible/hosts"));
-    places
+    let names =
+        ["inventory.yml", "inventory.yaml", "inventory.toml", "inventory.ini", "inventory", "hosts.yml", "hosts"];
+    names.into_iter().chain(["/etc/ansible/hosts"]).map(PathBuf::from).collect()
 }
+
+/// Endings of names in a directory that are no inventories: Ansible's list.
+const IGNORED: &[&str] =
+    &["~", ".pyc", ".pyo", ".swp", ".bak", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry"];
+/// Names in a directory that are no inventories.
+const FOLDERS: &[&str] = &["group_vars", "host_vars", "vars_plugins"];
 
 impl Loader<'_> {
     /// Reads sources in order; later ones add to earlier ones. What is wrong is reported.
     pub fn load(&self, sources: &[String]) -> Inventory {
         let mut inventory = Inventory::default();
         for source in sources {
-            if source.contains(',') {
+            if source.contains(',') && !Path::new(source).exists() {
                 self.list(source, &mut inventory);
             } else {
                 self.path(Path::new(source), &mut inventory);
             }
         }
+        self.priorities(&mut inventory);
         inventory.finish();
         self.check(&inventory);
         inventory
     }
 
-    /// `host1,host2,`
+    /// `host1,web[1:3],db:2222,`
     fn list(&self, source: &str, inventory: &mut Inventory) {
-        for name in source.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            inventory.hosts.entry(Arc::from(name)).or_default();
+        let file = self.files.sources.add(Path::new("-i"), source);
+        let mut start = 0u32;
+        for part in source.split(',') {
+            let lead = (part.len() - part.trim_start().len()) as u32;
+            let name = part.trim();
+            let span = crate::source::Span { file, start: start + lead, end: start + lead + name.len() as u32 };
+            start += part.len() as u32 + 1;
+            if name.is_empty() {
+                continue;
+            }
+            match range::hosts(name) {
+                Ok((names, port)) => hosts(inventory, &Arc::from("ungrouped"), &names, port, &IndexMap::new(), span),
+                Err(message) => self.files.report(Diagnostic::error(Code::BadInventory, message).at(span, "")),
+            }
         }
     }
 
@@ -58,29 +77,47 @@ impl Loader<'_> {
             inventory.dirs.push(dir);
         }
         inventory.sources.push(path.to_path_buf());
-        if is_executable(path) {
-            return self.script(path, inventory);
+        if script::is_program(path) {
+            return script::read(path, self.files, inventory);
         }
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-        if matches!(extension, "yml" | "yaml" | "json") {
-            self.yaml(path, inventory);
-        } else if let Some((file, text)) = self.files.text(path, None) {
-            // A file without a telling name is YAML if it looks like it.
-            if text
-                .lines()
-                .find(|l| !l.trim().is_empty() && !l.starts_with('#'))
-                .is_some_and(|l| l == "---" || l.trim_end() == "all:")
-            {
-                self.yaml(path, inventory);
-            } else {
-                ini::read(file, &text, self.files, inventory);
-            }
+        if script::has_shebang(path) {
+            let message = format!("{} is a script that cannot be run", crate::source::display_path(path));
+            let help = format!("make it executable: chmod +x {}", path.display());
+            return self.files.report(Diagnostic::error(Code::BadInventory, message).help(help));
+        }
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("yml" | "yaml" | "json") => self.yaml(path, inventory),
+            Some("toml") => self.toml(path, inventory),
+            Some(_) => self.ini(path, inventory),
+            None => match self.files.text(path, None) {
+                Some((_, text)) if looks_like_yaml(&text) => self.yaml(path, inventory),
+                Some(_) => self.ini(path, inventory),
+                None => {}
+            },
+        }
+    }
+
+    fn ini(&self, path: &Path, inventory: &mut Inventory) {
+        if let Some((file, text)) = self.files.text(path, None) {
+            ini::read(file, &text, self.files, inventory);
         }
     }
 
     fn yaml(&self, path: &Path, inventory: &mut Inventory) {
         for node in self.files.documents(path, None).iter().flat_map(|documents| documents.iter()) {
-            yaml::read(node, self.files, inventory);
+            match node.get("plugin") {
+                Some(name) => plugin::read(name, node, self.files, inventory),
+                None => yaml::read(node, self.files, inventory, Flavour::Yaml),
+            }
+        }
+    }
+
+    fn toml(&self, path: &Path, inventory: &mut Inventory) {
+        let Some((file, text)) = self.files.text(path, None) else { return };
+        let node: Node = crate::yaml::load_toml(file, &text, &|diagnostic| self.files.report(diagnostic));
+        match node.get("plugin") {
+            Some(name) => plugin::read(name, &node, self.files, inventory),
+            None => yaml::read(&node, self.files, inventory, Flavour::Toml),
         }
     }
 
@@ -89,109 +126,88 @@ impl Loader<'_> {
         let entries = std::fs::read_dir(path).into_iter().flatten().filter_map(|e| e.ok());
         let mut names: Vec<PathBuf> = entries.map(|e| e.path()).collect();
         names.sort();
-        const IGNORED: &[&str] = &["~", ".orig", ".bak", ".cfg", ".retry", ".pyc", ".pyo", ".swp", ".md"];
-        for entry in names {
-            let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let ignored = name.starts_with('.') || IGNORED.iter().any(|end| name.ends_with(end));
-            if !ignored && !matches!(name.as_str(), "group_vars" | "host_vars") {
-                self.path(&entry, inventory);
-            }
-        }
         if !inventory.dirs.iter().any(|dir| dir == path) {
             inventory.dirs.push(path.to_path_buf());
         }
-    }
-
-    /// Runs a script with `--list`; its `_meta.hostvars` saves asking for each host.
-    fn script(&self, path: &Path, inventory: &mut Inventory) {
-        let absolute = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        let run = |arguments: &[&str]| -> Result<serde_json::Value, String> {
-            let output = std::process::Command::new(&absolute).args(arguments).output().map_err(|e| e.to_string())?;
-            if !output.status.success() {
-                let said = String::from_utf8_lossy(&output.stderr);
-                return Err(format!("it ended with {}: {}", output.status, said.trim()));
-            }
-            serde_json::from_slice(&output.stdout).map_err(|e| format!("what it wrote is not JSON: {e}"))
-        };
-        let listed = match run(&["--list"]) {
-            Ok(listed) => listed,
-            Err(reason) => {
-                let message = format!("the inventory script {} failed: {reason}", crate::source::display_path(path));
-                return self.files.report(Diagnostic::error(Code::BadInventory, message));
-            }
-        };
-        let hostvars = listed.get("_meta").and_then(|meta| meta.get("hostvars")).cloned();
-        for (name, group) in listed.as_object().into_iter().flatten().filter(|(name, _)| *name != "_meta") {
-            script_group(name, group, inventory);
-        }
-        let hosts: Vec<Arc<str>> = inventory.hosts.keys().cloned().collect();
-        for host in hosts {
-            let vars = match &hostvars {
-                Some(all) => all.get(host.as_ref()).cloned(),
-                None => run(&["--host", &host]).ok(),
-            };
-            if let Some(entry) = inventory.hosts.get_mut(&host) {
-                add_json(&mut entry.vars, vars);
+        for entry in names {
+            let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let ignored = name.starts_with('.') || IGNORED.iter().any(|end| name.ends_with(end));
+            if !ignored && !FOLDERS.contains(&name.as_str()) {
+                self.path(&entry, inventory);
             }
         }
     }
 
-    /// Groups in a circle, and members that are nowhere.
+    /// `ansible_group_priority` is a word to the inventory, no variable of hosts.
+    fn priorities(&self, inventory: &mut Inventory) {
+        for (name, group) in &mut inventory.groups {
+            let Some(definition) = group.vars.shift_remove("ansible_group_priority") else { continue };
+            match definition.term.as_value() {
+                Some(Value::Int(priority)) => group.priority = *priority,
+                Some(Value::Str(text)) if text.trim().parse::<i64>().is_ok() => {
+                    group.priority = text.trim().parse().unwrap_or(super::PRIORITY);
+                }
+                _ => {
+                    let message = format!("`ansible_group_priority` of `{name}` is not a whole number");
+                    let report = Diagnostic::error(Code::BadInventory, message);
+                    let span = definition.origin.as_ref().and_then(|origin| self.files.sources.span_at(origin, 22));
+                    self.files.report(match span.or(group.span) {
+                        Some(span) => report.at(span, ""),
+                        None => report,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Groups in a circle; names that are both a host and a group.
     fn check(&self, inventory: &Inventory) {
         for (name, group) in &inventory.groups {
-            let mut seen = std::collections::BTreeSet::new();
-            let mut open: Vec<&Arc<str>> = group.children.iter().collect();
-            while let Some(child) = open.pop() {
-                if child == name {
-                    let mut report =
-                        Diagnostic::error(Code::BadInventory, format!("the group `{name}` is inside itself"));
-                    if let Some(span) = group.span {
-                        report = report.at(span, "");
-                    }
-                    self.files.report(report);
-                    break;
+            let place = |report: Diagnostic| match group.span {
+                Some(span) => report.at(span, ""),
+                None => report,
+            };
+            if is_inside(inventory, name, name) {
+                let report = Diagnostic::error(Code::BadInventory, format!("the group `{name}` is inside itself"));
+                self.files.report(place(report));
+            }
+            if let Some(host) = inventory.hosts.get(name) {
+                let message = format!("`{name}` is a group and a host");
+                let mut report = place(Diagnostic::warning(Code::BadInventory, message));
+                if let Some(span) = host.span.filter(|span| Some(*span) != group.span) {
+                    report = report.at(span, "the host");
                 }
-                if seen.insert(child.clone()) {
-                    open.extend(inventory.groups.get(child).into_iter().flat_map(|g| g.children.iter()));
-                }
+                self.files.report(report.help("a pattern of that name means the group; give one of them another name"));
             }
         }
     }
 }
 
-fn script_group(name: &str, group: &serde_json::Value, inventory: &mut Inventory) {
-    let texts = |value: Option<&serde_json::Value>| -> Vec<Arc<str>> {
-        value.and_then(|v| v.as_array()).into_iter().flatten().filter_map(|v| v.as_str()).map(Arc::from).collect()
-    };
-    let (hosts, children, vars) = match group {
-        serde_json::Value::Array(_) => (texts(Some(group)), Vec::new(), None),
-        _ => (texts(group.get("hosts")), texts(group.get("children")), group.get("vars").cloned()),
-    };
-    for host in &hosts {
-        inventory.hosts.entry(host.clone()).or_default();
-    }
-    for child in &children {
-        inventory.groups.entry(child.clone()).or_default();
-    }
-    let entry = inventory.groups.entry(Arc::from(name)).or_default();
-    entry.hosts.extend(hosts);
-    entry.children.extend(children);
-    add_json(&mut entry.vars, vars);
-}
-
-fn add_json(vars: &mut indexmap::IndexMap<Arc<str>, Definition>, json: Option<serde_json::Value>) {
-    if let Some(Value::Map(map)) = json.map(from_json) {
-        for (name, value) in map.iter() {
-            vars.insert(name.clone(), Definition { term: value.clone().into(), origin: None });
+/// Says whether a group is somewhere below another.
+fn is_inside(inventory: &Inventory, name: &Arc<str>, of: &Arc<str>) -> bool {
+    let children = |group: &Arc<str>| inventory.groups.get(group).into_iter().flat_map(|g| g.children.iter());
+    let mut seen = std::collections::BTreeSet::new();
+    let mut open: Vec<&Arc<str>> = children(of).collect();
+    while let Some(child) = open.pop() {
+        if child == name {
+            return true;
+        }
+        if seen.insert(child) {
+            open.extend(children(child));
         }
     }
+    false
 }
 
-fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-    let data = matches!(extension, "yml" | "yaml" | "json" | "ini" | "toml");
-    !data && path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+/// A file without a telling name is YAML if its first line is one of YAML's.
+fn looks_like_yaml(text: &str) -> bool {
+    let first = text.lines().map(str::trim_end).find(|line| !line.trim().is_empty() && !line.starts_with(['#', ';']));
+    first.is_some_and(|line| {
+        let name = line.split_once(':').map_or("", |(name, _)| name);
+        let word = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '"'));
+        let value = line.get(name.len() + 1..).unwrap_or("");
+        line == "---" || line.starts_with('{') || (word && (value.is_empty() || value.starts_with(' ')))
+    })
 }
 
 /// The terms of inventory values.
@@ -199,9 +215,24 @@ pub(super) fn terms<'a>(files: &'a Files, report: &'a dyn Fn(Diagnostic)) -> Ter
     Terms { sources: &files.sources, vault: &files.vault, report }
 }
 
-/// Adds a host to the inventory.
-pub(super) fn host<'a>(inventory: &'a mut Inventory, name: &str, span: crate::source::Span) -> &'a mut Host {
-    let host = inventory.hosts.entry(Arc::from(name)).or_default();
-    host.span = host.span.or(Some(span));
-    host
+/// Adds hosts to a group of the inventory. A host that is there already is merged: what is said later counts.
+pub(super) fn hosts(
+    inventory: &mut Inventory,
+    group: &Arc<str>,
+    names: &[String],
+    port: Option<u16>,
+    vars: &IndexMap<Arc<str>, Definition>,
+    span: crate::source::Span,
+) {
+    for name in names {
+        let name: Arc<str> = Arc::from(name.as_str());
+        let host: &mut Host = inventory.hosts.entry(name.clone()).or_default();
+        host.span = host.span.or(Some(span));
+        if let Some(port) = port {
+            let definition = Definition { term: Value::from(u32::from(port)).into(), origin: None };
+            host.vars.insert(Arc::from("ansible_port"), definition);
+        }
+        host.vars.extend(vars.iter().map(|(name, definition)| (name.clone(), definition.clone())));
+        inventory.groups.entry(group.clone()).or_default().hosts.insert(name);
+    }
 }

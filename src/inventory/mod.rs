@@ -1,17 +1,25 @@
 //! The hosts and groups runs are about, with their variables, from files, directories and scripts.
 
+mod constructed;
+mod generator;
 mod ini;
+mod literal;
 mod load;
+#[cfg(test)]
+mod load_tests;
 mod pattern;
+mod plugin;
 mod range;
+mod script;
 mod vars;
+mod words;
 mod yaml;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::source::Span;
 use crate::variables::{Definition, Layer};
@@ -45,18 +53,36 @@ pub struct Host {
 }
 
 /// A group.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Group {
     /// Its own hosts.
-    pub hosts: Vec<Arc<str>>,
+    pub hosts: IndexSet<Arc<str>>,
     /// Groups in it.
-    pub children: Vec<Arc<str>>,
+    pub children: IndexSet<Arc<str>>,
     /// Variables of the inventory itself.
     pub vars: IndexMap<Arc<str>, Definition>,
-    /// `ansible_group_priority`
+    /// `ansible_group_priority`: of groups at the same depth, that of the higher number wins.
     pub priority: i64,
     /// Where it was named first.
     pub span: Option<Span>,
+    /// How far it is from `all`, the longest way.
+    depth: usize,
+}
+
+/// The priority of a group that says nothing about it.
+pub const PRIORITY: i64 = 1;
+
+impl Default for Group {
+    fn default() -> Self {
+        Self {
+            hosts: IndexSet::new(),
+            children: IndexSet::new(),
+            vars: IndexMap::new(),
+            priority: PRIORITY,
+            span: None,
+            depth: 1,
+        }
+    }
 }
 
 impl Inventory {
@@ -68,18 +94,62 @@ impl Inventory {
         inventory
     }
 
-    /// Adds what every inventory has: `all` and `ungrouped`.
+    /// Adds what every inventory has: `all` with every group in it, and `ungrouped` with the hosts that are in no other.
     pub fn finish(&mut self) {
-        let in_groups: BTreeSet<Arc<str>> = self
+        let grouped: BTreeSet<Arc<str>> = self
             .groups
             .iter()
             .filter(|(name, _)| !matches!(name.as_ref(), "all" | "ungrouped"))
             .flat_map(|(_, group)| group.hosts.iter().cloned())
             .collect();
-        let loose: Vec<Arc<str>> = self.hosts.keys().filter(|host| !in_groups.contains(*host)).cloned().collect();
-        self.groups.entry(Arc::from("all")).or_default();
+        let loose = self.hosts.keys().filter(|host| !grouped.contains(*host)).cloned();
         let ungrouped = self.groups.entry(Arc::from("ungrouped")).or_default();
-        ungrouped.hosts = loose;
+        ungrouped.hosts = loose.collect();
+        self.groups.entry(Arc::from("all")).or_default();
+        let inside: BTreeSet<Arc<str>> =
+            self.groups.values().flat_map(|group| group.children.iter().cloned()).collect();
+        let top: Vec<Arc<str>> =
+            self.groups.keys().filter(|n| n.as_ref() != "all" && !inside.contains(*n)).cloned().collect();
+        if let Some(all) = self.groups.get_mut("all") {
+            all.children.shift_insert(0, Arc::from("ungrouped"));
+            all.children.extend(top);
+        }
+        self.measure();
+    }
+
+    /// Says whether a group is there; `all` and `ungrouped` always are.
+    pub fn has_group(&self, name: &str) -> bool {
+        matches!(name, "all" | "ungrouped") || self.groups.contains_key(name)
+    }
+
+    /// Puts a group into another; both are made where they are not there.
+    pub fn add_child(&mut self, parent: &Arc<str>, child: &Arc<str>) {
+        self.groups.entry(child.clone()).or_default();
+        self.groups.entry(parent.clone()).or_default().children.insert(child.clone());
+    }
+
+    /// Measures how deep every group is. A circle, which is reported elsewhere, stops at the number of groups.
+    fn measure(&mut self) {
+        for group in self.groups.values_mut() {
+            group.depth = 1;
+        }
+        for _ in 0..self.groups.len() {
+            let deeper: Vec<(Arc<str>, usize)> = self
+                .groups
+                .iter()
+                .filter(|(name, _)| name.as_ref() != "all")
+                .flat_map(|(_, group)| group.children.iter().map(|child| (child.clone(), group.depth + 1)))
+                .filter(|(child, depth)| self.groups.get(child).is_some_and(|group| group.depth < *depth))
+                .collect();
+            if deeper.is_empty() {
+                return;
+            }
+            for (child, depth) in deeper {
+                if let Some(group) = self.groups.get_mut(&child) {
+                    group.depth = group.depth.max(depth);
+                }
+            }
+        }
     }
 
     /// The hosts of a group and of the groups in it, in the order of the inventory.
@@ -87,36 +157,18 @@ impl Inventory {
         if group == "all" {
             return self.hosts.keys().cloned().collect();
         }
-        let mut wanted = BTreeSet::new();
-        self.collect(group, &mut wanted, &mut BTreeSet::new());
         // A group's own order first, as Ansible has it.
-        let mut ordered: Vec<Arc<str>> = Vec::new();
+        let mut ordered = IndexSet::new();
         self.in_order(group, &mut ordered, &mut BTreeSet::new());
-        ordered.retain(|host| wanted.contains(host));
-        ordered
+        ordered.into_iter().collect()
     }
 
-    fn collect(&self, group: &str, hosts: &mut BTreeSet<Arc<str>>, seen: &mut BTreeSet<String>) {
+    fn in_order(&self, group: &str, hosts: &mut IndexSet<Arc<str>>, seen: &mut BTreeSet<String>) {
         if !seen.insert(group.to_owned()) {
             return;
         }
         let Some(found) = self.groups.get(group) else { return };
         hosts.extend(found.hosts.iter().cloned());
-        for child in &found.children {
-            self.collect(child, hosts, seen);
-        }
-    }
-
-    fn in_order(&self, group: &str, hosts: &mut Vec<Arc<str>>, seen: &mut BTreeSet<String>) {
-        if !seen.insert(group.to_owned()) {
-            return;
-        }
-        let Some(found) = self.groups.get(group) else { return };
-        for host in &found.hosts {
-            if !hosts.contains(host) {
-                hosts.push(host.clone());
-            }
-        }
         for child in &found.children {
             self.in_order(child, hosts, seen);
         }
@@ -126,16 +178,13 @@ impl Inventory {
     pub fn groups_of(&self, host: &str) -> Vec<Arc<str>> {
         let mut found: IndexMap<Arc<str>, usize> = IndexMap::new();
         for (name, group) in &self.groups {
-            if group.hosts.iter().any(|h| h.as_ref() == host) && name.as_ref() != "all" {
+            if group.hosts.contains(host) && name.as_ref() != "all" {
                 self.above(name, &mut found);
             }
         }
         let mut names: Vec<Arc<str>> = found.keys().cloned().collect();
-        let priority = |name: &Arc<str>| self.groups.get(name).map_or(1, |g| g.priority);
-        names.sort_by(|a, b| {
-            let key = |n: &Arc<str>| (self.depth(n, 0), priority(n));
-            key(a).cmp(&key(b)).then_with(|| a.cmp(b))
-        });
+        let key = |name: &Arc<str>| self.groups.get(name).map_or((1, PRIORITY), |g| (g.depth, g.priority));
+        names.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.cmp(b)));
         names.insert(0, Arc::from("all"));
         names
     }
@@ -149,15 +198,6 @@ impl Inventory {
                 self.above(name, found);
             }
         }
-    }
-
-    /// How far a group is from `all`.
-    fn depth(&self, group: &Arc<str>, level: usize) -> usize {
-        if level > self.groups.len() {
-            return level;
-        }
-        let parents = self.groups.iter().filter(|(name, g)| g.children.contains(group) && name.as_ref() != "all");
-        parents.map(|(name, _)| self.depth(name, level + 1) + 1).max().unwrap_or(1)
     }
 
     /// The names of the groups a host is in, as `group_names` has them: sorted, without `all`.

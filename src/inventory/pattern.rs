@@ -36,6 +36,16 @@ pub enum PatternError {
         /// The nearest name there is.
         nearest: Option<String>,
     },
+    /// An index points behind the last host.
+    #[error("`{pattern}`: `{name}` has {count} hosts, counted from 0")]
+    NoSuchIndex {
+        /// The part as it was written.
+        pattern: String,
+        /// What the index is of.
+        name: String,
+        /// How many hosts that has.
+        count: usize,
+    },
     /// A regular expression is not valid.
     #[error("`~{0}` is not a valid regular expression")]
     BadRegex(String),
@@ -77,19 +87,25 @@ impl Pattern {
     }
 }
 
-/// Splits at commas, or at colons that are not inside brackets (ranges, IPv6 addresses).
+/// Splits at commas and colons that are not inside brackets; an address of IPv6 is one part.
 fn split(text: &str) -> Vec<String> {
+    let parts = split_at(text, ',').into_iter().flat_map(|part| {
+        let address = part.trim_start_matches(['&', '!']);
+        if address.parse::<std::net::Ipv6Addr>().is_ok() { vec![part] } else { split_at(&part, ':') }
+    });
+    parts.collect()
+}
+
+fn split_at(text: &str, separator: char) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut depth = 0;
-    let by_comma = text.contains(',');
     for c in text.chars() {
         match c {
             '[' => depth += 1,
             ']' => depth -= 1,
             _ => {}
         }
-        let separates = depth == 0 && (c == ',' || (c == ':' && !by_comma));
-        if separates {
+        if depth == 0 && c == separator {
             parts.push(String::new());
         } else if let Some(last) = parts.last_mut() {
             last.push(c);
@@ -123,6 +139,11 @@ impl Part {
         let last = match end {
             Some(end) => index(end),
             None if is_range => length - 1,
+            // An index names one host; that there are no hosts at all is somebody else's to say.
+            None if !found.is_empty() && !(0..length).contains(&index(start)) => {
+                let (name, count) = (self.text.clone(), found.len());
+                return Err(PatternError::NoSuchIndex { pattern: format!("{name}[{start}]"), name, count });
+            }
             None => first,
         };
         Ok(found
@@ -139,7 +160,7 @@ impl Part {
                 fancy_regex::Regex::new(&format!("^(?:{regex})")).map_err(|_| PatternError::BadRegex(regex.into()))?;
             return Ok(self.matching(inventory, |name| regex.is_match(name).unwrap_or(false)));
         }
-        if self.text.contains(['*', '?']) || self.text == "all" {
+        if self.text.contains(['*', '?', '[']) || self.text == "all" {
             return Ok(self.matching(inventory, |name| self.text == "all" || glob(&self.text, name)));
         }
         if inventory.groups.contains_key(self.text.as_str()) {
@@ -178,27 +199,92 @@ fn parse_slice(text: &str) -> Option<(i64, Option<i64>, bool)> {
     }
 }
 
-/// Shell patterns: `*` and `?`.
+/// What a character of a shell pattern stands for.
+enum Sign {
+    /// `*`
+    Any,
+    /// `?`
+    One,
+    /// `[a-c]`, or `[!a-c]` where it is turned around.
+    Set(bool, Vec<(char, char)>),
+    /// Itself.
+    Char(char),
+}
+
+impl Sign {
+    fn fits(&self, c: char) -> bool {
+        match self {
+            Self::Any | Self::One => true,
+            Self::Set(turned, ranges) => ranges.iter().any(|(a, b)| (*a..=*b).contains(&c)) != *turned,
+            Self::Char(own) => *own == c,
+        }
+    }
+}
+
+fn signs(pattern: &str) -> Vec<Sign> {
+    let mut signs = Vec::new();
+    let mut rest = pattern;
+    while let Some(c) = rest.chars().next() {
+        rest = rest.get(c.len_utf8()..).unwrap_or("");
+        signs.push(match c {
+            '*' => Sign::Any,
+            '?' => Sign::One,
+            '[' => match set(rest) {
+                Some((sign, behind)) => {
+                    rest = behind;
+                    sign
+                }
+                None => Sign::Char('['),
+            },
+            c => Sign::Char(c),
+        });
+    }
+    signs
+}
+
+/// Reads a set behind its `[`; a `]` that stands first belongs to it.
+fn set(text: &str) -> Option<(Sign, &str)> {
+    let turned = text.starts_with('!');
+    let inner = if turned { text.get(1..)? } else { text };
+    let first = inner.chars().next()?.len_utf8();
+    let end = first + inner.get(first..)?.find(']')?;
+    let chars: Vec<char> = inner.get(..end)?.chars().collect();
+    let mut ranges = Vec::new();
+    let mut i = 0;
+    while let Some(start) = chars.get(i) {
+        match (chars.get(i + 1), chars.get(i + 2)) {
+            (Some('-'), Some(last)) => {
+                ranges.push((*start, *last));
+                i += 3;
+            }
+            _ => {
+                ranges.push((*start, *start));
+                i += 1;
+            }
+        }
+    }
+    Some((Sign::Set(turned, ranges), inner.get(end + 1..)?))
+}
+
+/// Shell patterns: `*`, `?`, `[a-c]` and `[!a-c]`.
 pub fn glob(pattern: &str, text: &str) -> bool {
-    let (p, t): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let mut reach = vec![false; t.len() + 1];
+    let text: Vec<char> = text.chars().collect();
+    // Which lengths of the text the signs so far can stand for.
+    let mut reach = vec![false; text.len() + 1];
     if let Some(first) = reach.first_mut() {
         *first = true;
     }
-    for c in p {
-        let mut next = vec![false; t.len() + 1];
-        for i in 0..=t.len() {
+    for sign in signs(pattern) {
+        let mut next = Vec::with_capacity(reach.len());
+        for i in 0..reach.len() {
             let here = reach.get(i).copied().unwrap_or(false);
-            let before = i > 0 && next.get(i - 1).copied().unwrap_or(false);
-            let step = i > 0 && reach.get(i - 1).copied().unwrap_or(false);
-            let value = match c {
-                '*' => here || before,
-                '?' => step,
-                c => step && t.get(i - 1) == Some(&c),
+            let step = i.checked_sub(1).and_then(|before| Some((*reach.get(before)?, *text.get(before)?)));
+            let stepped = step.is_some_and(|(reached, c)| reached && sign.fits(c));
+            let value = match sign {
+                Sign::Any => here || next.last().copied().unwrap_or(false),
+                _ => stepped,
             };
-            if let Some(cell) = next.get_mut(i) {
-                *cell = value;
-            }
+            next.push(value);
         }
         reach = next;
     }
@@ -212,7 +298,7 @@ mod tests {
 
     fn inventory() -> Inventory {
         let mut inventory = Inventory::default();
-        for name in ["web1", "web2", "web3", "db1", "stage1"] {
+        for name in ["web1", "web2", "web3", "db1", "stage1", "::1"] {
             inventory.hosts.insert(Arc::from(name), Host::default());
         }
         for (name, hosts) in
@@ -229,26 +315,36 @@ mod tests {
     fn patterns_select_hosts() {
         let inventory = inventory();
         let table = [
-            ("all", "web1 web2 web3 db1 stage1"),
+            ("all", "web1 web2 web3 db1 stage1 ::1"),
             ("web", "web1 web2 web3"),
             ("web:db", "web1 web2 web3 db1"),
             ("web,db1", "web1 web2 web3 db1"),
             ("web:&stage", "web2"),
             ("web:!stage", "web1 web3"),
-            ("!web", "db1 stage1"),
-            ("*1", "web1 db1 stage1"),
+            ("!web", "db1 stage1 ::1"),
+            ("*b1", "web1 db1"),
             ("~(web|db)1", "web1 db1"),
             ("web[0]", "web1"),
             ("web[-1]", "web3"),
             ("web[0:1]", "web1 web2"),
             ("web[1:]", "web2 web3"),
-            ("ungrouped", ""),
+            ("ungrouped", "::1"),
             ("web:!nosuch", "web1 web2 web3"),
+            ("web[0-1]", "web1 web2"),
+            ("web[7:]", ""),
+            ("web[!1]", "web2 web3"),
+            ("[wd]*1", "web1 db1"),
+            ("w[a-f]?[!3]", "web1 web2"),
+            ("w??[1-2]", "web2 web3"),
+            ("db1,web:&stage", "web2"),
+            ("db,web:!web1", "db1 web2 web3"),
+            ("::1", "::1"),
         ];
         for (text, expected) in table {
             let hosts = Pattern::parse(text).hosts(&inventory).unwrap();
             assert_eq!(hosts.join(" "), expected, "{text}");
         }
+        assert!(matches!(Pattern::parse("web[7]").hosts(&inventory), Err(PatternError::NoSuchIndex { count: 3, .. })));
         let error = Pattern::parse("wbe").hosts(&inventory).unwrap_err();
         assert!(matches!(error, PatternError::Unknown { nearest: Some(n), .. } if n == "web"));
     }

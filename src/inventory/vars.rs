@@ -7,22 +7,22 @@ use super::{HostLayers, Inventory};
 use crate::parse::{Files, VarsFile};
 use crate::variables::{Definition, Layer, LayerKind, Terms};
 
-/// The files of `group_vars/NAME`: a file, or every file of a directory of that name.
+/// The files of `group_vars/NAME`: every file of a directory of that name, or else the file. There is one or the other, as in
+/// Ansible: the first that is found counts.
 pub fn vars_files(base: &Path, folder: &str, name: &str) -> Vec<PathBuf> {
     let dir = base.join(folder);
-    let mut found = Vec::new();
-    let path = dir.join(name);
-    if path.is_dir() {
-        collect(&path, &mut found);
-    }
-    for file in
-        [path, dir.join(format!("{name}.yml")), dir.join(format!("{name}.yaml")), dir.join(format!("{name}.json"))]
-    {
-        if file.is_file() {
-            found.push(file);
+    for end in ["", ".yml", ".yaml", ".json"] {
+        let path = dir.join(format!("{name}{end}"));
+        if path.is_dir() {
+            let mut found = Vec::new();
+            collect(&path, &mut found);
+            return found;
+        }
+        if path.is_file() {
+            return vec![path];
         }
     }
-    found
+    Vec::new()
 }
 
 fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
@@ -41,6 +41,29 @@ fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
 }
 
 impl Inventory {
+    /// What the sources themselves say of a host, from the weakest to the strongest.
+    pub(super) fn own_layers(&self, host: &str) -> HostLayers {
+        let groups = self.groups_of(host);
+        let groups = groups.iter().filter_map(|name| self.groups.get(name));
+        let own = self.hosts.get(host).map(|host| host.vars.clone()).unwrap_or_default();
+        groups
+            .map(|group| Layer { kind: LayerKind::InventoryGroup, entries: group.vars.clone() })
+            .chain([Layer { kind: LayerKind::InventoryHost, entries: own }])
+            .map(Arc::new)
+            .collect()
+    }
+
+    /// What the inventory says of a group, from the weakest to the strongest.
+    pub fn group_layers(&self, group: &str, files: &Files) -> HostLayers {
+        let own = self.groups.get(group).map(|group| group.vars.clone()).unwrap_or_default();
+        let paths = self.dirs.iter().flat_map(|dir| vars_files(dir, "group_vars", group));
+        let kind = if group == "all" { LayerKind::InventoryGroupVarsAll } else { LayerKind::InventoryGroupVars };
+        vec![
+            Arc::new(Layer { kind: LayerKind::InventoryGroup, entries: own }),
+            Arc::new(Layer { kind, entries: read(paths, files) }),
+        ]
+    }
+
     /// The layers of a host, from the weakest to the strongest. `play_dir` is the directory of the playbook.
     pub fn layers(&self, host: &str, play_dir: Option<&Path>, files: &Files) -> HostLayers {
         let groups = self.groups_of(host);

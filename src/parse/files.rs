@@ -73,10 +73,13 @@ impl Files {
         if let Some(known) = self.state().documents.get(path) {
             return known.clone();
         }
-        let read = self.read(path, wanted_at).map(|text| {
-            let file = self.sources.add(path, text);
+        let read = self.read(path, wanted_at).map(|(text, secret)| {
+            let file = self.add(path, &Arc::from(text), secret);
             let mut diagnostics = Diagnostics::default();
             let nodes = load(&self.sources, file, &mut diagnostics);
+            if secret {
+                nodes.iter().for_each(|node| self.vault.redactor().add_value(&node.to_value()));
+            }
             self.state().diagnostics.extend(diagnostics);
             Arc::new(nodes)
         });
@@ -89,13 +92,19 @@ impl Files {
         if let Some(known) = self.state().texts.get(path) {
             return Some(known.clone());
         }
-        let text: Arc<str> = Arc::from(self.read(path, wanted_at)?);
-        let file = self.sources.add(path, text.clone());
+        let (text, secret) = self.read(path, wanted_at)?;
+        let text: Arc<str> = Arc::from(text);
+        let file = self.add(path, &text, secret);
         self.state().texts.insert(path.to_path_buf(), (file, text.clone()));
         Some((file, text))
     }
 
-    fn read(&self, path: &Path, wanted_at: Option<Span>) -> Option<String> {
+    fn add(&self, path: &Path, text: &Arc<str>, secret: bool) -> FileId {
+        if secret { self.sources.add_secret(path, text.clone()) } else { self.sources.add(path, text.clone()) }
+    }
+
+    /// Reads text; says whether it was encrypted.
+    fn read(&self, path: &Path, wanted_at: Option<Span>) -> Option<(String, bool)> {
         let report = |message: String| {
             let mut report = Diagnostic::error(Code::FileUnreadable, message);
             if let Some(span) = wanted_at {
@@ -114,7 +123,7 @@ impl Files {
         };
         if crate::secret::is_vault(&bytes) {
             return match self.vault.decrypt(&String::from_utf8_lossy(&bytes)) {
-                Ok(text) => Some(text),
+                Ok(text) => Some((text, true)),
                 Err(error) => {
                     let report = Diagnostic::error(
                         Code::Vault,
@@ -126,7 +135,7 @@ impl Files {
             };
         }
         match String::from_utf8(bytes) {
-            Ok(text) => Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
+            Ok(text) => Some((text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text), false)),
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
                 report(format!("{} is not UTF-8 text (byte {at})", crate::source::display_path(path)));

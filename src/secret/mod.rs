@@ -7,4 +7,4 @@ mod redact;
 mod vault;
 
 pub use redact::Redactor;
-pub use vault::{Vault, VaultError, is_vault};
+pub use vault::{DEFAULT_ID, Opened, Password, Vault, VaultError, encrypt, is_vault};

@@ -2,9 +2,12 @@
 //!
 //! Source: the Ansible documentation, "Ansible Vault payload format 1.1 - 1.2"
 //! (<https://docs.ansible.com/ansible/latest/vault_guide/vault_encrypting_content.html>).
+//!
+//! Version 1.2 is 1.1 with the label of the password in its header. The label is a hint which password to try first, and no
+//! more: it is not covered by the MAC, so the other passwords are tried too.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use aes::Aes256;
 use ctr::Ctr128BE;
@@ -13,8 +16,14 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 const ROUNDS: u32 = 10_000;
+const SALT: usize = 32;
+const BLOCK: usize = 16;
+/// How long the lines of a vault are.
+const WIDTH: usize = 80;
+/// The label of a password that was given without one; a header of version 1.1 stands for it.
+pub const DEFAULT_ID: &str = "default";
 
-/// Why vaulted text could not be read.
+/// Why vaulted text could not be read or made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
     /// No password was given.
@@ -23,18 +32,26 @@ pub enum VaultError {
     /// None of the passwords fits.
     #[error("none of the vault passwords fits")]
     WrongPassword,
+    /// None of the passwords fits, and the text says which one is wanted.
+    #[error("none of the vault passwords fits; it was encrypted for the vault id `{0}`")]
+    WrongPasswordFor(String),
     /// The text is not of the format.
     #[error("the text is not in ansible-vault's format: {0}")]
     Malformed(&'static str),
+    /// The system gave no random numbers.
+    #[error("the system gives no random numbers")]
+    NoRandomness,
 }
 
 impl VaultError {
     /// What to do about it.
-    pub fn help(&self) -> &'static str {
+    pub fn help(&self) -> String {
         match self {
-            Self::NoPassword => "give it with --vault-password-file FILE or --ask-vault-pass",
-            Self::WrongPassword => "check the password; several may be given with --vault-password-file",
-            Self::Malformed(_) => "it may have been cut or edited; encrypt it again",
+            Self::NoPassword => "give it with --vault-password-file FILE or --ask-vault-pass".to_owned(),
+            Self::WrongPassword => "check the password; several may be given with --vault-id ID@FILE".to_owned(),
+            Self::WrongPasswordFor(id) => format!("give its password with --vault-id {id}@FILE"),
+            Self::Malformed(_) => "it may have been cut or edited; encrypt it again".to_owned(),
+            Self::NoRandomness => "nothing was encrypted; see whether getrandom works on this machine".to_owned(),
         }
     }
 }
@@ -44,18 +61,49 @@ pub fn is_vault(bytes: &[u8]) -> bool {
     bytes.starts_with(b"$ANSIBLE_VAULT;")
 }
 
+/// A password and its label. It has no `Debug`: a password is never shown.
+#[derive(Clone)]
+pub struct Password {
+    /// The vault id.
+    pub id: Arc<str>,
+    /// The password.
+    pub bytes: Vec<u8>,
+}
+
+impl Password {
+    /// A password without a label of its own.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { id: Arc::from(DEFAULT_ID), bytes: bytes.into() }
+    }
+}
+
+/// What was inside of a vault.
+pub struct Opened {
+    /// The plain bytes.
+    pub plain: Vec<u8>,
+    /// The password that fitted.
+    pub password: Password,
+    /// The label in the header.
+    pub id: Arc<str>,
+}
+
 /// Decrypts with the passwords it was given; keeps what it has decrypted.
 #[derive(Default)]
 pub struct Vault {
-    passwords: Vec<Vec<u8>>,
+    passwords: Vec<Password>,
     known: Mutex<HashMap<String, Result<String, VaultError>>>,
     redactor: super::Redactor,
 }
 
 impl Vault {
     /// A vault with these passwords; what it decrypts is made known to the redactor.
-    pub fn new(passwords: Vec<Vec<u8>>, redactor: super::Redactor) -> Self {
+    pub fn new(passwords: Vec<Password>, redactor: super::Redactor) -> Self {
         Self { passwords, known: Mutex::default(), redactor }
+    }
+
+    /// Where secrets are made known.
+    pub fn redactor(&self) -> &super::Redactor {
+        &self.redactor
     }
 
     /// Decrypts text in the vault format.
@@ -67,7 +115,9 @@ impl Vault {
         if let Some(known) = known().get(text) {
             return known.clone();
         }
-        let result = self.decrypt_new(text);
+        let result = self.open(text).and_then(|opened| {
+            String::from_utf8(opened.plain).map_err(|_| VaultError::Malformed("what it holds is not text"))
+        });
         if let Ok(plain) = &result {
             self.redactor.add(plain);
         }
@@ -75,18 +125,91 @@ impl Vault {
         result
     }
 
-    fn decrypt_new(&self, text: &str) -> Result<String, VaultError> {
+    /// Decrypts to bytes, and says which password did it. Nothing is kept.
+    ///
+    /// # Errors
+    /// As [`Vault::decrypt`].
+    pub fn open(&self, text: &str) -> Result<Opened, VaultError> {
         let payload = Payload::parse(text)?;
         if self.passwords.is_empty() {
             return Err(VaultError::NoPassword);
         }
-        let plain = self.passwords.iter().find_map(|password| payload.open(password));
-        let bytes = plain.ok_or(VaultError::WrongPassword)?;
-        String::from_utf8(bytes).map_err(|_| VaultError::Malformed("what it holds is not text"))
+        let labelled = |password: &&Password| password.id.as_ref() == payload.id;
+        let others = self.passwords.iter().filter(|password| !labelled(password));
+        for password in self.passwords.iter().filter(labelled).chain(others) {
+            if let Some(plain) = payload.open(&password.bytes) {
+                return Ok(Opened { plain, password: password.clone(), id: Arc::from(payload.id.as_str()) });
+            }
+        }
+        Err(match payload.id.as_str() {
+            DEFAULT_ID => VaultError::WrongPassword,
+            id => VaultError::WrongPasswordFor(id.to_owned()),
+        })
+    }
+}
+
+/// Encrypts; the text ends with a newline. A label other than `default` makes it version 1.2.
+///
+/// # Errors
+/// Where the system gives no random numbers.
+pub fn encrypt(plain: &[u8], password: &[u8], id: &str) -> Result<String, VaultError> {
+    let mut salt = [0u8; SALT];
+    let mut filled = 0;
+    while let Some(rest) = salt.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        let got = rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty());
+        filled += got.ok().filter(|n| *n > 0).ok_or(VaultError::NoRandomness)?;
+    }
+    encrypt_with(plain, password, id, &salt).ok_or(VaultError::Malformed("the keys do not fit"))
+}
+
+fn encrypt_with(plain: &[u8], password: &[u8], id: &str, salt: &[u8]) -> Option<String> {
+    let keys = Keys::derive(password, salt);
+    let padding = BLOCK - plain.len() % BLOCK;
+    let mut cipher = plain.to_vec();
+    cipher.extend(std::iter::repeat_n(padding as u8, padding));
+    keys.apply(&mut cipher)?;
+    let mac = keys.mac(&cipher)?.finalize().into_bytes();
+    let inner = [hex(salt), hex(&mac), hex(&cipher)].join("\n");
+    let mut out = match id {
+        DEFAULT_ID => "$ANSIBLE_VAULT;1.1;AES256\n".to_owned(),
+        id => format!("$ANSIBLE_VAULT;1.2;AES256;{id}\n"),
+    };
+    for (i, digit) in hex(inner.as_bytes()).chars().enumerate() {
+        if i > 0 && i % WIDTH == 0 {
+            out.push('\n');
+        }
+        out.push(digit);
+    }
+    out.push('\n');
+    Some(out)
+}
+
+/// The keys of a payload: for the cipher, for the MAC, and the counter to start with.
+struct Keys([u8; 80]);
+
+impl Keys {
+    fn derive(password: &[u8], salt: &[u8]) -> Self {
+        let mut keys = [0u8; 80];
+        pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, ROUNDS, &mut keys);
+        Self(keys)
+    }
+
+    fn mac(&self, cipher: &[u8]) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.get(32..64)?).ok()?;
+        mac.update(cipher);
+        Some(mac)
+    }
+
+    /// Encrypts or decrypts: in this mode it is the same.
+    fn apply(&self, bytes: &mut [u8]) -> Option<()> {
+        let (key, iv) = (self.0.get(..32)?, self.0.get(64..)?);
+        Ctr128BE::<Aes256>::new_from_slices(key, iv).ok()?.apply_keystream(bytes);
+        Some(())
     }
 }
 
 struct Payload {
+    id: String,
     salt: Vec<u8>,
     mac: Vec<u8>,
     cipher: Vec<u8>,
@@ -102,29 +225,29 @@ impl Payload {
         if !matches!(header.next(), Some("1.1" | "1.2")) || header.next() != Some("AES256") {
             return Err(VaultError::Malformed("it is not version 1.1 or 1.2 with AES256"));
         }
+        let id = header.next().map(str::trim).filter(|id| !id.is_empty()).unwrap_or(DEFAULT_ID).to_owned();
         let body: String = lines.map(str::trim).collect();
         let inner = unhex(body.as_bytes()).ok_or(VaultError::Malformed("its body is not hexadecimal"))?;
         let mut parts = inner.split(|b| *b == b'\n').map(unhex);
         match (parts.next().flatten(), parts.next().flatten(), parts.next().flatten()) {
-            (Some(salt), Some(mac), Some(cipher)) => Ok(Self { salt, mac, cipher }),
+            (Some(salt), Some(mac), Some(cipher)) => Ok(Self { id, salt, mac, cipher }),
             _ => Err(VaultError::Malformed("its body does not have three parts")),
         }
     }
 
     fn open(&self, password: &[u8]) -> Option<Vec<u8>> {
-        let mut keys = [0u8; 80];
-        pbkdf2::pbkdf2_hmac::<Sha256>(password, &self.salt, ROUNDS, &mut keys);
-        let (key, rest) = keys.split_at(32);
-        let (mac_key, iv) = rest.split_at(32);
-        let mut mac = Hmac::<Sha256>::new_from_slice(mac_key).ok()?;
-        mac.update(&self.cipher);
-        mac.verify_slice(&self.mac).ok()?;
+        let keys = Keys::derive(password, &self.salt);
+        keys.mac(&self.cipher)?.verify_slice(&self.mac).ok()?;
         let mut plain = self.cipher.clone();
-        Ctr128BE::<Aes256>::new_from_slices(key, iv).ok()?.apply_keystream(&mut plain);
+        keys.apply(&mut plain)?;
         let padding = usize::from(*plain.last()?);
         plain.truncate(plain.len().checked_sub(padding)?);
         Some(plain)
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -141,12 +264,38 @@ mod tests {
     /// Made with `ansible-vault encrypt_string` (ansible-core 2.19), password `test`.
     const SAMPLE: &str = include_str!("../../tests/data/vault-sample.txt");
 
+    fn vault(passwords: &[(&str, &str)]) -> Vault {
+        let password = |(id, text): &(&str, &str)| Password { id: Arc::from(*id), bytes: text.as_bytes().to_vec() };
+        Vault::new(passwords.iter().map(password).collect(), super::super::Redactor::default())
+    }
+
     #[test]
     fn reads_what_ansible_wrote() {
-        let vault = Vault::new(vec![b"wrong".to_vec(), b"test".to_vec()], super::super::Redactor::default());
-        assert_eq!(vault.decrypt(SAMPLE).as_deref(), Ok("s3cret canary"));
-        let wrong = Vault::new(vec![b"wrong".to_vec()], super::super::Redactor::default());
+        let both = vault(&[("default", "wrong"), ("default", "test")]);
+        assert_eq!(both.decrypt(SAMPLE).as_deref(), Ok("s3cret canary"));
+        let wrong = vault(&[("default", "wrong")]);
         assert_eq!(wrong.decrypt(SAMPLE), Err(VaultError::WrongPassword));
         assert!(matches!(wrong.decrypt("$ANSIBLE_VAULT;1.1;AES256\nzz"), Err(VaultError::Malformed(_))));
+    }
+
+    #[test]
+    fn reads_what_it_wrote_whatever_its_length() {
+        for length in [0usize, 1, 15, 16, 17, 4096] {
+            let plain: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            let text = encrypt(&plain, b"pw", "prod").unwrap();
+            assert!(text.starts_with("$ANSIBLE_VAULT;1.2;AES256;prod\n") && text.ends_with('\n'));
+            assert!(text.lines().skip(1).all(|line| line.len() <= WIDTH));
+            // A label is a hint: the password counts, whatever it is called.
+            let opened = vault(&[("other", "no"), ("dev", "pw")]).open(&text).unwrap();
+            assert_eq!((opened.plain, opened.id.as_ref(), opened.password.id.as_ref()), (plain, "prod", "dev"));
+        }
+        assert!(encrypt(b"x", b"pw", DEFAULT_ID).unwrap().starts_with("$ANSIBLE_VAULT;1.1;AES256\n"));
+        assert_ne!(encrypt(b"x", b"pw", "a").unwrap(), encrypt(b"x", b"pw", "a").unwrap(), "every salt is new");
+    }
+
+    #[test]
+    fn names_the_password_that_is_wanted() {
+        let text = encrypt(b"x", b"pw", "prod").unwrap();
+        assert_eq!(vault(&[("dev", "no")]).decrypt(&text), Err(VaultError::WrongPasswordFor("prod".into())));
     }
 }

@@ -50,13 +50,24 @@ pub struct SourceFile {
     pub name: Arc<str>,
     /// Its text.
     pub text: Arc<str>,
+    /// It was encrypted where it was read: its text is never shown.
+    pub secret: bool,
     line_starts: Vec<u32>,
 }
 
 impl SourceFile {
     fn new(path: PathBuf, name: Arc<str>, text: Arc<str>) -> Self {
         let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i as u32 + 1)).collect();
-        Self { path, name, text, line_starts }
+        Self { path, name, text, secret: false, line_starts }
+    }
+
+    /// The text as it may be shown. That of a secret file is masked letter by letter, so that offsets stay what they are.
+    pub fn shown(&self) -> std::borrow::Cow<'_, str> {
+        if !self.secret {
+            return std::borrow::Cow::Borrowed(&self.text);
+        }
+        let mask = |c: char| if c.is_whitespace() { c.to_string() } else { "*".repeat(c.len_utf8()) };
+        std::borrow::Cow::Owned(self.text.chars().map(mask).collect())
     }
 
     /// Line and column (both from 1, the column in characters) of a byte offset.
@@ -78,6 +89,15 @@ impl SourceMap {
         let name = display_path(path);
         let mut files = self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         files.push(Arc::new(SourceFile::new(path.to_path_buf(), name, text.into())));
+        FileId(files.len() as u32 - 1)
+    }
+
+    /// Adds the text of a file that was encrypted: excerpts of it are masked.
+    pub fn add_secret(&self, path: &Path, text: impl Into<Arc<str>>) -> FileId {
+        let mut file = SourceFile::new(path.to_path_buf(), display_path(path), text.into());
+        file.secret = true;
+        let mut files = self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        files.push(Arc::new(file));
         FileId(files.len() as u32 - 1)
     }
 

@@ -92,6 +92,19 @@ impl Term {
         }
     }
 
+    /// The value as it was written: templates are text with their braces.
+    pub fn written(&self) -> Value {
+        match self {
+            Self::Value(value) => value.clone(),
+            Self::Template(template) => Value::from(template.written()),
+            Self::List(items) => Value::list(items.iter().map(Self::written)),
+            Self::Map(entries) => {
+                let entry = |(key, value): &(Self, Self)| (Arc::from(key.written().to_string()), value.written());
+                Value::from(entries.iter().map(entry).collect::<Map>())
+            }
+        }
+    }
+
     /// Where the first template inside stands.
     pub fn origin(&self) -> Option<&Origin> {
         match self {
@@ -126,6 +139,15 @@ impl From<Value> for Term {
 }
 
 impl Template {
+    /// The text as it was written, but for blanks around it.
+    fn written(&self) -> String {
+        let text = match self.shape {
+            Shape::Expression => format!("{{{{{}}}}}", self.text),
+            Shape::Text => self.text.to_string(),
+        };
+        single_backslashes(&text)
+    }
+
     /// The place of a byte offset into the text.
     pub fn place(&self, offset: usize) -> Origin {
         advance(&self.origin, self.text.get(..offset).unwrap_or(&self.text), self.indent)
@@ -173,6 +195,38 @@ fn escape_backslashes(text: &Arc<str>) -> Arc<str> {
         out.push(c);
     }
     Arc::from(out)
+}
+
+/// Takes back what [`escape_backslashes`] did.
+fn single_backslashes(text: &str) -> String {
+    if !text.contains('\\') {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut quote: Option<char> = None;
+    let mut inside = false;
+    let mut chars = text.char_indices().peekable();
+    while let Some((i, c)) = chars.next() {
+        let rest = text.get(i..).unwrap_or("");
+        match quote {
+            None if rest.starts_with("{{") => inside = true,
+            None if rest.starts_with("}}") => inside = false,
+            None if inside && (c == '\'' || c == '"') => quote = Some(c),
+            Some(open) if c == open => quote = None,
+            // The second of a pair is left out, and what an escape stands before is passed over.
+            Some(_) if c == '\\' => {
+                out.push(c);
+                match chars.next() {
+                    Some((_, '\\')) | None => {}
+                    Some((_, next)) => out.push(next),
+                }
+                continue;
+            }
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
 }
 
 fn has_markers(text: &str) -> bool {
@@ -225,6 +279,7 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(escape_backslashes(&Arc::from(text)).as_ref(), expected);
+            assert_eq!(single_backslashes(expected), text);
         }
     }
 

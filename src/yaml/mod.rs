@@ -6,6 +6,7 @@
 
 mod load;
 mod scalar;
+mod toml;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::value::{Map, Value};
 
 pub use load::load;
 pub use scalar::resolve_plain;
+pub use toml::load_toml;
 
 /// A value in a YAML file.
 #[derive(Clone, Debug)]

@@ -10,3 +10,4 @@ mod many;
 mod redis;
 mod requisites;
 mod secrets;
+mod vault;

@@ -1,0 +1,206 @@
+//! The settings cfg follows: their names in each place, and what they take.
+
+use crate::value::parse_bool;
+
+/// What a setting takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A text.
+    Text,
+    /// A path.
+    Path,
+    /// Paths, separated by colons where they are one text.
+    Paths,
+    /// Inventories, separated by commas where they are one text.
+    Inventories,
+    /// Vault ids, separated by commas where they are one text.
+    VaultIds,
+    /// A whole number above zero.
+    Count,
+    /// Yes or no.
+    Flag,
+}
+
+impl Kind {
+    /// What it takes, in words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Text => "a text",
+            Self::Path => "a path",
+            Self::Paths => "paths",
+            Self::Inventories => "inventories",
+            Self::VaultIds => "vault ids",
+            Self::Count => "a number",
+            Self::Flag => "true or false",
+        }
+    }
+}
+
+/// A setting cfg follows.
+#[derive(Debug)]
+pub struct Known {
+    /// Its name in `cfg.toml`.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// Its section and name in `ansible.cfg`; empty where it has none.
+    pub ansible: (&'static str, &'static str),
+    /// Its name in the environment.
+    pub environment: &'static str,
+    /// What it is where nobody sets it.
+    pub default: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+}
+
+const fn known(
+    name: &'static str,
+    kind: Kind,
+    ansible: (&'static str, &'static str),
+    environment: &'static str,
+    default: &'static str,
+    about: &'static str,
+) -> Known {
+    Known { name, kind, ansible, environment, default, about }
+}
+
+const DEFAULTS: &str = "defaults";
+const BECOME: &str = "privilege_escalation";
+
+/// Every setting, by name.
+pub const KNOWN: &[Known] = &[
+    known(
+        "ask_become_pass",
+        Kind::Flag,
+        (BECOME, "become_ask_pass"),
+        "ANSIBLE_BECOME_ASK_PASS",
+        "false",
+        "ask for the password of become",
+    ),
+    known("ask_pass", Kind::Flag, (DEFAULTS, "ask_pass"), "ANSIBLE_ASK_PASS", "false", "ask for the login password"),
+    known(
+        "ask_vault_pass",
+        Kind::Flag,
+        (DEFAULTS, "ask_vault_pass"),
+        "ANSIBLE_ASK_VAULT_PASS",
+        "false",
+        "ask for the vault password",
+    ),
+    known(
+        "become",
+        Kind::Flag,
+        (BECOME, "become"),
+        "ANSIBLE_BECOME",
+        "false",
+        "work with the rights of another user, where a play does not say",
+    ),
+    known("become_method", Kind::Text, (BECOME, "become_method"), "ANSIBLE_BECOME_METHOD", "sudo", "sudo, su or doas"),
+    known("become_user", Kind::Text, (BECOME, "become_user"), "ANSIBLE_BECOME_USER", "root", "that user"),
+    known(
+        "encrypt_vault_id",
+        Kind::Text,
+        (DEFAULTS, "vault_encrypt_identity"),
+        "ANSIBLE_VAULT_ENCRYPT_IDENTITY",
+        "",
+        "the vault id to encrypt with, where there are several",
+    ),
+    known("forks", Kind::Count, (DEFAULTS, "forks"), "ANSIBLE_FORKS", "50", "how many hosts to work on at once"),
+    known(
+        "inventory",
+        Kind::Inventories,
+        (DEFAULTS, "inventory"),
+        "ANSIBLE_INVENTORY",
+        "",
+        "files, directories, scripts, or lists of hosts such as `web1,web2,`",
+    ),
+    known(
+        "private_key",
+        Kind::Path,
+        (DEFAULTS, "private_key_file"),
+        "ANSIBLE_PRIVATE_KEY_FILE",
+        "",
+        "the private key to log in with, where the inventory names none",
+    ),
+    known(
+        "proxy_jump",
+        Kind::Text,
+        ("", ""),
+        "CFG_PROXY_JUMP",
+        "",
+        "the host to jump over, where the inventory names none",
+    ),
+    known(
+        "roles_path",
+        Kind::Paths,
+        (DEFAULTS, "roles_path"),
+        "ANSIBLE_ROLES_PATH",
+        "",
+        "where roles are looked for, beside those of the playbook",
+    ),
+    known("timeout", Kind::Count, (DEFAULTS, "timeout"), "ANSIBLE_TIMEOUT", "", "seconds to wait for a connection"),
+    known(
+        "user",
+        Kind::Text,
+        (DEFAULTS, "remote_user"),
+        "ANSIBLE_REMOTE_USER",
+        "",
+        "who logs in, where the inventory does not say",
+    ),
+    known(
+        "vault_ids",
+        Kind::VaultIds,
+        (DEFAULTS, "vault_identity_list"),
+        "ANSIBLE_VAULT_IDENTITY_LIST",
+        "",
+        "vault passwords with labels: ID@FILE",
+    ),
+    known(
+        "vault_password_file",
+        Kind::Path,
+        (DEFAULTS, "vault_password_file"),
+        "ANSIBLE_VAULT_PASSWORD_FILE",
+        "",
+        "the file with the vault password, or a program that prints it",
+    ),
+];
+
+impl Known {
+    /// The values a text stands for.
+    pub fn split(&self, text: &str) -> Vec<String> {
+        let text = text.trim();
+        let parts = |separator: char| {
+            text.split(separator).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        };
+        match self.kind {
+            Kind::Paths => parts(':'),
+            Kind::VaultIds => parts(','),
+            // `web1,web2,` is a list of hosts; `a.yml,b.yml` are two files.
+            Kind::Inventories if !text.ends_with(',') => parts(','),
+            _ => vec![text.to_owned()],
+        }
+    }
+
+    /// Judges values.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub fn check(&self, values: Vec<String>) -> Result<Vec<String>, &'static str> {
+        let first = values.first().map_or("", String::as_str);
+        match self.kind {
+            Kind::Count if first.parse::<u32>().ok().is_none_or(|n| n == 0) => Err("a whole number above zero"),
+            Kind::Flag if parse_bool(first).is_none() => Err("true or false"),
+            Kind::Text | Kind::Path if first.is_empty() => Err("set to anything"),
+            _ => Ok(values),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KNOWN;
+
+    #[test]
+    fn settings_are_in_order() {
+        assert!(KNOWN.is_sorted_by_key(|known| known.name));
+    }
+}
