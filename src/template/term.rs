@@ -96,6 +96,7 @@ impl Term {
     pub fn written(&self) -> Value {
         match self {
             Self::Value(value) => value.clone(),
+            Self::Failed(error) => Value::from(error.message.clone()),
             Self::Template(template) => Value::from(template.written()),
             Self::List(items) => Value::list(items.iter().map(Self::written)),
             Self::Map(entries) => {

@@ -22,7 +22,7 @@ const LOCAL: &[&str] = &["localhost", "127.0.0.1", "::1"];
 const DEPTH: usize = 100;
 
 pub struct View<'a> {
-    project: &'a Project,
+    project: &'a Arc<Project>,
     inventory: &'a Inventory,
     play_dir: &'a Path,
     export: bool,
@@ -39,7 +39,7 @@ struct Seen {
 }
 
 impl<'a> View<'a> {
-    pub fn new(project: &'a Project, args: &'a InventoryArgs, limit: Option<Vec<Arc<str>>>) -> Self {
+    pub fn new(project: &'a Arc<Project>, args: &'a InventoryArgs, limit: Option<Vec<Arc<str>>>) -> Self {
         Self {
             project,
             inventory: &project.inventory,
