@@ -40,6 +40,7 @@ pub fn run(runner: &Runner<'_>, action: &Action, args: &Map, scope: &Arc<TermSco
             runner.session.state().notifications.finish(handler);
             fine([])
         }
+        Action::Report => report(args),
         Action::Noop | Action::Resource(_) => fine([]),
     }
 }
@@ -47,6 +48,18 @@ pub fn run(runner: &Runner<'_>, action: &Action, args: &Map, scope: &Arc<TermSco
 fn fine<const N: usize>(result: [(&str, Value); N]) -> Attempt {
     let result = result.into_iter().map(|(k, v)| (k.into(), v)).collect();
     Attempt { result, changed: Value::Bool(false), failed: Value::Bool(false), ..Attempt::default() }
+}
+
+fn report(args: &Map) -> Attempt {
+    let mut result = args.clone();
+    let changed = result.shift_remove("changed").unwrap_or(Value::Bool(false));
+    if let Some(data) = result.shift_remove("data") {
+        let per_host = result.shift_remove("per_host").unwrap_or(Value::Bool(false));
+        let aggregate = result.shift_remove("aggregate").unwrap_or(Value::Bool(true));
+        let stats = Value::map([("data", data), ("per_host", per_host), ("aggregate", aggregate)]);
+        result.insert("ansible_stats".into(), stats);
+    }
+    Attempt { result, changed, failed: Value::Bool(false), ..Attempt::default() }
 }
 
 fn set_fact(runner: &Runner<'_>, args: &Map) -> Attempt {

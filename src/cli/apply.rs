@@ -125,10 +125,16 @@ pub fn run(mut args: ApplyArgs, plan: bool) -> Result<Exit, CliError> {
         rehearse(&loaded.project, &plays, &std::collections::BTreeMap::new());
         project::check(&loaded.project)?;
     }
+    if !loaded.project.inventory.may_grow() {
+        loaded.unmatched.drain(..).for_each(|diagnostic| loaded.project.files.report(diagnostic));
+        project::check(&loaded.project)?;
+    }
     if args.syntax_check {
         super::print("no mistakes found\n");
         return Ok(Exit::Converged);
     }
+    super::prompts::ask_all(&loaded.project, &plays)?;
+    project::check(&loaded.project)?;
     let runtime = super::runtime()?;
     let project = loaded.project.clone();
     let exit = runtime.block_on(run_async(args, plan, loaded.project, plays));
@@ -249,9 +255,15 @@ async fn run_async(
         force_handlers: args.force_handlers,
     };
     let connections = Connections::new(ssh(&args.ssh)?, login(&args.ssh));
-    let runner = Runner::new(project, options, connections, Box::new(emit.clone()));
+    let runner = Runner::new(project.clone(), options, connections, Box::new(emit.clone()));
     tokio::spawn(watch_signals(runner.canceller()));
-    let outcome = runner.run(&plays).await;
+    let (project_args, local, late) = (args.project.clone(), args.ssh.local, project.clone());
+    let select = move |play: &crate::parse::Play| match project::select(&late, play, &project_args, local) {
+        Ok(Ok(hosts)) => hosts,
+        // That no host matched is a mistake when the run starts; by now it is what came of the tasks.
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    };
+    let outcome = runner.run(&plays, &select).await;
     let seconds = started.elapsed().as_secs_f64();
     if !outcome.mistakes || !outcome.hosts.is_empty() {
         emit(&Event::RunFinished {

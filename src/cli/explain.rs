@@ -67,7 +67,7 @@ fn variable(name: &str, host: &str, playbook: Option<&std::path::Path>, args: &P
     let playbooks: Vec<std::path::PathBuf> = playbook.map(std::path::Path::to_path_buf).into_iter().collect();
     let loaded = project::load(args, &playbooks, LoadOptions::default())?;
     let project = &loaded.project;
-    if !project.inventory.hosts.contains_key(host) {
+    if !project.inventory.get().hosts.contains_key(host) {
         return Err(CliError::new(
             format!("there is no host `{host}` in the inventory"),
             "see `cfg inventory --graph`",

@@ -37,10 +37,10 @@ pub fn run(mut args: FactsArgs) -> Result<Exit, CliError> {
     settings.fill_ssh(&mut args.ssh);
     let loaded = project::load(&args.project, &[], LoadOptions { local: args.ssh.local, ..LoadOptions::default() })?;
     let project = loaded.project;
-    let hosts = Pattern::parse(&args.hosts).hosts(&project.inventory);
+    let hosts = Pattern::parse(&args.hosts).hosts(&project.inventory.get());
     let mut hosts = hosts.map_err(|e| CliError::new(e.to_string(), "see `cfg inventory --graph`"))?;
     if args.ssh.local && args.project.inventory.is_empty() {
-        hosts = project.inventory.hosts.keys().cloned().collect();
+        hosts = project.inventory.get().hosts.keys().cloned().collect();
     }
     let runtime = super::runtime()?;
     let connections = Arc::new(Connections::new(ssh(&args.ssh)?, login(&args.ssh)));

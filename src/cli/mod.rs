@@ -12,6 +12,7 @@ mod inventory;
 mod pages;
 mod passwords;
 mod project;
+mod prompts;
 mod schema;
 mod settings;
 mod vault;

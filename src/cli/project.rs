@@ -64,6 +64,8 @@ pub struct Loaded {
     pub project: Arc<Project>,
     /// The plays with their hosts.
     pub plays: Vec<(Arc<Play>, Vec<Arc<str>>)>,
+    /// Plays whose hosts are not in the inventory: mistakes, unless tasks of the run add them.
+    pub unmatched: Vec<Diagnostic>,
 }
 
 /// How a project is loaded.
@@ -93,7 +95,7 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
     let project = Project {
         hostvars: crate::compile::HostVars::default(),
         engine: Arc::new(Engine::default()),
-        inventory,
+        inventory: crate::inventory::LiveInventory::new(inventory),
         extra,
         tags: TagFilter { only: set(&args.tags), skip: set(&args.skip_tags) },
         plan: options.plan,
@@ -108,7 +110,7 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
     };
     let mut plays = Vec::new();
     for playbook in playbooks {
-        read_playbook(&project, playbook, None, &mut plays, 0);
+        read_playbook(&project, playbook, None, &[], &mut plays);
     }
     check(&project)?;
     if plays.is_empty() && !playbooks.is_empty() {
@@ -119,18 +121,26 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
         ));
     }
     let mut selected = Vec::new();
+    let mut unmatched = Vec::new();
     for play in plays {
-        let hosts = select(&project, &play, args, options.local)?;
+        let hosts = select(&project, &play, args, options.local)?.unwrap_or_else(|diagnostic| {
+            unmatched.push(diagnostic);
+            Vec::new()
+        });
         selected.push((play, hosts));
     }
     check(&project)?;
+    if selected.iter().all(|(_, hosts)| hosts.is_empty()) && !unmatched.is_empty() {
+        unmatched.drain(..).for_each(|diagnostic| project.files.report(diagnostic));
+        check(&project)?;
+    }
     if !playbooks.is_empty() && selected.iter().all(|(_, hosts)| hosts.is_empty()) {
         return Err(CliError::new(
             "no play matches a host",
             "see `cfg inventory --graph` for the hosts and groups there are",
         ));
     }
-    Ok(Loaded { project: Arc::new(project), plays: selected })
+    Ok(Loaded { project: Arc::new(project), plays: selected, unmatched })
 }
 
 /// Turns reported mistakes into an error; warnings are shown and forgotten.
@@ -224,14 +234,15 @@ pub fn load_inventory(args: &ProjectArgs, files: &Files, local: bool) -> Result<
     }
 }
 
+/// Reads a playbook and those it imports. `imports` is what the imports say that led here, and where they stand.
 fn read_playbook(
     project: &Project,
     path: &Path,
     at: Option<crate::source::Span>,
+    imports: &[crate::parse::Keywords],
     plays: &mut Vec<Arc<Play>>,
-    depth: usize,
 ) {
-    if depth > 20 {
+    if imports.len() > 20 {
         let mut report = Diagnostic::error(Code::IncludeLoop, format!("{} imports itself", path.display()));
         if let Some(span) = at {
             report = report.at(span, "");
@@ -247,26 +258,41 @@ fn read_playbook(
     }
     for entry in playbook.entries {
         match entry {
-            PlaybookEntry::Play(play) => plays.push(play),
-            PlaybookEntry::Import(node) => {
-                let name = node.text().unwrap_or_default();
-                read_playbook(project, &dir.join(name), Some(node.span), plays, depth + 1);
+            PlaybookEntry::Play(mut play) => {
+                if let Some(play) = Arc::get_mut(&mut play) {
+                    play.imported = imports.to_vec();
+                }
+                plays.push(play);
+            }
+            PlaybookEntry::Import(node, keywords) => {
+                let text = node.text().unwrap_or_default();
+                let Some(name) = evaluate_early(project, &node, text, "import_playbook") else { continue };
+                let imports = [imports, &[keywords]].concat();
+                read_playbook(project, &dir.join(name), Some(node.span), &imports, plays);
             }
         }
     }
 }
 
 /// The hosts of a play, within the limit.
-fn select(project: &Project, play: &Play, args: &ProjectArgs, local: bool) -> Result<Vec<Arc<str>>, CliError> {
+///
+/// # Errors
+/// Where the limit is wrong; a pattern that matches nothing is given back as what it is.
+pub fn select(
+    project: &Project,
+    play: &Play,
+    args: &ProjectArgs,
+    local: bool,
+) -> Result<Result<Vec<Arc<str>>, Diagnostic>, CliError> {
     let written = hosts_text(&play.hosts);
-    let text = match evaluate_hosts(project, play, &written) {
+    let text = match evaluate_early(project, &play.hosts, &written, "hosts") {
         Some(text) => text,
-        None => return Ok(Vec::new()),
+        None => return Ok(Ok(Vec::new())),
     };
     if local && args.inventory.is_empty() {
-        return Ok(project.inventory.hosts.keys().cloned().collect());
+        return Ok(Ok(project.inventory.get().hosts.keys().cloned().collect()));
     }
-    let mut hosts = match Pattern::parse(&text).hosts(&project.inventory) {
+    let mut hosts = match Pattern::parse(&text).hosts(&project.inventory.get()) {
         Ok(hosts) => hosts,
         // `localhost` needs no inventory.
         Err(_) if matches!(text.as_str(), "localhost" | "127.0.0.1") => vec![Arc::from(text.as_str())],
@@ -276,8 +302,7 @@ fn select(project: &Project, play: &Play, args: &ProjectArgs, local: bool) -> Re
                 _ => Some("see `cfg inventory --graph` for the hosts and groups there are".to_owned()),
             };
             let report = Diagnostic::error(Code::NoHostsMatched, error.to_string()).at(play.hosts.span, "");
-            project.files.report(report.help_opt(help));
-            return Ok(Vec::new());
+            return Ok(Err(report.help_opt(help)));
         }
     };
     if let Some(limit) = &args.limit {
@@ -294,11 +319,11 @@ fn select(project: &Project, play: &Play, args: &ProjectArgs, local: bool) -> Re
         }
         _ => {}
     }
-    Ok(hosts)
+    Ok(Ok(hosts))
 }
 
-/// `hosts` may name extra variables.
-fn evaluate_hosts(project: &Project, play: &Play, text: &str) -> Option<String> {
+/// What has to be known before any host is: it may name extra variables.
+fn evaluate_early(project: &Project, node: &crate::yaml::Node, text: &str, what: &str) -> Option<String> {
     if !text.contains("{{") {
         return Some(text.to_owned());
     }
@@ -311,14 +336,15 @@ fn evaluate_hosts(project: &Project, play: &Play, text: &str) -> Option<String> 
             self.0.entries.keys().map(ToString::to_string).collect()
         }
     }
-    let origin = project.files.sources.origin(play.hosts.span);
+    let origin = project.files.sources.origin(node.span);
     let term = crate::template::Term::from_text(&Arc::from(text), origin, 0);
     let scope = crate::template::TermScope::new(project.engine.clone(), Arc::new(Extra(project.extra.clone())));
     match scope.evaluate(&term) {
         Ok(value) => Some(value.to_string()),
         Err(error) => {
-            let report = Diagnostic::error(Code::UndefinedVariable, format!("`hosts`: {}", error.message));
-            project.files.report(report.at(play.hosts.span, "").help("`hosts` can use variables given with -e only"));
+            let report = Diagnostic::error(Code::UndefinedVariable, format!("`{what}`: {}", error.message));
+            let help = format!("`{what}` can use variables given with -e only");
+            project.files.report(report.at(node.span, "").help(help));
             None
         }
     }
@@ -332,7 +358,7 @@ pub fn limited(project: &Project, limit: &str) -> Result<Vec<Arc<str>>, CliError
     let parts = limit.split(',').map(str::trim).filter(|part| !part.is_empty());
     let parts = parts.map(|part| part.strip_prefix('@').map_or_else(|| Ok(part.to_owned()), referred));
     let text = parts.collect::<Result<Vec<_>, _>>()?.join(",");
-    Pattern::parse(&text).hosts(&project.inventory).map_err(|error| {
+    Pattern::parse(&text).hosts(&project.inventory.get()).map_err(|error| {
         let help = match &error {
             PatternError::Unknown { nearest: Some(name), .. } => format!("did you mean `{name}`?"),
             _ => "see `cfg inventory --graph` for the hosts and groups there are".to_owned(),

@@ -69,6 +69,8 @@ pub struct HostCompiler<'a> {
     pub(super) mistakes: bool,
     /// Where in the play the walk is: the indices of sections, blocks, includes and tasks.
     pub(super) place: Vec<u32>,
+    /// The inventory the magic variables were made of.
+    inventory_version: u64,
     /// Hosts meet before every task.
     pub(super) lockstep: bool,
     /// Some tasks are known after apply only: what is not defined here may be set by them.
@@ -94,7 +96,7 @@ impl<'a> HostCompiler<'a> {
         carried: BTreeMap<String, Value>,
     ) -> Self {
         let facts_layer = Arc::new(facts_layer(&facts));
-        let host_layers = project.inventory.layers(&host, Some(&play.dir), &project.files);
+        let host_layers = project.inventory.get().layers(&host, Some(&play.dir), &project.files);
         let explicit = play.keywords.get(crate::parse::Keyword::Order).and_then(Yaml::text) == Some("explicit");
         let magic_cache = Arc::new(magic(project, play, &host, &hosts));
         Self {
@@ -123,6 +125,7 @@ impl<'a> HostCompiler<'a> {
             failed_blocks: BTreeSet::new(),
             mistakes: false,
             place: Vec::new(),
+            inventory_version: project.inventory.version(),
             lockstep: false,
             fatal: false,
             open_ended: false,
@@ -293,6 +296,7 @@ impl<'a> HostCompiler<'a> {
         let cache = self.magic_cache.clone();
         let role = frame.role.clone();
         let hostvars = self.hostvars_source();
+        let (project, host, version) = (self.project.clone(), self.host.clone(), self.inventory_version);
         Arc::new(move |name| match name {
             "role_path" => role.as_ref().map(|r| Value::str(r.role.path.to_string_lossy())),
             "role_name" | "ansible_role_name" => role.as_ref().map(|r| Value::str(&r.role.name)),
@@ -300,6 +304,10 @@ impl<'a> HostCompiler<'a> {
                 role.as_ref().map(|r| Value::list(r.parents.iter().rev().map(|p| Value::str(&p.role.name))))
             }
             "hostvars" => Some(hostvars()),
+            "groups" | "group_names" if project.inventory.version() != version => {
+                let inventory = project.inventory.get();
+                Some(if name == "groups" { groups_of(&inventory) } else { names(&inventory.group_names(&host)) })
+            }
             _ => cache.get(name).cloned(),
         })
     }
@@ -478,10 +486,19 @@ pub const MAGIC: &[&str] = &[
     "role_path",
 ];
 
+fn names(names: &[Arc<str>]) -> Value {
+    Value::list(names.iter().map(Value::str))
+}
+
+/// `groups`: the hosts of every group.
+fn groups_of(inventory: &crate::inventory::Inventory) -> Value {
+    let group = |name: &Arc<str>| (name.clone(), names(&inventory.hosts_in(name)));
+    Value::from(inventory.groups.keys().map(group).collect::<Map>())
+}
+
 fn magic(project: &Project, play: &Play, host: &str, hosts: &PlayHosts) -> BTreeMap<String, Value> {
-    let inventory = &project.inventory;
+    let inventory = &project.inventory.get();
     let list = |names: &[Arc<str>]| Value::list(names.iter().map(Value::str));
-    let groups: Map = inventory.groups.keys().map(|name| (name.clone(), list(&inventory.hosts_in(name)))).collect();
     let path = |path: &std::path::Path| {
         Value::str(path.canonicalize().unwrap_or_else(|_| path.to_path_buf()).to_string_lossy())
     };
@@ -502,7 +519,7 @@ fn magic(project: &Project, play: &Play, host: &str, hosts: &PlayHosts) -> BTree
         ("inventory_hostname", Value::str(host)),
         ("inventory_hostname_short", Value::str(host.split('.').next().unwrap_or(host))),
         ("group_names", list(&inventory.group_names(host))),
-        ("groups", Value::from(groups)),
+        ("groups", groups_of(inventory)),
         ("ansible_play_hosts", list(&hosts.all)),
         ("ansible_play_hosts_all", list(&hosts.all)),
         ("ansible_play_batch", list(&hosts.batch)),

@@ -43,7 +43,7 @@ impl HostCompiler<'_> {
                     }
                     (host.clone(), Value::Map(vars))
                 };
-                Value::from(project.inventory.hosts.keys().map(one).collect::<Map>())
+                Value::from(project.inventory.get().hosts.keys().map(one).collect::<Map>())
             };
             made.get_or_init(make).clone()
         })
@@ -135,7 +135,7 @@ fn variables_of(
 }
 
 fn evaluate(project: &Project, dir: &std::path::Path, host: &str, facts: Option<&Map>, unknown: bool) -> Map {
-    let inventory = &project.inventory;
+    let inventory = &project.inventory.get();
     let fact_layer = facts.map(|facts| Arc::new(Layer::of_values(LayerKind::Facts, crate::facts::as_variables(facts))));
     let mut layers: Vec<Arc<Layer>> = vec![project.extra.clone()];
     layers.extend(fact_layer);

@@ -67,7 +67,7 @@ impl HostCompiler<'_> {
         }
     }
 
-    fn loop_control(&self, task: &Task) -> Loop {
+    pub(super) fn loop_control(&self, task: &Task) -> Loop {
         let control = task.keywords.get(Keyword::LoopControl);
         let get = |name: &str| control.and_then(|c| c.get(name));
         let text = |name: &str| get(name).and_then(Yaml::text).map(str::to_owned);
@@ -297,7 +297,7 @@ impl HostCompiler<'_> {
 }
 
 /// A time of work that is known not to be done.
-fn skipped() -> Iteration {
+pub(super) fn skipped() -> Iteration {
     Iteration {
         item: None,
         when: vec![Term::Value(Value::Bool(false))],

@@ -9,6 +9,7 @@ mod deposits;
 mod diagnose;
 mod frame;
 mod host;
+mod hosts;
 mod hostvars;
 mod include;
 mod iteration;
@@ -32,7 +33,7 @@ use std::sync::{Arc, Mutex};
 use crate::apply::{Adopted, SegmentReport};
 use crate::event::TaskOutcome;
 use crate::graph::{Node, Segment};
-use crate::inventory::Inventory;
+use crate::inventory::LiveInventory;
 use crate::parse::Files;
 use crate::secret::Redactor;
 use crate::template::Engine;
@@ -53,7 +54,7 @@ pub struct Project {
     /// The evaluator.
     pub engine: Arc<Engine>,
     /// The hosts.
-    pub inventory: Inventory,
+    pub inventory: LiveInventory,
     /// `-e`
     pub extra: Arc<Layer>,
     /// `--tags` and `--skip-tags`

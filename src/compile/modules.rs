@@ -4,10 +4,12 @@ use crate::resource;
 
 /// Tasks about the run itself: name and parameters.
 pub const ACTIONS: &[(&str, &[&str])] = &[
+    ("add_host", &[]),
     ("assert", &["that", "msg", "fail_msg", "success_msg", "quiet"]),
     ("debug", &["msg", "var", "verbosity"]),
     ("fail", &["msg"]),
     ("gather_facts", &["parallel", "gather_subset", "filter", "gather_timeout", "fact_path"]),
+    ("group_by", &["key", "parents"]),
     (
         "import_role",
         &[
@@ -46,6 +48,7 @@ pub const ACTIONS: &[(&str, &[&str])] = &[
     ("meta", &[]),
     ("pause", &["seconds", "minutes", "prompt", "echo"]),
     ("set_fact", &[]),
+    ("set_stats", &["data", "per_host", "aggregate"]),
     ("setup", &["gather_subset", "filter", "gather_timeout", "fact_path"]),
 ];
 

@@ -119,6 +119,12 @@ impl HostCompiler<'_> {
     pub fn play(&mut self) -> Result<(), Stop> {
         let play = self.play;
         let mut frame = Frame { dir: play.dir.clone(), ..Frame::default() };
+        for import in &play.imported {
+            frame.tags = Arc::new(self.tags_of(&frame, import));
+            if let Some(when) = import.get(Keyword::When) {
+                frame.when.extend(self.condition(when));
+            }
+        }
         frame.tags = Arc::new(self.tags_of(&frame, &play.keywords));
         frame.keywords.push(Arc::new(Inherited(play.keywords.clone())));
         self.play_variables(&frame)?;
@@ -164,10 +170,17 @@ impl HostCompiler<'_> {
 
     fn play_variables(&mut self, frame: &Frame) -> Result<(), Stop> {
         let play = self.play;
+        for import in &play.imported {
+            if let Some(vars) = import.get(Keyword::Vars) {
+                let layer = self.layer(LayerKind::Play, vars);
+                self.play_layers.push(layer);
+            }
+        }
         if let Some(vars) = play.keywords.get(Keyword::Vars) {
             let layer = self.layer(LayerKind::Play, vars);
             self.play_layers.push(layer);
         }
+        self.prompted();
         let Some(files) = play.keywords.get(Keyword::VarsFiles) else { return Ok(()) };
         let entries = files.as_list().map_or_else(|| vec![files.clone()], <[Yaml]>::to_vec);
         for entry in entries {
@@ -175,6 +188,17 @@ impl HostCompiler<'_> {
             self.vars_file(&candidates, frame, &entry)?;
         }
         Ok(())
+    }
+
+    /// The answers to `vars_prompt`; unknown where nobody was asked.
+    fn prompted(&mut self) {
+        let Some(node) = self.play.keywords.get(Keyword::VarsPrompt) else { return };
+        let names = node.as_list().unwrap_or_default().iter().filter_map(|item| item.get("name").and_then(Yaml::text));
+        let values = match self.play.prompted.get() {
+            Some(answers) => answers.clone(),
+            None => names.map(|name| (name.to_owned(), Value::Unknown)).collect(),
+        };
+        self.play_layers.push(Arc::new(Layer::of_values(LayerKind::Prompt, values)));
     }
 
     /// Of several files the first that exists.

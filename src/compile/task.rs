@@ -143,6 +143,7 @@ impl HostCompiler<'_> {
             "import_role" | "include_role" => self.include_role(task, &inner, module == "import_role"),
             "include_vars" => self.include_vars(task, &inner),
             "meta" => self.meta(task, &inner),
+            "add_host" => self.once(task, &inner),
             _ => self.plain_task(task, &inner, &module),
         }
     }
@@ -189,7 +190,11 @@ impl HostCompiler<'_> {
             }
             return Err(self.unknown_module(task));
         }
+        if matches!(module, "add_host" | "group_by") {
+            return self.change_hosts(task, frame, module);
+        }
         let action = match module {
+            "set_stats" => Action::Report,
             "set_fact" => Action::SetFact,
             "debug" => Action::Debug,
             "assert" => Action::Assert,

@@ -177,7 +177,7 @@ impl HostCompiler<'_> {
     }
 
     /// A task that runs on the first host that is left, and whose result is everybody's.
-    fn once(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
+    pub(super) fn once(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
         let met = self.meet()?;
         let key = self.place.iter().map(u32::to_string).collect::<Vec<_>>().join(".");
         if !met.leads {

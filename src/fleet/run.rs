@@ -39,6 +39,9 @@ pub struct Outcome {
     pub cancelled: bool,
 }
 
+/// Finds the hosts of a play.
+pub type SelectHosts = dyn Fn(&Play) -> Vec<Arc<str>> + Send + Sync;
+
 /// Takes events.
 pub type EventSink = Box<dyn Fn(&Event) + Send + Sync>;
 
@@ -167,7 +170,8 @@ impl Shared {
 
     /// The variables that say how a host is reached.
     fn host_scope(&self, host: &Arc<str>, play: Option<&Play>) -> Arc<TermScope> {
-        let local = host.as_ref() == "localhost" && self.project.inventory.hosts.get(host).is_none_or(|h| h.implicit);
+        let local =
+            host.as_ref() == "localhost" && self.project.inventory.get().hosts.get(host).is_none_or(|h| h.implicit);
         connection_scope(&self.project, host, play, local)
     }
 }
@@ -199,13 +203,15 @@ impl Runner {
         }
     }
 
-    /// Runs plays on their hosts.
-    pub async fn run(&self, plays: &[(Arc<Play>, Vec<Arc<str>>)]) -> Outcome {
+    /// Runs plays on their hosts. Where tasks have changed the inventory, `select` says which hosts a play has by then.
+    pub async fn run(&self, plays: &[(Arc<Play>, Vec<Arc<str>>)], select: &SelectHosts) -> Outcome {
+        let before = self.shared.project.inventory.version();
         for (i, (play, hosts)) in plays.iter().enumerate() {
             if self.shared.cancelled.load(Ordering::SeqCst) || self.shared.state().mistakes {
                 break;
             }
-            self.play(play, hosts, i + 1 < plays.len()).await;
+            let now = (self.shared.project.inventory.version() != before).then(|| select(play));
+            self.play(play, now.as_ref().unwrap_or(hosts), i + 1 < plays.len()).await;
         }
         let state = self.shared.state();
         Outcome {
@@ -460,6 +466,8 @@ pub fn blank_play() -> Play {
         span: hosts.span,
         dir: std::path::PathBuf::from("."),
         keywords: crate::parse::Keywords::default(),
+        imported: Vec::new(),
+        prompted: std::sync::OnceLock::new(),
         hosts,
         pre_tasks: Vec::new(),
         roles: Vec::new(),

@@ -91,6 +91,8 @@ pub enum Action {
     Setup,
     /// Waits for a time.
     Pause,
+    /// Reports what was done elsewhere: its arguments are the result.
+    Report,
     /// Does nothing, as `meta: noop`; its conditions are shown.
     Noop,
     /// Remembers once whether conditions hold, for the tasks of an include; under this hidden name.

@@ -4,6 +4,7 @@ mod constructed;
 mod generator;
 mod ini;
 mod literal;
+mod live;
 mod load;
 #[cfg(test)]
 mod load_tests;
@@ -24,12 +25,13 @@ use indexmap::{IndexMap, IndexSet};
 use crate::source::Span;
 use crate::variables::{Definition, Layer};
 
+pub use live::LiveInventory;
 pub use load::{Loader, default_places};
 pub use pattern::{Pattern, PatternError, glob};
 pub use vars::{definitions, vars_files};
 
 /// Hosts and groups.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Inventory {
     /// Hosts, in the order in which they were met.
     pub hosts: IndexMap<Arc<str>, Host>,
@@ -42,7 +44,7 @@ pub struct Inventory {
 }
 
 /// A host.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Host {
     /// Variables of the inventory itself.
     pub vars: IndexMap<Arc<str>, Definition>,
@@ -53,7 +55,7 @@ pub struct Host {
 }
 
 /// A group.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Group {
     /// Its own hosts.
     pub hosts: IndexSet<Arc<str>>,

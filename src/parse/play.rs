@@ -24,8 +24,8 @@ pub struct Playbook {
 pub enum PlaybookEntry {
     /// A play.
     Play(Arc<Play>),
-    /// Another playbook, by its path as written.
-    Import(Node),
+    /// Another playbook, by its path as written, and what holds for all its plays.
+    Import(Node, Keywords),
 }
 
 /// A play.
@@ -37,6 +37,10 @@ pub struct Play {
     pub dir: PathBuf,
     /// Its keywords.
     pub keywords: Keywords,
+    /// What the imports it came through say: variables, conditions and tags, outermost first.
+    pub imported: Vec<Keywords>,
+    /// The answers to `vars_prompt`, once they were given.
+    pub prompted: std::sync::OnceLock<Vec<(String, crate::value::Value)>>,
     /// Its hosts.
     pub hosts: Node,
     /// Tasks before the roles.
@@ -79,7 +83,17 @@ fn parse_entry(node: &Node, dir: &std::path::Path, diagnostics: &mut Diagnostics
     };
     for key in ["import_playbook", "ansible.builtin.import_playbook"] {
         if let Some(path) = node.get(key) {
-            return Some(PlaybookEntry::Import(path.clone()));
+            let mut keywords = Keywords::default();
+            let allowed = ["name", "vars", "when", "tags"];
+            for entry in entries.iter().filter(|entry| entry.key.as_ref() != key) {
+                // A condition is no keyword of plays, but of imports it is.
+                let known = allowed.contains(&entry.key.as_ref())
+                    && keywords.take(entry, levels::PLAY | levels::TASK, diagnostics);
+                if !known {
+                    unknown(entry, levels::PLAY, "import of a playbook", &allowed, diagnostics);
+                }
+            }
+            return Some(PlaybookEntry::Import(path.clone(), keywords));
         }
     }
     let Some(hosts) = node.get("hosts").cloned() else {
@@ -92,6 +106,8 @@ fn parse_entry(node: &Node, dir: &std::path::Path, diagnostics: &mut Diagnostics
         span: node.span,
         dir: dir.to_path_buf(),
         keywords: Keywords::default(),
+        imported: Vec::new(),
+        prompted: std::sync::OnceLock::new(),
         hosts,
         pre_tasks: Vec::new(),
         roles: Vec::new(),

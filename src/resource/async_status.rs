@@ -26,7 +26,7 @@ params! {
     ///
     /// # Example
     /// ```yaml
-    /// - async_status: { jid: "{{ sleeper.ansible_job_id }}" }
+    /// - async_status: { jid: j120593028475.4242 }
     ///   register: job
     ///   until: job.finished
     ///   retries: 30

@@ -23,7 +23,7 @@ const DEPTH: usize = 100;
 
 pub struct View<'a> {
     project: &'a Arc<Project>,
-    inventory: &'a Inventory,
+    inventory: Arc<Inventory>,
     play_dir: &'a Path,
     export: bool,
     rendered: bool,
@@ -42,7 +42,7 @@ impl<'a> View<'a> {
     pub fn new(project: &'a Arc<Project>, args: &'a InventoryArgs, limit: Option<Vec<Arc<str>>>) -> Self {
         Self {
             project,
-            inventory: &project.inventory,
+            inventory: project.inventory.get(),
             play_dir: &args.playbook_dir,
             export: args.export,
             rendered: args.rendered,
@@ -116,7 +116,7 @@ impl<'a> View<'a> {
         self.limit.as_ref().is_none_or(|limit| limit.contains(host))
     }
 
-    fn group(&self, name: &str) -> Option<&'a Group> {
+    fn group(&self, name: &str) -> Option<&Group> {
         self.inventory.groups.get(name)
     }
 

@@ -1,0 +1,150 @@
+//! `vars_prompt`: variables a play asks the person for, before anything runs.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::sync::Arc;
+
+use super::error::CliError;
+use crate::compile::Project;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::parse::{Keyword, Play};
+use crate::template::TermScope;
+use crate::value::Value;
+use crate::yaml::Node;
+
+/// What is asked.
+struct Question {
+    name: String,
+    text: String,
+    default: Option<Value>,
+    private: bool,
+    confirm: bool,
+    encrypt: Option<String>,
+    salt: Option<String>,
+}
+
+/// Asks what the plays ask for. A variable that was given with `-e` is not asked for.
+///
+/// # Errors
+/// Where there is no terminal and no default, or an answer cannot be read.
+pub fn ask_all(project: &Project, plays: &[(Arc<Play>, Vec<Arc<str>>)]) -> Result<(), CliError> {
+    for (play, hosts) in plays {
+        if hosts.is_empty() || play.prompted.get().is_some() {
+            continue;
+        }
+        let Some(node) = play.keywords.get(Keyword::VarsPrompt) else { continue };
+        let mut answers = Vec::new();
+        for item in node.as_list().map_or_else(|| vec![node.clone()], <[Node]>::to_vec) {
+            let Some(question) = question(project, &item) else { continue };
+            if project.extra.get(&question.name).is_some() {
+                continue;
+            }
+            let answer = ask(&question)?;
+            if question.private {
+                project.redactor.add(&answer.to_string());
+            }
+            answers.push((question.name.clone(), encrypted(project, &question, answer)?));
+        }
+        let _ = play.prompted.set(answers);
+    }
+    Ok(())
+}
+
+fn question(project: &Project, node: &Node) -> Option<Question> {
+    const KNOWN: &[&str] =
+        &["name", "prompt", "default", "private", "confirm", "encrypt", "salt_size", "salt", "unsafe"];
+    let report = |message: String, span, help: Option<String>| {
+        project.files.report(Diagnostic::error(Code::WrongShape, message).at(span, "").help_opt(help));
+    };
+    let Some(entries) = node.as_map() else {
+        report(format!("expected a mapping with `name`, found {}", node.type_name()), node.span, None);
+        return None;
+    };
+    for entry in entries.iter().filter(|entry| !KNOWN.contains(&entry.key.as_ref())) {
+        let help = crate::diagnostic::did_you_mean(&entry.key, KNOWN.iter().copied());
+        report(format!("`vars_prompt` has no `{}`", entry.key), entry.key_span, help);
+    }
+    let Some(name) = node.get("name").and_then(Node::text) else {
+        report("an entry of `vars_prompt` needs a `name`".to_owned(), node.span, None);
+        return None;
+    };
+    let flag = |key: &str, otherwise: bool| node.get(key).map_or(otherwise, |n| crate::apply_truth(&n.to_value()));
+    let text = |key: &str| node.get(key).map(|n| n.to_value().to_string());
+    Some(Question {
+        name: name.to_owned(),
+        text: text("prompt").unwrap_or_else(|| name.to_owned()),
+        default: node.get("default").map(Node::to_value),
+        private: flag("private", true),
+        confirm: flag("confirm", false),
+        encrypt: text("encrypt"),
+        salt: text("salt"),
+    })
+}
+
+fn ask(question: &Question) -> Result<Value, CliError> {
+    if !std::io::stdin().is_terminal() {
+        return question.default.clone().ok_or_else(|| {
+            let message = format!("the play asks for `{}`, and there is no terminal", question.name);
+            CliError::Message(message, Some(format!("give it: -e {}=…", question.name)))
+        });
+    }
+    loop {
+        let answer = read(question, &question.text)?;
+        if !question.confirm || read(question, &format!("confirm {}", question.text))? == answer {
+            return Ok(match (&question.default, answer.is_empty()) {
+                (Some(default), true) => default.clone(),
+                _ => Value::from(answer),
+            });
+        }
+        eprint("the two do not match; once more\n");
+    }
+}
+
+fn read(question: &Question, text: &str) -> Result<String, CliError> {
+    let shown = match &question.default {
+        Some(default) if !question.private => format!("{text} [{default}]: "),
+        _ => format!("{text}: "),
+    };
+    let failed = |error: std::io::Error| CliError::Message(format!("cannot read the answer: {error}"), None);
+    if question.private {
+        return rpassword::prompt_password(shown).map_err(failed);
+    }
+    eprint(&shown);
+    let _ = std::io::stderr().flush();
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(failed)?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// `encrypt`: the hash of the answer, as the filter `password_hash` makes it.
+fn encrypted(project: &Project, question: &Question, answer: Value) -> Result<Value, CliError> {
+    let Some(scheme) = &question.encrypt else { return Ok(answer) };
+    struct Given(Value, Value, Option<Value>);
+    impl crate::template::Bindings for Given {
+        fn binding(&self, name: &str) -> Option<crate::template::Term> {
+            let value = match name {
+                "answer" => Some(self.0.clone()),
+                "scheme" => Some(self.1.clone()),
+                "salt" => self.2.clone(),
+                _ => None,
+            };
+            value.map(crate::template::Term::Value)
+        }
+
+        fn names(&self) -> std::collections::BTreeSet<String> {
+            ["answer", "scheme", "salt"].map(str::to_owned).into()
+        }
+    }
+    // The filter's names are those of passlib without `_crypt`.
+    let scheme = scheme.trim_end_matches("_crypt");
+    let given = Given(answer, Value::str(scheme), question.salt.clone().map(Value::from));
+    let text =
+        if given.2.is_some() { "answer | password_hash(scheme, salt)" } else { "answer | password_hash(scheme)" };
+    let origin = crate::source::Origin { file: "vars_prompt".into(), line: 1, col: 1 };
+    let term = crate::template::Term::expression(&Arc::from(text), origin, 0);
+    let scope = TermScope::new(project.engine.clone(), Arc::new(given));
+    scope.evaluate(&term).map_err(|error| CliError::Message(format!("`encrypt`: {}", error.message), None))
+}
+
+fn eprint(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

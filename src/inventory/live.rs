@@ -1,0 +1,115 @@
+//! An inventory tasks can add to while a run goes on: `add_host` and `group_by`.
+
+use std::sync::{Arc, RwLock};
+
+use super::{Group, Host, Inventory};
+use crate::variables::Definition;
+
+/// The inventory as it is now. Who has taken it keeps what he has.
+#[derive(Debug, Default)]
+pub struct LiveInventory {
+    state: RwLock<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    now: Arc<Inventory>,
+    version: u64,
+    /// Some hosts and groups are known in the run only.
+    open: bool,
+}
+
+impl LiveInventory {
+    /// Starts with what was read.
+    pub fn new(inventory: Inventory) -> Self {
+        Self { state: RwLock::new(State { now: Arc::new(inventory), ..State::default() }) }
+    }
+
+    /// The inventory as it is now.
+    pub fn get(&self) -> Arc<Inventory> {
+        self.state.read().unwrap_or_else(|poisoned| poisoned.into_inner()).now.clone()
+    }
+
+    /// Changes with every addition.
+    pub fn version(&self) -> u64 {
+        self.state.read().unwrap_or_else(|poisoned| poisoned.into_inner()).version
+    }
+
+    /// Notes that tasks of the run will add hosts or groups that are not known yet.
+    pub fn expect_more(&self) {
+        self.state.write().unwrap_or_else(|poisoned| poisoned.into_inner()).open = true;
+    }
+
+    /// Says whether tasks may add what is not there.
+    pub fn may_grow(&self) -> bool {
+        self.state.read().unwrap_or_else(|poisoned| poisoned.into_inner()).open
+    }
+
+    /// Adds a host, or gives one more groups and variables. Says whether that changed anything.
+    pub fn add_host(&self, name: &str, groups: &[String], vars: Vec<(String, Definition)>) -> bool {
+        self.change(|inventory| {
+            let mut changed = !inventory.hosts.contains_key(name);
+            let host: Arc<str> = Arc::from(name);
+            let entry = inventory.hosts.entry(host.clone()).or_default();
+            for (key, value) in vars {
+                let key: Arc<str> = Arc::from(key);
+                changed |= entry.vars.get(&key).is_none_or(|old| old.term != value.term);
+                entry.vars.insert(key, value);
+            }
+            for group in groups {
+                changed |= add_to(inventory, group, &host);
+            }
+            changed
+        })
+    }
+
+    /// Puts a host into a group, and the group into others. Says whether that changed anything.
+    pub fn group_host(&self, host: &Arc<str>, group: &str, parents: &[String]) -> bool {
+        self.change(|inventory| {
+            let mut changed = add_to(inventory, group, host);
+            for parent in parents.iter().filter(|parent| *parent != "all") {
+                let parent = inventory.groups.entry(Arc::from(parent.as_str())).or_insert_with(Group::default);
+                changed |= parent.children.insert(Arc::from(group));
+            }
+            changed
+        })
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Inventory) -> bool) -> bool {
+        let mut state = self.state.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut inventory = state.now.as_ref().clone();
+        let changed = change(&mut inventory);
+        if changed {
+            inventory.finish();
+            state.now = Arc::new(inventory);
+            state.version += 1;
+        }
+        changed
+    }
+}
+
+fn add_to(inventory: &mut Inventory, group: &str, host: &Arc<str>) -> bool {
+    if group == "all" {
+        return false;
+    }
+    inventory.hosts.entry(host.clone()).or_insert_with(Host::default);
+    inventory.groups.entry(Arc::from(group)).or_insert_with(Group::default).hosts.insert(host.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_and_groups_come_while_it_runs() {
+        let live = LiveInventory::new(Inventory::local());
+        let before = live.get();
+        assert!(live.add_host("new", &["web".to_owned()], Vec::new()));
+        assert!(!live.add_host("new", &["web".to_owned()], Vec::new()), "it is there already");
+        assert!(live.group_host(&Arc::from("new"), "os_debian", &["linux".to_owned()]));
+        let now = live.get();
+        assert!(!before.hosts.contains_key("new"), "who has it keeps what he has");
+        assert_eq!(now.hosts_in("linux"), [Arc::from("new")]);
+        assert_eq!(live.version(), 2);
+    }
+}
