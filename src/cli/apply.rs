@@ -122,7 +122,7 @@ pub fn run(mut args: ApplyArgs, plan: bool) -> Result<Exit, CliError> {
     with_login_variables(&mut loaded.project, &args)?;
     let plays = loaded.plays;
     if args.syntax_check || worth_rehearsing(&plays) {
-        rehearse(&loaded.project, &plays, &std::collections::BTreeMap::new());
+        rehearse(&loaded.project, &plays, &std::collections::BTreeMap::new(), &mut |_, _| {});
         project::check(&loaded.project)?;
     }
     if !loaded.project.inventory.may_grow() {

@@ -60,7 +60,8 @@ pub fn run(mut args: GraphArgs) -> Result<Exit, CliError> {
         let unique: std::collections::BTreeSet<Arc<str>> = all.into_iter().collect();
         facts = gather(&args, &loaded.project, &unique)?;
     }
-    let rehearsed = rehearse(&loaded.project, &loaded.plays, &facts);
+    let mut rehearsed = Vec::new();
+    rehearse(&loaded.project, &loaded.plays, &facts, &mut |host, nodes| rehearsed.push((host, nodes)));
     let plays = numbered(rehearsed.into_iter().filter(|(name, _)| *name == host).map(|(_, nodes)| nodes));
     project::check(&loaded.project)?;
     let text = match (args.output.as_str(), &args.why) {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::frame::{Frame, RoleInstance};
@@ -30,6 +30,19 @@ pub struct PlayHosts {
     pub batch: Arc<Vec<Arc<str>>>,
     /// More plays follow, which may use what tasks of this one set.
     pub more_plays: bool,
+    /// Both as values, made once for all hosts.
+    values: Arc<OnceLock<(Value, Value)>>,
+}
+
+impl PlayHosts {
+    /// The hosts of a play and of a batch of it.
+    pub fn new(all: Vec<Arc<str>>, batch: Vec<Arc<str>>, more_plays: bool) -> Self {
+        Self { all: Arc::new(all), batch: Arc::new(batch), more_plays, values: Arc::default() }
+    }
+
+    fn values(&self) -> &(Value, Value) {
+        self.values.get_or_init(|| (names(&self.all), names(&self.batch)))
+    }
 }
 
 /// What is known of a host's facts.
@@ -305,8 +318,8 @@ impl<'a> HostCompiler<'a> {
             }
             "hostvars" => Some(hostvars()),
             "groups" | "group_names" if project.inventory.version() != version => {
-                let inventory = project.inventory.get();
-                Some(if name == "groups" { groups_of(&inventory) } else { names(&inventory.group_names(&host)) })
+                let groups = || names(&project.inventory.get().group_names(&host));
+                Some(if name == "groups" { project.inventory.groups() } else { groups() })
             }
             _ => cache.get(name).cloned(),
         })
@@ -490,12 +503,6 @@ fn names(names: &[Arc<str>]) -> Value {
     Value::list(names.iter().map(Value::str))
 }
 
-/// `groups`: the hosts of every group.
-fn groups_of(inventory: &crate::inventory::Inventory) -> Value {
-    let group = |name: &Arc<str>| (name.clone(), names(&inventory.hosts_in(name)));
-    Value::from(inventory.groups.keys().map(group).collect::<Map>())
-}
-
 fn magic(project: &Project, play: &Play, host: &str, hosts: &PlayHosts) -> BTreeMap<String, Value> {
     let inventory = &project.inventory.get();
     let list = |names: &[Arc<str>]| Value::list(names.iter().map(Value::str));
@@ -519,11 +526,11 @@ fn magic(project: &Project, play: &Play, host: &str, hosts: &PlayHosts) -> BTree
         ("inventory_hostname", Value::str(host)),
         ("inventory_hostname_short", Value::str(host.split('.').next().unwrap_or(host))),
         ("group_names", list(&inventory.group_names(host))),
-        ("groups", groups_of(inventory)),
-        ("ansible_play_hosts", list(&hosts.all)),
-        ("ansible_play_hosts_all", list(&hosts.all)),
-        ("ansible_play_batch", list(&hosts.batch)),
-        ("play_hosts", list(&hosts.batch)),
+        ("groups", project.inventory.groups()),
+        ("ansible_play_hosts", hosts.values().0.clone()),
+        ("ansible_play_hosts_all", hosts.values().0.clone()),
+        ("ansible_play_batch", hosts.values().1.clone()),
+        ("play_hosts", hosts.values().1.clone()),
         ("ansible_play_name", Value::from(play.title())),
         ("playbook_dir", path(&play.dir)),
         ("ansible_check_mode", Value::Bool(project.plan)),

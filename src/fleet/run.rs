@@ -239,7 +239,7 @@ impl Runner {
                 self.shared.count(name, |_| {});
             }
             self.shared.emit(Event::PlayStarted { play: play.title(), hosts: names, batch: (i as u32 + 1, count) });
-            let hosts = PlayHosts { all: Arc::new(alive.clone()), batch: Arc::new(batch), more_plays };
+            let hosts = PlayHosts::new(alive.clone(), batch, more_plays);
             self.batch(play, &hosts, &settings).await;
             self.shared.emit(Event::PlayFinished { play: play.title() });
             if std::mem::take(&mut self.shared.state().play_ended) {
@@ -406,21 +406,20 @@ impl Shared {
     }
 }
 
-/// Finds mistakes before any host is contacted: compiles every host with nothing known of its facts or results. Gives
-/// the nodes of each.
+/// Finds mistakes before any host is contacted: compiles every host with nothing known of its facts or results. `visit`
+/// gets the nodes of each in turn; what it does not keep is not kept.
 pub fn rehearse(
     project: &Arc<Project>,
     plays: &[(Arc<Play>, Vec<Arc<str>>)],
     facts: &BTreeMap<String, Map>,
-) -> Vec<(Arc<str>, Vec<Node>)> {
-    let mut all = Vec::new();
+    visit: &mut dyn FnMut(Arc<str>, Vec<Node>),
+) {
     let given = Arc::new(facts.clone());
     let mut carried: BTreeMap<Arc<str>, BTreeMap<String, Value>> = BTreeMap::new();
     for (play, hosts) in plays {
         let settings = PlaySettings::of(play, &|diagnostic| project.files.report(diagnostic));
         for batch in settings.batches(hosts) {
-            let play_hosts =
-                PlayHosts { all: Arc::new(hosts.clone()), batch: Arc::new(batch.clone()), more_plays: true };
+            let play_hosts = PlayHosts::new(hosts.clone(), batch.clone(), true);
             for host in batch {
                 let leads = play_hosts.batch.first() == Some(&host);
                 let mut driver = DryDriver { nodes: Vec::new(), facts: given.clone(), leads };
@@ -437,11 +436,10 @@ pub fn rehearse(
                 );
                 let _ = compiler.play();
                 carried.insert(host.clone(), compiler.carried());
-                all.push((host, driver.nodes));
+                visit(host, driver.nodes);
             }
         }
     }
-    all
 }
 
 /// The variables that say how a host is reached, within a play or outside of any. `local` makes it this machine itself.

@@ -1,15 +1,18 @@
 //! Building the edges: from what states touch, from the variables they use, from blocks, handlers and requisites.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::node::{BlockRef, Edge, Node, NodeId, Section, Why};
+use super::touched::Touched;
 use crate::resource::{Claim, Footprint};
 
 /// Adds edges to nodes as they come, in written order.
 #[derive(Default)]
 pub struct Builder {
     /// Nodes since the last one that every later node waits for.
-    open: Vec<(NodeId, Footprint)>,
+    open: BTreeMap<NodeId, Footprint>,
+    /// What they touch.
+    touched: Touched,
     /// The last node that touches everything.
     barrier: Option<NodeId>,
     /// Who set a variable last.
@@ -33,8 +36,9 @@ impl Builder {
     /// Gives a node its edges and takes note of it for those that follow.
     pub fn add(&mut self, node: &mut Node, footprint: Footprint, uses: &BTreeSet<String>, sets: &[String]) {
         let mut after: Vec<Edge> = Vec::new();
+        let mut seen: BTreeSet<NodeId> = BTreeSet::new();
         let mut wait = |on: NodeId, why: Why| {
-            if on != node.id && !after.iter().any(|edge| edge.on == on) {
+            if on != node.id && seen.insert(on) {
                 after.push(Edge { on, why });
             }
         };
@@ -57,17 +61,19 @@ impl Builder {
         if footprint.writes.contains(&Claim::World) {
             self.barrier = Some(node.id);
             self.open.clear();
+            self.touched = Touched::default();
         }
-        self.open.push((node.id, footprint));
+        // What every later node waits for anyway need not be found by what it touches.
+        if self.barrier != Some(node.id) {
+            self.touched.add(node.id, &footprint);
+        }
+        self.open.insert(node.id, footprint);
     }
 
     fn wait_for_touches(&self, footprint: &Footprint, wait: &mut impl FnMut(NodeId, Why)) {
-        for (id, other) in self.open.iter().rev() {
-            if Some(*id) == self.barrier {
-                continue;
-            }
-            if let Some(reason) = footprint.conflict(other) {
-                wait(*id, Why::Touches(reason));
+        for id in self.touched.near(footprint) {
+            if let Some(reason) = self.open.get(&id).and_then(|other| footprint.conflict(other)) {
+                wait(id, Why::Touches(reason));
             }
         }
         // What touches everything keeps its place: all later nodes wait for it, whatever they touch.
@@ -75,7 +81,7 @@ impl Builder {
             wait(barrier, Why::Touches("it may touch anything".into()));
         }
         if footprint.writes.contains(&Claim::World) {
-            for (id, _) in &self.open {
+            for id in self.open.keys() {
                 wait(*id, Why::Touches("it may touch anything".into()));
             }
         }
@@ -100,6 +106,6 @@ impl Builder {
 
     /// All nodes that no other node waits for yet: what a flush of handlers comes after.
     pub fn everything_open(&self) -> Vec<NodeId> {
-        self.open.iter().map(|(id, _)| *id).collect()
+        self.open.keys().copied().collect()
     }
 }

@@ -8,6 +8,7 @@
 mod edges;
 mod node;
 mod requisite;
+mod touched;
 
 use std::sync::Arc;
 

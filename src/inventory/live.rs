@@ -3,6 +3,7 @@
 use std::sync::{Arc, RwLock};
 
 use super::{Group, Host, Inventory};
+use crate::value::{Map, Value};
 use crate::variables::Definition;
 
 /// The inventory as it is now. Who has taken it keeps what he has.
@@ -17,6 +18,8 @@ struct State {
     version: u64,
     /// Some hosts and groups are known in the run only.
     open: bool,
+    /// `groups` as it was shown last, and of which version.
+    groups: Option<(u64, Value)>,
 }
 
 impl LiveInventory {
@@ -28,6 +31,22 @@ impl LiveInventory {
     /// The inventory as it is now.
     pub fn get(&self) -> Arc<Inventory> {
         self.state.read().unwrap_or_else(|poisoned| poisoned.into_inner()).now.clone()
+    }
+
+    /// `groups`: the hosts of every group. Made once for all hosts that ask.
+    pub fn groups(&self) -> Value {
+        let mut state = self.state.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some((version, groups)) = &state.groups
+            && *version == state.version
+        {
+            return groups.clone();
+        }
+        let inventory = &state.now;
+        let hosts = |name: &Arc<str>| Value::list(inventory.hosts_in(name).iter().map(Value::str));
+        let groups = inventory.groups.keys().map(|name| (name.clone(), hosts(name))).collect::<Map>();
+        let groups = Value::from(groups);
+        state.groups = Some((state.version, groups.clone()));
+        groups
     }
 
     /// Changes with every addition.

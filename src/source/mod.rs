@@ -3,6 +3,7 @@
 //! Invariants: a [`Span`] always lies inside the file it names; files are added and never removed, so a span stays valid
 //! for the life of its [`SourceMap`].
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
@@ -81,7 +82,10 @@ impl SourceFile {
 
 /// Every file that was read, shared by all who make diagnostics.
 #[derive(Clone, Debug, Default)]
-pub struct SourceMap(Arc<RwLock<Vec<Arc<SourceFile>>>>);
+pub struct SourceMap(Arc<RwLock<Vec<Arc<SourceFile>>>>, Arc<RwLock<Mentions>>);
+
+/// For words that were asked for: how many files were looked at, and whether one holds it.
+type Mentions = HashMap<&'static str, (usize, bool)>;
 
 impl SourceMap {
     /// Adds a file's text and returns its name in the map.
@@ -111,9 +115,18 @@ impl SourceMap {
     }
 
     /// Says whether any file read so far holds a text.
-    pub fn mentions(&self, text: &str) -> bool {
+    pub fn mentions(&self, text: &'static str) -> bool {
         let files = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        files.iter().any(|file| file.text.contains(text))
+        let known = self.1.read().unwrap_or_else(|poisoned| poisoned.into_inner()).get(text).copied();
+        // Asked for every task of every host; files only come, they never change.
+        let (looked, found) = known.unwrap_or((0, false));
+        if found || looked == files.len() {
+            return found;
+        }
+        let found = files.iter().skip(looked).any(|file| file.text.contains(text));
+        let mut known = self.1.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        known.insert(text, (files.len(), found));
+        found
     }
 
     /// Number of files read.
