@@ -25,7 +25,7 @@ use crate::value::{Map, Value};
 
 pub use blocks::Blocks;
 pub use outcome::combined;
-pub use run::{HANDLER_GATE, all_items, truth};
+pub use run::{HANDLER_GATE, all_items, loop_variables, truth};
 
 use notify::Notifications;
 use variables::Runtime;

@@ -185,12 +185,14 @@ impl<'a> Runner<'a> {
         }
         let mut outcomes = Vec::new();
         let mut registered = Vec::new();
-        for (i, iteration) in iterations.enumerate() {
+        let iterations: Vec<Iteration> = iterations.collect();
+        let items: Vec<Value> = iterations.iter().map(|i| i.item.clone().unwrap_or_default()).collect();
+        for (i, iteration) in iterations.into_iter().enumerate() {
             if i > 0 && looped.pause > 0.0 && !self.session.is_plan() {
                 std::thread::sleep(Duration::from_secs_f64(looped.pause));
             }
             let item = iteration.item.clone().unwrap_or_default();
-            let locals = self.loop_variables(looped, &item, i, count);
+            let locals = loop_variables(looped, &items, i);
             let label = self.label(looped, &item, &locals);
             let attempt = self.item(&iteration, locals, false);
             registered.push(self.registered_item(looped, &item, i, &attempt));
@@ -200,25 +202,6 @@ impl<'a> Runner<'a> {
             self.session.runtime.set(name, all_items(registered));
         }
         outcomes
-    }
-
-    fn loop_variables(&self, looped: &Loop, item: &Value, index: usize, count: usize) -> Vec<(String, Value)> {
-        let mut locals = vec![(looped.var.clone(), item.clone())];
-        locals.extend(looped.index_var.clone().map(|name| (name, Value::from(index))));
-        locals.push(("ansible_loop_var".into(), Value::str(&looped.var)));
-        if looped.extended {
-            let info = Value::map([
-                ("index", Value::from(index + 1)),
-                ("index0", Value::from(index)),
-                ("first", Value::Bool(index == 0)),
-                ("last", Value::Bool(index + 1 == count)),
-                ("length", Value::from(count)),
-                ("revindex", Value::from(count - index)),
-                ("revindex0", Value::from(count - index - 1)),
-            ]);
-            locals.push(("ansible_loop".into(), info));
-        }
-        locals
     }
 
     fn label(&self, looped: &Loop, item: &Value, locals: &[(String, Value)]) -> String {
@@ -268,7 +251,7 @@ impl<'a> Runner<'a> {
                 Ok(false) if self.session.is_plan() && self.node.check_mode != Some(false) => {
                     return Attempt::unknown("`until` does not hold yet; whether it will is known after apply");
                 }
-                Ok(false) if tried == retries => return give_up(attempt, tried + 1),
+                Ok(false) if tried == retries => return give_up(attempt, tried),
                 Ok(false) => {}
             }
             self.session.sink.retried(self.node.id, &self.name, retries - tried);
@@ -499,8 +482,9 @@ impl<'a> Runner<'a> {
             }
             Err(failure) if failure.unknown => Attempt { changes, ..Attempt::unknown(failure.message) },
             Err(failure) => Attempt {
+                // A program that failed may have changed things all the same.
+                changed: Value::Bool(!changes.is_empty() || failure.result.contains_key("delta")),
                 result: failure.result,
-                changed: Value::Bool(!changes.is_empty()),
                 help: failure.help,
                 changes,
                 ..Attempt::failed(failure.message)
@@ -617,7 +601,39 @@ impl<'a> Runner<'a> {
     }
 }
 
-fn give_up(mut attempt: Attempt, tries: u32) -> Attempt {
+/// The variables of a loop for the item at `index`.
+pub fn loop_variables(looped: &Loop, items: &[Value], index: usize) -> Vec<(String, Value)> {
+    let item = items.get(index).cloned().unwrap_or_default();
+    let mut locals = vec![(looped.var.clone(), item)];
+    locals.extend(looped.index_var.clone().map(|name| (name, Value::from(index))));
+    locals.push(("ansible_loop_var".into(), Value::str(&looped.var)));
+    if let Some(name) = &looped.index_var {
+        locals.push(("ansible_index_var".into(), Value::str(name)));
+    }
+    if !looped.extended {
+        return locals;
+    }
+    let count = items.len();
+    let mut info = vec![
+        ("allitems", Value::list(items.iter().cloned())),
+        ("index", Value::from(index + 1)),
+        ("index0", Value::from(index)),
+        ("first", Value::Bool(index == 0)),
+        ("last", Value::Bool(index + 1 == count)),
+        ("length", Value::from(count)),
+        ("revindex", Value::from(count.saturating_sub(index))),
+        ("revindex0", Value::from(count.saturating_sub(index + 1))),
+    ];
+    info.extend(items.get(index + 1).map(|next| ("nextitem", next.clone())));
+    info.extend(index.checked_sub(1).and_then(|before| items.get(before)).map(|item| ("previtem", item.clone())));
+    locals.push(("ansible_loop".into(), Value::map(info)));
+    locals
+}
+
+fn give_up(mut attempt: Attempt, retries: u32) -> Attempt {
+    // As Ansible counts them where it gives up.
+    attempt.result.insert("attempts".into(), Value::from(retries));
+    let tries = retries + 1;
     let own = attempt.message.take().filter(|m| !m.is_empty());
     let own = own.map(|m| format!("; the last time: {m}")).unwrap_or_default();
     attempt.message = Some(format!("tried {tries} times and `until` did not hold{own}"));

@@ -171,6 +171,9 @@ impl HostCompiler<'_> {
         certain: bool,
     ) -> Result<Iteration, Stop> {
         let Some((_, text)) = self.project.files.text(path, Some(span)) else { return Err(Stop::Mistakes) };
+        // Jinja writes every kind of line end as `\n`.
+        let text: Arc<str> =
+            if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n").into() } else { text };
         let (options, body) = self.template_options(&iteration.args, &text, span)?;
         let header_lines = text.len() - body.len();
         let first_line = text.get(..header_lines).unwrap_or("").matches('\n').count() as u32 + 1;

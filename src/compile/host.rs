@@ -80,6 +80,8 @@ pub struct HostCompiler<'a> {
     pub(super) listeners: Listeners,
     pub(super) failed_blocks: BTreeSet<BlockId>,
     pub(super) mistakes: bool,
+    /// Hosts that have failed or were lost, as of the last time the hosts met.
+    pub(super) gone: Arc<BTreeSet<Arc<str>>>,
     /// Where in the play the walk is: the indices of sections, blocks, includes and tasks.
     pub(super) place: Vec<u32>,
     /// The inventory the magic variables were made of.
@@ -138,6 +140,7 @@ impl<'a> HostCompiler<'a> {
             failed_blocks: BTreeSet::new(),
             mistakes: false,
             place: Vec::new(),
+            gone: Arc::default(),
             inventory_version: project.inventory.version(),
             lockstep: false,
             fatal: false,
@@ -214,6 +217,11 @@ impl<'a> HostCompiler<'a> {
     /// What tasks have set, for the next play.
     pub fn carried(&self) -> BTreeMap<String, Value> {
         self.runtime.as_ref().clone()
+    }
+
+    /// Says whether the host has failed, as things stand.
+    pub fn host_failed(&self) -> bool {
+        self.so_far.failed
     }
 
     /// Reports a mistake.
@@ -309,6 +317,7 @@ impl<'a> HostCompiler<'a> {
         let cache = self.magic_cache.clone();
         let role = frame.role.clone();
         let hostvars = self.hostvars_source();
+        let (gone, play_hosts) = (self.gone.clone(), self.hosts.clone());
         let (project, host, version) = (self.project.clone(), self.host.clone(), self.inventory_version);
         Arc::new(move |name| match name {
             "role_path" => role.as_ref().map(|r| Value::str(r.role.path.to_string_lossy())),
@@ -317,6 +326,10 @@ impl<'a> HostCompiler<'a> {
                 role.as_ref().map(|r| Value::list(r.parents.iter().rev().map(|p| Value::str(&p.role.name))))
             }
             "hostvars" => Some(hostvars()),
+            "ansible_play_hosts" | "ansible_play_batch" | "play_hosts" if !gone.is_empty() => {
+                let hosts = if name == "ansible_play_hosts" { &play_hosts.all } else { &play_hosts.batch };
+                Some(Value::list(hosts.iter().filter(|host| !gone.contains(*host)).map(Value::str)))
+            }
             "groups" | "group_names" if project.inventory.version() != version => {
                 let groups = || names(&project.inventory.get().group_names(&host));
                 Some(if name == "groups" { project.inventory.groups() } else { groups() })
@@ -426,6 +439,9 @@ impl<'a> HostCompiler<'a> {
         if self.mistakes {
             return Err(Stop::Mistakes);
         }
+        if self.nodes.is_empty() && !last {
+            return Ok(self.so_far.clone());
+        }
         let nodes = std::mem::take(&mut self.nodes);
         self.driver.compiled(&nodes, self.started.elapsed().as_micros() as u64);
         let segment = Segment {
@@ -436,9 +452,6 @@ impl<'a> HostCompiler<'a> {
             last,
         };
         self.binding_index.clear();
-        if segment.nodes.is_empty() && !last {
-            return Ok(self.so_far.clone());
-        }
         let report = self.driver.run(segment)?;
         self.started = Instant::now();
         self.failed_blocks.extend(report.failed_blocks.iter().copied());

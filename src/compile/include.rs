@@ -243,24 +243,7 @@ impl HostCompiler<'_> {
             return Err(Stop::Mistakes);
         }
         let mut instance = self.role_instance(role, Arc::new(Layer::new(LayerKind::RoleParams)), &parents);
-        for (argument, folder) in [("vars_from", "vars"), ("defaults_from", "defaults")] {
-            if let Some(file) = self.role_file(task, frame, &instance.role.path, argument, folder)? {
-                let entries = self
-                    .project
-                    .files
-                    .vars(&file, None)
-                    .map(|f| crate::inventory::definitions(&f, &self.project.files))
-                    .unwrap_or_default();
-                if let Some(new) = Arc::get_mut(&mut instance) {
-                    let layer = |kind| Arc::new(Layer { kind, entries });
-                    if folder == "vars" {
-                        new.vars = layer(LayerKind::RoleVars)
-                    } else {
-                        new.defaults = layer(LayerKind::RoleDefaults)
-                    }
-                }
-            }
-        }
+        self.vars_from(task, frame, &mut instance)?;
         let mut calls = Vec::new();
         for dependency in &instance.role.dependencies {
             let mut chain = parents.clone();
@@ -289,6 +272,34 @@ impl HostCompiler<'_> {
             return Err(Stop::Mistakes);
         }
         self.at(calls.len(), |this| this.role_tasks(&instance, frame, tasks_from.as_deref()))
+    }
+
+    /// `vars_from` and `defaults_from`: other files in place of the main ones.
+    pub(super) fn vars_from(
+        &mut self,
+        task: &Task,
+        frame: &Frame,
+        instance: &mut Arc<super::frame::RoleInstance>,
+    ) -> Result<(), Stop> {
+        for (argument, folder) in [("vars_from", "vars"), ("defaults_from", "defaults")] {
+            if let Some(file) = self.role_file(task, frame, &instance.role.path, argument, folder)? {
+                let entries = self
+                    .project
+                    .files
+                    .vars(&file, None)
+                    .map(|f| crate::inventory::definitions(&f, &self.project.files))
+                    .unwrap_or_default();
+                if let Some(new) = Arc::get_mut(instance) {
+                    let layer = |kind| Arc::new(Layer { kind, entries });
+                    if folder == "vars" {
+                        new.vars = layer(LayerKind::RoleVars)
+                    } else {
+                        new.defaults = layer(LayerKind::RoleDefaults)
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn role_file(

@@ -48,12 +48,17 @@ impl HostCompiler<'_> {
             Items::Known(items) => {
                 let mut iterations = Vec::new();
                 let mut all = Footprint::nothing();
-                for (i, item) in items.into_iter().enumerate() {
-                    let mut locals = vec![(looped.var.clone(), item.clone())];
-                    locals.extend(looped.index_var.clone().map(|name| (name, Value::from(i))));
-                    locals.push(("ansible_loop_var".into(), Value::str(&looped.var)));
+                for (i, item) in items.iter().cloned().enumerate() {
+                    let locals = crate::apply::loop_variables(&looped, &items, i);
                     let (iteration, footprint) = self.iteration(task, frame, action, Some(item), locals)?;
                     all = all.and(footprint);
+                    if *action == Action::SetFact {
+                        // The next item sees what this one sets.
+                        let known = iteration.when.is_empty() && !self.tolerates(task, frame);
+                        for (name, value) in self.facts_of(&iteration, known) {
+                            self.set_runtime(&name, value);
+                        }
+                    }
                     iterations.push(iteration);
                 }
                 Ok((Work::Items(looped, iterations), all))

@@ -122,7 +122,7 @@ impl HostCompiler<'_> {
 
     /// Adds every handler as a node that runs if it was notified.
     pub(super) fn flush_handlers(&mut self) -> Result<(), Stop> {
-        let handlers = std::mem::take(&mut self.handlers);
+        let handlers = self.handlers.clone();
         let mut seen = BTreeSet::new();
         // Of several with the same name the last one counts.
         let kept: Vec<bool> = handlers
@@ -164,7 +164,6 @@ impl HostCompiler<'_> {
                 }
             }
         }
-        self.handlers = handlers;
         result
     }
 

@@ -26,7 +26,7 @@ mod task;
 mod together;
 mod tree;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -178,6 +178,9 @@ pub struct Away {
 pub trait Peers: Send + Sync {
     /// The facts of another host; waits until they are there. `None` where they are not gathered.
     fn facts_of(&self, host: &str) -> Option<Map>;
+
+    /// Hosts that have failed or were lost.
+    fn gone(&self) -> BTreeSet<Arc<str>>;
 
     /// What tasks of another host have set, as of the last time it met the others.
     fn results_of(&self, host: &str) -> Arc<BTreeMap<String, Value>>;

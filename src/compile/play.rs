@@ -131,11 +131,39 @@ impl HostCompiler<'_> {
         let calls = self.role_calls(&frame)?;
         self.handlers.extend(play.handlers.iter().map(|item| (item.clone(), frame.clone())));
         self.lockstep = PlaySettings::of(play, &|_| {}).lockstep;
+        for section in [&play.pre_tasks, &play.tasks, &play.post_tasks] {
+            self.imported_roles(section, &frame)?;
+        }
         let result = self.sections(&frame, &calls);
         match result {
             Err(Stop::Ended) | Ok(()) => self.flush(self.hosts.more_plays, true).map(drop),
             Err(stop) => Err(stop),
         }
+    }
+
+    /// The variables of roles that are imported by name are everybody's from the start of the play, as in Ansible.
+    fn imported_roles(&mut self, items: &[crate::parse::Item], frame: &Frame) -> Result<(), Stop> {
+        for item in items {
+            match item {
+                crate::parse::Item::Block(block) => {
+                    for section in [&block.body, &block.rescue, &block.always] {
+                        self.imported_roles(section, frame)?;
+                    }
+                }
+                crate::parse::Item::Task(task) if super::modules::short(&task.module) == "import_role" => {
+                    let name = task.args.get("name").or_else(|| task.args.get("role"));
+                    let Some(name) = name.and_then(Yaml::text).filter(|name| !name.contains("{{")) else { continue };
+                    if let Ok(path) = self.project.files.find_role(name, &self.play.dir, None) {
+                        let role = self.project.files.role(name, &path);
+                        let mut instance = self.role_instance(role, Arc::new(Layer::new(LayerKind::RoleParams)), &[]);
+                        self.vars_from(task, frame, &mut instance)?;
+                        self.roles.push(instance);
+                    }
+                }
+                crate::parse::Item::Task(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Loads the variables and roles of the play, without its tasks.

@@ -29,6 +29,7 @@ impl HostCompiler<'_> {
             return Ok(());
         }
         let mut wrong = false;
+        let mut failures: Vec<String> = Vec::new();
         for option in options {
             let value = match scope.get(&option.key) {
                 Ok(value) => value.filter(|v| *v != Value::Omit),
@@ -39,6 +40,10 @@ impl HostCompiler<'_> {
                 }
             };
             if let Err((message, span)) = check(&option.key, &option.value, value.as_ref(), option.key_span) {
+                if !frame.blocks.is_empty() || !frame.gates.is_empty() {
+                    failures.push(message);
+                    continue;
+                }
                 let mut report =
                     Diagnostic::error(Code::BadRoleArgument, format!("role `{}`: {message}", role.role.name));
                 report = match self.defined_at(frame, &option.key) {
@@ -64,7 +69,13 @@ impl HostCompiler<'_> {
             keywords,
             with: None,
         };
-        self.noop_node(&Arc::new(task), frame)
+        let task = Arc::new(task);
+        if failures.is_empty() {
+            return self.noop_node(&task, frame);
+        }
+        // Somebody may rescue it: it fails where it is reached.
+        let message = format!("Validation of arguments failed:\n{}", failures.join("\n"));
+        self.failing_node(&task, frame, crate::template::EvalError::failed(message))
     }
 
     fn defined_at(&self, frame: &Frame, name: &str) -> Option<Span> {

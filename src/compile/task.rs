@@ -237,7 +237,7 @@ impl HostCompiler<'_> {
     }
 
     /// A node that fails where it is reached.
-    fn failing_node(&mut self, task: &Arc<Task>, frame: &Frame, error: EvalError) -> Result<(), Stop> {
+    pub(super) fn failing_node(&mut self, task: &Arc<Task>, frame: &Frame, error: EvalError) -> Result<(), Stop> {
         let args = Term::Failed(Arc::new(error));
         let iteration = Iteration { item: None, when: frame.when.clone(), args, template: None };
         self.push(task, frame, Action::Fail, Work::Once(iteration), Footprint::world())
@@ -505,28 +505,33 @@ impl HostCompiler<'_> {
         sets
     }
 
+    /// What one item of `set_fact` sets; unknown where it is not `certain` that it is reached.
+    pub(super) fn facts_of(&self, iteration: &Iteration, certain: bool) -> Vec<(String, Value)> {
+        if iteration.when.iter().any(|term| *term == Term::Value(Value::Bool(false))) {
+            return Vec::new();
+        }
+        match &iteration.args {
+            Term::Value(Value::Map(map)) => map
+                .iter()
+                .filter(|(name, _)| name.as_ref() != "cacheable")
+                .map(|(name, value)| (name.to_string(), if certain { value.clone() } else { Value::Unknown }))
+                .collect(),
+            Term::Map(entries) => entries
+                .iter()
+                .filter_map(|(key, value)| {
+                    let name = key.as_value()?.to_string();
+                    let value = value.as_value().filter(|_| certain).cloned();
+                    Some((name, value.unwrap_or(Value::Unknown)))
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What `set_fact` sets, as far as it is known: unknown where a condition or the value is.
     fn facts_set(&self, node: &Node) -> Vec<(String, Value)> {
-        let of = |iteration: &Iteration| -> Vec<(String, Value)> {
-            let certain =
-                node.gates.is_empty() && iteration.when.is_empty() && node.blocks.is_empty() && node.handler.is_none();
-            match &iteration.args {
-                Term::Value(Value::Map(map)) => map
-                    .iter()
-                    .filter(|(name, _)| name.as_ref() != "cacheable")
-                    .map(|(name, value)| (name.to_string(), if certain { value.clone() } else { Value::Unknown }))
-                    .collect(),
-                Term::Map(entries) => entries
-                    .iter()
-                    .filter_map(|(key, value)| {
-                        let name = key.as_value()?.to_string();
-                        let value = value.as_value().filter(|_| certain).cloned();
-                        Some((name, value.unwrap_or(Value::Unknown)))
-                    })
-                    .collect(),
-                _ => Vec::new(),
-            }
-        };
+        let free = node.gates.is_empty() && node.blocks.is_empty() && node.handler.is_none();
+        let of = |iteration: &Iteration| self.facts_of(iteration, free && iteration.when.is_empty());
         let skipped = |iteration: &Iteration| iteration.when.iter().any(|t| *t == Term::Value(Value::Bool(false)));
         match &node.work {
             Work::Once(iteration) if skipped(iteration) => Vec::new(),

@@ -32,6 +32,7 @@ impl HostCompiler<'_> {
         self.flush(true, false)?;
         let met = self.driver.meet(&self.place, &self.runtime)?;
         self.hostvars.take();
+        self.gone = Arc::new(self.driver.peers().gone());
         if met.stop { Err(Stop::Ended) } else { Ok(met) }
     }
 
@@ -239,9 +240,19 @@ impl HostCompiler<'_> {
         let plain = without(task, &[Keyword::DelegateTo]);
         let stripped = strip(frame, &[Keyword::DelegateTo]);
         let module = modules::short(&task.module).to_owned();
+        let before = self.runtime.clone();
         self.plain_task(&plain, &stripped, &module)?;
         if self.mistakes {
             return Err(Stop::Mistakes);
+        }
+        let to_others = frame.keyword(&task.keywords, Keyword::DelegateFacts).map(|node| node.to_value());
+        let to_others = to_others.is_some_and(|value| crate::apply_truth(&value));
+        if to_others {
+            // What it finds or sets is the other host's; what it registers stays here.
+            let own = task.keywords.get(Keyword::Register).and_then(Yaml::text);
+            let registered = own.and_then(|name| Some((name.to_owned(), self.runtime.get(name)?.clone())));
+            self.runtime = before;
+            registered.into_iter().for_each(|(name, value)| self.set_runtime(&name, value));
         }
         let nodes = std::mem::take(&mut self.nodes);
         let bindings = std::mem::take(&mut self.bindings);
@@ -249,8 +260,6 @@ impl HostCompiler<'_> {
         let rescues = std::mem::take(&mut self.rescues);
         self.driver.compiled(&nodes, 0);
         let Some(node) = nodes.into_iter().next().filter(|_| admitted) else { return Ok(()) };
-        let to_others = frame.keyword(&task.keywords, Keyword::DelegateFacts).map(|node| node.to_value());
-        let to_others = to_others.is_some_and(|value| crate::apply_truth(&value));
         let mut whole: Option<(TaskOutcome, BTreeMap<String, Value>)> = None;
         for (host, node) in parts(node, hosts) {
             let segment = Segment {

@@ -1,6 +1,6 @@
 //! What compiling a host asks of the run: running parts of the program, results of other hosts, facts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::link::Link;
@@ -218,6 +218,10 @@ struct Given(Arc<BTreeMap<String, Map>>);
 impl Peers for Given {
     fn facts_of(&self, host: &str) -> Option<Map> {
         self.0.get(host).cloned()
+    }
+
+    fn gone(&self) -> BTreeSet<Arc<str>> {
+        BTreeSet::new()
     }
 
     fn results_of(&self, _host: &str) -> Arc<BTreeMap<String, Value>> {

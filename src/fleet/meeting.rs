@@ -4,7 +4,7 @@
 //! waits too, or is gone; then those that wait at the earliest place of the play go on together. As the earliest place
 //! always goes on, hosts that take different ways through a play cannot keep each other waiting for ever.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -212,6 +212,10 @@ impl Peers for Others {
             return self.turn.lent(|| self.meeting.facts(host));
         }
         self.shared.known_facts(host)
+    }
+
+    fn gone(&self) -> BTreeSet<Arc<str>> {
+        self.shared.gone()
     }
 
     fn results_of(&self, host: &str) -> Arc<BTreeMap<String, Value>> {

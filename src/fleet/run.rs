@@ -114,6 +114,12 @@ impl Shared {
         self.state().facts.get(host).cloned()
     }
 
+    /// Hosts that have failed or were lost.
+    pub fn gone(&self) -> BTreeSet<Arc<str>> {
+        let state = self.state();
+        state.gone.union(&state.failed).cloned().collect()
+    }
+
     /// What tasks of a host have set, for others to see.
     pub fn results_of(&self, host: &str) -> Arc<BTreeMap<String, Value>> {
         self.state().results.get(host).cloned().unwrap_or_default()
@@ -363,14 +369,15 @@ impl Shared {
         prologue.force_handlers |= settings.force_handlers;
         prologue.variables = carried.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         let facts = Facts::Known(Arc::new(facts));
-        let (result, carried) = {
+        let (result, carried, failed) = {
             let mut compiler =
                 HostCompiler::new(&self.project, play, host.clone(), hosts.clone(), facts, &mut driver, carried);
             prologue.state_as = compiler.play_become();
             let result = compiler.begin(prologue).and_then(|()| compiler.play());
-            (result, compiler.carried())
+            (result, compiler.carried(), compiler.host_failed())
         };
-        let (lost, failed) = (driver.lost.take(), driver.failed);
+        // What was forgiven (`meta: clear_host_errors`) does not count.
+        let (lost, failed) = (driver.lost.take(), driver.failed && failed);
         self.keep_results(host, Arc::new(carried.clone()));
         self.state().carried.insert(host.clone(), carried);
         match result {

@@ -245,6 +245,9 @@ impl Resource for File {
             _ => Claim::Path(self.path.clone()),
         };
         let mut footprint = Footprint::nothing().write(claim);
+        if self.state == Some(State::Directory) {
+            footprint = footprint.making_way_to(&self.path);
+        }
         if let Some(src) = &self.src {
             let target = self.path.parent().unwrap_or(Path::new("/")).join(src);
             footprint = footprint.read(Claim::Path(target));

@@ -60,6 +60,14 @@ impl Footprint {
         self
     }
 
+    /// Adds the directories above a path, as far as they may have to be made for it.
+    #[must_use]
+    pub fn making_way_to(mut self, path: &Path) -> Self {
+        let missing = path.ancestors().skip(1).filter(|dir| !always_there(dir));
+        self.writes.extend(missing.map(|dir| Claim::Path(dir.to_path_buf())));
+        self
+    }
+
     /// Why two states must keep their order; `None` where they may run at the same time.
     pub fn conflict(&self, other: &Self) -> Option<String> {
         let writes_against = |a: &Self, b: &Self| {
@@ -95,6 +103,36 @@ fn overlap(written: &Claim, other: &Claim) -> Option<String> {
     }
 }
 
+/// Directories every system has: nobody has to make them.
+/// Source: the Filesystem Hierarchy Standard 3.0, and systemd's file-hierarchy(7).
+fn always_there(dir: &Path) -> bool {
+    const DEEP: &[&str] = &[
+        "/etc/default",
+        "/etc/systemd",
+        "/etc/systemd/system",
+        "/usr/bin",
+        "/usr/lib",
+        "/usr/local",
+        "/usr/local/bin",
+        "/usr/local/lib",
+        "/usr/local/sbin",
+        "/usr/sbin",
+        "/usr/share",
+        "/var/cache",
+        "/var/lib",
+        "/var/log",
+        "/var/spool",
+        "/var/tmp",
+    ];
+    let standard = || DEEP.iter().any(|name| dir == Path::new(name));
+    const TOP: &[&str] = &[
+        "bin", "boot", "dev", "etc", "home", "lib", "media", "mnt", "opt", "root", "run", "sbin", "srv", "tmp", "usr",
+        "var",
+    ];
+    let top = || dir.parent() == Some(Path::new("/")) && dir.file_name().is_some_and(|n| TOP.iter().any(|t| n == *t));
+    dir.parent().is_none() || top() || standard()
+}
+
 /// Says whether `a` is `b` or a directory above it.
 fn above(a: &Path, b: &Path) -> bool {
     b.starts_with(a)
@@ -117,6 +155,16 @@ impl std::fmt::Display for Claim {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_makes_a_directory_comes_before_who_needs_it() {
+        let make = Footprint::nothing()
+            .write(Claim::Path("/srv/app/conf/d".into()))
+            .making_way_to(Path::new("/srv/app/conf/d"));
+        let write = |path: &str| Footprint::nothing().write(Claim::Path(path.into()));
+        assert!(make.conflict(&write("/srv/app/file")).is_some(), "/srv/app may have to be made");
+        assert!(make.conflict(&write("/srv/other")).is_none(), "/srv is there");
+    }
 
     #[test]
     fn conflicts() {

@@ -153,9 +153,19 @@ impl Engine {
             .map_err(|e| EvalError::failed(e.to_string()))?;
         env.set_syntax(syntax);
         env.set_loader(move |name| Ok(loader(name)));
-        let text = chainable(&template.text);
-        self.run(template, scope, || {
+        // As Ansible does: the last newline of the file is not part of the template, and the result ends in as many as
+        // the file at least.
+        let text = chainable(template.text.strip_suffix('\n').unwrap_or(&template.text));
+        let value = self.run(template, scope, || {
             env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from)
+        })?;
+        let newlines = |text: &str| text.len() - text.trim_end_matches('\n').len();
+        Ok(match value {
+            Value::Str(text) => {
+                let missing = newlines(&template.text).saturating_sub(newlines(&text));
+                Value::from(format!("{text}{}", "\n".repeat(missing)))
+            }
+            other => other,
         })
     }
 

@@ -18,8 +18,12 @@ class CallbackModule(CallbackBase):
         message = str(data.get("msg", "")) if hasattr(data, "get") else ""
         line = {"host": host.get_name(), "task": task.get_name(), "action": task.action, "status": status,
                 "changed": changed, "message": message[:300], "path": task.get_path() or ""}
+        if task.action.rsplit(".", 1)[-1] == "debug" and hasattr(data, "get"):
+            results = data.get("results")
+            items = [r.get("msg") for r in results if not r.get("skipped")] if results is not None else [data.get("msg")]
+            line["messages"] = items
         with open(os.environ["CONF_EVENTS"], "a") as out:
-            out.write(json.dumps(line) + "\n")
+            out.write(json.dumps(line, default=str) + "\n")
 
     def v2_runner_on_ok(self, result):
         self._write(result, "ok")
