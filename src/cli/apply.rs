@@ -92,6 +92,18 @@ pub struct ApplyArgs {
     /// Exit with 6 where changes were made or are pending
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Start at the task of this name; `*` stands for any text
+    #[arg(long, value_name = "NAME")]
+    pub start_at_task: Option<String>,
+    /// Only list the hosts of each play
+    #[arg(long)]
+    pub list_hosts: bool,
+    /// Only list the tasks that would be run, as far as they are known without the hosts
+    #[arg(long)]
+    pub list_tasks: bool,
+    /// Only list the tags there are
+    #[arg(long)]
+    pub list_tags: bool,
     /// Only check the playbooks for mistakes
     #[arg(long)]
     pub syntax_check: bool,
@@ -117,7 +129,7 @@ pub fn run(mut args: ApplyArgs, plan: bool) -> Result<Exit, CliError> {
     settings.fill_ssh(&mut args.ssh);
     args.ask_become_pass |= settings.flag("ask_become_pass");
     become_variables(&mut args)?;
-    let options = LoadOptions { local: args.ssh.local, plan, diff: args.diff || plan };
+    let options = LoadOptions { local: args.ssh.local, plan, diff: args.diff || plan, start_at: args.start_at_task.clone() };
     let mut loaded = project::load(&args.project, &args.playbooks, options)?;
     with_login_variables(&mut loaded.project, &args)?;
     let plays = loaded.plays;
@@ -128,6 +140,10 @@ pub fn run(mut args: ApplyArgs, plan: bool) -> Result<Exit, CliError> {
     if !loaded.project.inventory.may_grow() {
         loaded.unmatched.drain(..).for_each(|diagnostic| loaded.project.files.report(diagnostic));
         project::check(&loaded.project)?;
+    }
+    if args.list_hosts || args.list_tasks || args.list_tags {
+        super::list::list(&loaded.project, &plays, args.list_hosts, args.list_tasks, args.list_tags);
+        return Ok(Exit::Converged);
     }
     if args.syntax_check {
         super::print("no mistakes found\n");

@@ -45,7 +45,7 @@ pub fn run(mut args: GraphArgs) -> Result<Exit, CliError> {
     let settings = Settings::load()?;
     settings.fill_project(&mut args.project, args.ssh.local);
     settings.fill_ssh(&mut args.ssh);
-    let options = LoadOptions { local: args.ssh.local, plan: true, diff: false };
+    let options = LoadOptions { local: args.ssh.local, plan: true, ..LoadOptions::default() };
     let loaded = project::load(&args.project, std::slice::from_ref(&args.playbook), options)?;
     let all: Vec<Arc<str>> = loaded.plays.iter().flat_map(|(_, hosts)| hosts.iter().cloned()).collect();
     let host = match &args.host {

@@ -9,6 +9,7 @@ mod extra;
 mod facts;
 mod graph;
 mod inventory;
+mod list;
 mod pages;
 mod passwords;
 mod project;

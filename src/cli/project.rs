@@ -69,8 +69,10 @@ pub struct Loaded {
 }
 
 /// How a project is loaded.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
+    /// `--start-at-task`
+    pub start_at: Option<String>,
     /// Everything is done on this machine.
     pub local: bool,
     /// It is a plan.
@@ -104,6 +106,7 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
         redactor,
         blobs: BlobStore::default(),
         deposits: Deposits::default(),
+        start_at: options.start_at.clone(),
         cwd: std::env::current_dir().unwrap_or_default(),
         defaults: args.configured.defaults.clone(),
         files,

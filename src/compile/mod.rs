@@ -71,6 +71,8 @@ pub struct Project {
     pub blobs: BlobStore,
     /// Files hosts may send, by token.
     pub deposits: Deposits,
+    /// `--start-at-task`: what comes before the task of this name is not run.
+    pub start_at: Option<String>,
     /// Where cfg was started.
     pub cwd: PathBuf,
     /// The variables of hosts, as `hostvars` shows them.

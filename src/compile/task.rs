@@ -117,6 +117,9 @@ impl HostCompiler<'_> {
         if !is_static && frame.handler.is_none() && !self.project.tags.selects(&tags) {
             return Ok(());
         }
+        if !is_static && self.comes_before_start(task, frame) {
+            return Ok(());
+        }
         let with_defaults = self.with_defaults(task, frame)?;
         let task = with_defaults.as_ref().unwrap_or(task);
         let mut inner = frame.clone();
@@ -146,6 +149,22 @@ impl HostCompiler<'_> {
             "add_host" => self.once(task, &inner),
             _ => self.plain_task(task, &inner, &module),
         }
+    }
+
+    /// `--start-at-task`: says whether the task comes before the one to start at. Once that was met, on this host, none does.
+    fn comes_before_start(&mut self, task: &Task, frame: &Frame) -> bool {
+        const STARTED: &str = "__cfg_started";
+        let Some(wanted) = &self.project.start_at else { return false };
+        if frame.handler.is_some() || self.runtime.contains_key(STARTED) {
+            return false;
+        }
+        let own = task.keywords.get(Keyword::Name).and_then(Yaml::text).unwrap_or(&task.module);
+        let role = frame.role.as_ref().map(|role| format!("{} : {own}", role.role.name));
+        let met = crate::inventory::glob(wanted, own) || role.is_some_and(|name| crate::inventory::glob(wanted, &name));
+        if met {
+            self.set_runtime(STARTED, Value::Bool(true));
+        }
+        !met
     }
 
     /// The task with what `module_defaults` of all levels give its module; inner levels win, and the task over all.

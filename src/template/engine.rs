@@ -253,7 +253,8 @@ impl Engine {
             _ if detail.is_empty() => (Reason::Failed, format!("{} ({})", error.kind(), quoted())),
             _ => (Reason::Failed, detail.to_owned()),
         };
-        let own = error.template_source().is_none_or(|source| source.len() == template.text.len());
+        // The source is the text, but for the last newline of a file.
+        let own = error.template_source().is_none_or(|source| source.len().abs_diff(template.text.len()) <= 1);
         let range = error.range().filter(|range| own && range.end <= template.text.len());
         EvalError { reason, message, place: None, via: Vec::new() }.in_template(template, range)
     }
