@@ -9,6 +9,7 @@
 mod account;
 mod command;
 mod diff;
+mod difference;
 mod fault;
 mod file;
 mod journal;
@@ -24,6 +25,7 @@ use std::path::Path;
 
 pub use account::{Group, GroupChange, Key, User, UserChange};
 pub use command::{Command, Output, Stdio};
+pub use difference::{Difference, Side};
 pub use fault::{Fault, FaultKind, Result};
 pub use file::{Algorithm, Attrs, Content, FileKind, Stat, Usage, Written, hex};
 pub use journal::{Journal, state_dir};
@@ -46,6 +48,8 @@ pub struct Identity {
     pub user: String,
     /// Home directory.
     pub home: std::path::PathBuf,
+    /// Where programs run that are told no directory, and what relative paths start from.
+    pub cwd: std::path::PathBuf,
 }
 
 /// Reading a machine. Nothing here changes it.

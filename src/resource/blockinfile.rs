@@ -65,11 +65,8 @@ impl Blockinfile {
     /// Where parameters do not fit together or a regular expression is none.
     pub fn check(&self) -> Result<(), ParamError> {
         self.anchor()?;
-        if !self.path.is_absolute() {
-            return Err(ParamError::bad("path", "expected an absolute path"));
-        }
         if self.insertafter.is_some() && self.insertbefore.is_some() {
-            return Err(ParamError::conflict("`insertafter` and `insertbefore` exclude each other"));
+            return Err(ParamError::conflict("parameters are mutually exclusive: `insertafter`, `insertbefore`"));
         }
         // Equal markers would add another block each time.
         if self.mark(&self.marker_begin) == self.mark(&self.marker_end) {

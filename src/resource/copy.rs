@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::attrs::Wanted;
 use super::params::params;
+use super::paths::{Place, Source};
 use super::types::split;
 use super::{Claim, Context, Failure, Footprint, Mode, Outcome, ParamError, Resource, copy_tree, file};
 use crate::machine::{Algorithm, Command, Content, FileKind, Machine, Written};
@@ -22,10 +23,10 @@ params! {
     /// ```
     pub struct Copy {
         /// Where the file goes. With a trailing `/`, or where it is a directory, the name of `src` is added.
-        dest: String, required;
+        dest: Place, required;
         /// The file to copy: in the role's or play's `files`, or with `remote_src` on the target. Of a directory with a
         /// trailing `/` the content is copied, without one the directory itself.
-        src: Option<String>;
+        src: Option<Source>;
         /// The content itself. A mapping or list is written as JSON.
         content: Option<String>;
         /// `src` is on the target.
@@ -71,13 +72,12 @@ impl Copy {
     pub fn check(&self) -> Result<(), ParamError> {
         let given = [self.src.is_some() && self.content_sha256.is_none() && !self.has_name(), self.content.is_some()];
         match given.iter().filter(|g| **g).count() {
-            2 => Err(ParamError::conflict("`src` and `content` exclude each other")),
+            2 => Err(ParamError::conflict("parameters are mutually exclusive: `src`, `content`")),
             0 if self.content_sha256.is_none() => Err(ParamError::conflict("one of `src` and `content` is needed")),
             _ if !self.local_follow && self.tree.is_none() => Err(ParamError::bad(
                 "local_follow",
                 "it means something only where `src` is a directory of the controller",
             )),
-            _ if !self.dest.starts_with('/') => Err(ParamError::bad("dest", "expected an absolute path")),
             _ => Ok(()),
         }
     }
@@ -176,7 +176,7 @@ impl Resource for Copy {
         let claim = if self.dest.ends_with('/') || self.tree.is_some() { Claim::Tree(dest) } else { Claim::Path(dest) };
         let mut footprint = Footprint::nothing().write(claim);
         if let Some(src) = self.src.as_ref().filter(|_| self.remote_src) {
-            footprint = footprint.read(Claim::Tree(src.into()));
+            footprint = footprint.read(Claim::Tree(PathBuf::from(src)));
         }
         if self.validate.is_some() {
             footprint = footprint.read(Claim::World);

@@ -50,7 +50,7 @@ pub(super) fn put(copy: &Copy, entries: &[Map], machine: &dyn Machine, context: 
             What::Link(target) => link(copy, machine, Path::new(target), &path)?,
             What::File(digest) => {
                 let file = Copy {
-                    dest: path.to_string_lossy().into_owned(),
+                    dest: super::paths::Place(path.to_string_lossy().into_owned()),
                     content_sha256: Some(digest.to_owned()),
                     source_mode: entry.mode,
                     original_basename: None,
@@ -63,7 +63,7 @@ pub(super) fn put(copy: &Copy, entries: &[Map], machine: &dyn Machine, context: 
         }
     }
     let src = copy.src.clone().unwrap_or_default();
-    Ok(Outcome::of([("dest", Value::str(&copy.dest)), ("src", Value::from(src))]))
+    Ok(Outcome::of([("dest", Value::str(&*copy.dest)), ("src", Value::str(&*src))]))
 }
 
 /// With a trailing `/` the content of the directory goes to the destination, without one the directory does.

@@ -125,7 +125,7 @@ impl Cron {
             return Err(ParamError::conflict("`insertafter` and `insertbefore` need `env: true`"));
         }
         if self.insertafter.is_some() && self.insertbefore.is_some() {
-            return Err(ParamError::conflict("`insertafter` and `insertbefore` exclude each other"));
+            return Err(ParamError::conflict("parameters are mutually exclusive: `insertafter`, `insertbefore`"));
         }
         if self.env && self.name.contains(char::is_whitespace) {
             return Err(ParamError::bad("name", "a variable has no white space in its name"));

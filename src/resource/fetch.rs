@@ -47,9 +47,6 @@ impl Fetch {
     /// # Errors
     /// Where a path is not absolute.
     pub fn check(&self) -> Result<(), ParamError> {
-        if !self.src.is_absolute() {
-            return Err(ParamError::bad("src", "expected an absolute path"));
-        }
         if self.dest.is_empty() {
             let what = if self.flat { "a file or a directory" } else { "a directory" };
             return Err(ParamError::bad("dest", format!("expected {what} on the controller")));

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::attrs::Wanted;
 use super::params::params;
+use super::paths::Target;
 use super::types::choices;
 use super::{Claim, Context, Failure, Footprint, Mode, Outcome, ParamError, Resource};
 use crate::machine::{Attrs, Content, FileKind, Machine, Stat, Written};
@@ -48,7 +49,7 @@ params! {
         /// Group.
         group: Option<String>;
         /// Where a link points.
-        src: Option<PathBuf>;
+        src: Option<Target>;
         /// Set attributes of everything below a directory too.
         recurse: bool = false;
         /// Replace what is there by a link; make a link whose target is not there.
@@ -75,7 +76,6 @@ impl File {
             Some(state) if self.recurse && state != State::Directory => {
                 Err(ParamError::conflict("`recurse` needs `state: directory`"))
             }
-            _ if !self.path.is_absolute() => Err(ParamError::bad("path", "expected an absolute path")),
             _ => Ok(()),
         }
     }
@@ -263,8 +263,8 @@ impl Resource for File {
             }
             (State::Directory, _) => self.directory(machine)?,
             (State::Touch, _) => self.touch(machine)?,
-            (State::Link, Some(src)) => self.link(machine, src)?,
-            (State::Hard, Some(src)) => self.hard(machine, src)?,
+            (State::Link, Some(src)) => self.link(machine, src.as_ref())?,
+            (State::Hard, Some(src)) => self.hard(machine, src.as_ref())?,
             _ => {
                 let target = self.target(machine)?;
                 match machine.lstat(&target)? {

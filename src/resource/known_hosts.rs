@@ -38,7 +38,7 @@ params! {
         /// The line of the file: names, type and key. Without one, `state: absent` removes all keys of the host.
         key: Option<String>;
         /// The file.
-        path: String = "~/.ssh/known_hosts";
+        path: PathBuf = "~/.ssh/known_hosts";
         /// Do not write the name, but a hash of it.
         hash_host: bool = false;
         /// Whether it is there.
@@ -191,18 +191,15 @@ impl KnownHosts {
 
 impl Resource for KnownHosts {
     fn footprint(&self) -> Footprint {
-        match self.path.starts_with('/') {
-            true => Footprint::nothing().write(Claim::Path(PathBuf::from(&self.path))),
-            // Where `~` leads is not known before.
+        // Where `~` leads is not known before.
+        match self.path.is_absolute() {
+            true => Footprint::nothing().write(Claim::Path(self.path.clone())),
             false => Footprint::world(),
         }
     }
 
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
-        let path = PathBuf::from(expand_home(machine, &self.path)?);
-        if !path.is_absolute() {
-            return Err(Failure::new(format!("{} is not an absolute path", path.display())));
-        }
+        let path = PathBuf::from(expand_home(machine, &self.path.to_string_lossy())?);
         let edit = Edit { path: &path, backup: false, validate: None, wanted: Default::default() };
         let opened = edit.open(machine)?;
         if let Some(text) = self.edited(opened.text.as_deref().unwrap_or_default())? {

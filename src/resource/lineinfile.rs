@@ -91,12 +91,11 @@ impl Lineinfile {
         self.anchor()?;
         let conflict = |message: &str| Err(ParamError::conflict(message));
         match self.state {
-            _ if !self.path.is_absolute() => Err(ParamError::bad("path", "expected an absolute path")),
             _ if self.regexp.is_some() && self.search_string.is_some() => {
-                conflict("`regexp` and `search_string` exclude each other")
+                conflict("parameters are mutually exclusive: `regexp`, `search_string`")
             }
             _ if self.insertafter.is_some() && self.insertbefore.is_some() => {
-                conflict("`insertafter` and `insertbefore` exclude each other")
+                conflict("parameters are mutually exclusive: `insertafter`, `insertbefore`")
             }
             State::Present if self.line.is_none() => conflict("`state: present` needs `line`"),
             State::Present if self.backrefs && self.regexp.is_none() => conflict("`backrefs` needs `regexp`"),
@@ -323,7 +322,7 @@ mod tests {
             ("{path: /etc/f, state: absent}", "needs one of"),
             ("{path: /etc/f, line: a, regexp: '('}", "not a regular expression"),
             ("{path: /etc/f, line: a, backrefs: true}", "needs `regexp`"),
-            ("{path: /etc/f, line: a, insertafter: x, insertbefore: y}", "exclude"),
+            ("{path: /etc/f, line: a, insertafter: x, insertbefore: y}", "mutually exclusive"),
         ];
         for (text, expected) in table {
             let message = bench.fails("lineinfile", text);

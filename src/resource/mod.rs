@@ -8,10 +8,12 @@
 mod args;
 mod footprint;
 mod params;
+mod paths;
 mod registry;
 mod types;
 
 pub mod attrs;
+mod attrs_extra;
 
 mod apt;
 mod archive;
@@ -39,6 +41,7 @@ mod hostname;
 mod ini_file;
 mod known_hosts;
 mod lineinfile;
+mod magic;
 mod package;
 mod package_facts;
 mod ping;
@@ -74,6 +77,7 @@ pub use assemble::Assembly;
 pub use footprint::{Claim, Footprint};
 pub(crate) use params::params;
 pub use params::{FromValue, ParamSpec, finish as finish_params, optional as optional_param, read as read_param};
+pub use paths::{settle, settled};
 pub use registry::{KINDS, Kind, find, names};
 pub use types::{Days, Mode, Words};
 
@@ -104,6 +108,8 @@ pub struct Context {
     pub blobs: Option<Arc<dyn Blobs>>,
     /// Nothing of this task may be shown.
     pub no_log: bool,
+    /// The result shall say how things differ.
+    pub diff: bool,
 }
 
 /// Content that travels between controller and target.

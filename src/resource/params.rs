@@ -69,7 +69,7 @@ impl FromValue for String {
 }
 
 impl FromValue for std::path::PathBuf {
-    const TYPE: &'static str = "path";
+    const TYPE: &'static str = super::paths::PATH;
     fn from_value(value: &Value) -> Result<Self, String> {
         let text = value.as_str().ok_or_else(|| expected("a path", value))?;
         if text.is_empty() || text.contains('\0') {
@@ -242,6 +242,7 @@ macro_rules! params {
 
         impl $name {
             /// The documentation of the type.
+            #[allow(dead_code, reason = "what is part of several types has none of its own")]
             pub const DOC: &'static str = concat!($($doc, "\n"),*);
 
             /// The parameters.

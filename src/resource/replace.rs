@@ -50,9 +50,6 @@ impl Replace {
     /// # Errors
     /// Where a regular expression is none.
     pub fn check(&self) -> Result<(), ParamError> {
-        if !self.path.is_absolute() {
-            return Err(ParamError::bad("path", "expected an absolute path"));
-        }
         python::compile("regexp", &self.regexp, "m")?;
         self.section().map(drop)
     }

@@ -85,7 +85,7 @@ impl WaitFor {
             return Err(ParamError::bad(name, "expected 0 or more"));
         }
         match (self.port, &self.path) {
-            (Some(_), Some(_)) => Err(ParamError::conflict("`port` and `path` exclude each other")),
+            (Some(_), Some(_)) => Err(ParamError::conflict("parameters are mutually exclusive: `port`, `path`")),
             (Some(port), None) if u16::try_from(port).is_err() => {
                 Err(ParamError::bad("port", format!("{port} is not a port")))
             }
@@ -266,7 +266,7 @@ mod tests {
     fn refusals() {
         let bench = Bench::with(&[]);
         let table = [
-            ("{port: 1, path: /x}", "exclude"),
+            ("{port: 1, path: /x}", "mutually exclusive"),
             ("{port: 70000}", "not a port"),
             ("{port: 1, state: drained}", "expected one of"),
             ("{search_regex: x}", "needs `port`"),

@@ -58,7 +58,9 @@ pub fn identity() -> Result<Identity> {
     let gid = rustix::process::getegid().as_raw();
     let user = user(&Key::Id(uid)).ok().flatten();
     let home = user.as_ref().map_or_else(|| std::env::var("HOME").unwrap_or_else(|_| "/".into()), |u| u.home.clone());
-    Ok(Identity { uid, gid, user: user.map_or_else(|| uid.to_string(), |u| u.name), home: home.into() })
+    let home = std::path::PathBuf::from(home);
+    let cwd = std::env::current_dir().unwrap_or_else(|_| home.clone());
+    Ok(Identity { uid, gid, user: user.map_or_else(|| uid.to_string(), |u| u.name), home, cwd })
 }
 
 /// Makes or changes a user.
