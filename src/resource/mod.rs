@@ -30,6 +30,8 @@ mod edit;
 mod examples;
 mod fetch;
 mod file;
+mod file_diff;
+mod file_link;
 mod find;
 mod get_url;
 mod getent;

@@ -189,7 +189,7 @@ pub fn optional<T: FromValue>(args: &mut Args, spec: &ParamSpec) -> Result<Optio
 pub fn required<T: FromValue>(args: &mut Args, spec: &ParamSpec) -> Result<T, ParamError> {
     optional(args, spec)?.ok_or_else(|| ParamError {
         param: None,
-        message: format!("the parameter `{}` is missing", spec.name),
+        message: format!("missing required arguments: {}", spec.name),
         kind: ParamErrorKind::Missing,
     })
 }
@@ -306,7 +306,7 @@ pub fn read<T: FromValue>(args: &mut Args, spec: &ParamSpec) -> Result<T, ParamE
         // Only an optional or list type reads null.
         None => T::from_value(&Value::Null).map_err(|_| ParamError {
             param: None,
-            message: format!("the parameter `{}` is missing", spec.name),
+            message: format!("missing required arguments: {}", spec.name),
             kind: ParamErrorKind::Missing,
         }),
     }
