@@ -4,7 +4,7 @@ use crate::machine::{Difference, Side};
 use crate::value::{Map, Value};
 
 /// Modules that give one mapping rather than a list.
-const SINGLE: [&str; 2] = ["assemble", "replace"];
+const SINGLE: [&str; 3] = ["assemble", "known_hosts", "replace"];
 /// Modules that give a list even where nothing differs.
 const ALWAYS: [&str; 4] = ["blockinfile", "copy", "lineinfile", "template"];
 /// Modules that say of each part what it is.

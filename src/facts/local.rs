@@ -13,17 +13,22 @@ const DIRECTORY: &str = "/etc/ansible/facts.d";
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads them. A file that cannot be read becomes the text of the reason, as in Ansible.
-pub fn read(look: Look<'_>, facts: &mut Map) {
-    let names = look.names(DIRECTORY).into_iter();
+pub fn read(look: Look<'_>, directory: Option<&str>, facts: &mut Map) {
+    let directory = directory.unwrap_or(DIRECTORY);
+    let names = look.names(directory).into_iter();
     let local = names.filter_map(|name| {
         let key = name.strip_suffix(".fact")?.to_owned();
-        Some((key, one(look, &format!("{DIRECTORY}/{name}"))))
+        Some((key, one(look, &format!("{directory}/{name}"))))
     });
     facts.insert("local".into(), Value::map(local));
 }
 
 fn one(look: Look<'_>, path: &str) -> Value {
     let executable = look.0.stat(Path::new(path)).ok().flatten().is_some_and(|stat| stat.mode & 0o100 != 0);
+    // A file that is not there any more, or that a link only promises.
+    if !look.exists(path) {
+        return Value::from(format!("Could not stat fact ({path})"));
+    }
     let text = if executable { output(look, path) } else { Ok(look.text(path)) };
     match text {
         Ok(text) => parse(&text).unwrap_or_else(|| {

@@ -23,7 +23,7 @@ mod unit;
 
 use std::path::Path;
 
-pub use account::{Group, GroupChange, Key, User, UserChange};
+pub use account::{Aging, Group, GroupChange, Key, User, UserChange};
 pub use command::{Command, Output, Stdio};
 pub use difference::{Difference, Side};
 pub use fault::{Fault, FaultKind, Result};
@@ -148,8 +148,8 @@ pub trait Machine: Inspect {
     fn remove_user(&self, name: &str, files: bool, force: bool) -> Result<()>;
     /// Makes or changes a group.
     fn put_group(&self, change: &GroupChange) -> Result<()>;
-    /// Removes a group.
-    fn remove_group(&self, name: &str) -> Result<()>;
+    /// Removes a group; with `force` one that is the primary group of a user too.
+    fn remove_group(&self, name: &str, force: bool) -> Result<()>;
     /// Fetches something into a file, which is replaced as a whole where its content differs. A dry run fetches nothing.
     fn fetch(&self, fetch: &Fetch, path: &Path, attrs: &Attrs, how: &Written) -> Result<Fetched>;
     /// Sends a web server something that may change it. A dry run sends nothing: `None`.

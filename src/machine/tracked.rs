@@ -442,9 +442,9 @@ impl Machine for Tracked {
         Ok(())
     }
 
-    fn remove_group(&self, name: &str) -> Result<()> {
+    fn remove_group(&self, name: &str, force: bool) -> Result<()> {
         self.begin()?;
-        self.machine.remove_group(name)?;
+        self.machine.remove_group(name, force)?;
         self.push(removed("group", name));
         Ok(())
     }

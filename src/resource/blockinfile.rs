@@ -103,9 +103,10 @@ impl Blockinfile {
             return Vec::new();
         }
         let mut block = vec![self.mark(&self.marker_begin)];
-        block.extend(self.block.split_inclusive('\n').map(|line| bare(line).to_owned()));
+        // A line of the block that says how it ends keeps that.
+        block.extend(self.block.split_inclusive('\n').map(|line| line.trim_end_matches('\n').to_owned()));
         block.push(self.mark(&self.marker_end));
-        block.into_iter().map(|line| line + end).collect()
+        block.into_iter().map(|line| if line.ends_with('\r') { line + "\n" } else { line + end }).collect()
     }
 
     /// Takes the block out, if it is there, and says where it goes.
@@ -166,7 +167,7 @@ impl Resource for Blockinfile {
                 let message = format!("File {} not present", self.path.display());
                 return Ok(Outcome::of([("msg", Value::from(message))]));
             }
-            None if !self.create => return Err(edit.missing()),
+            None if !self.create => return Err(edit.missing("Path")),
             None => self.edited("")?,
         };
         let message = match (&opened.text, self.wanted_lines("").is_empty()) {

@@ -231,7 +231,7 @@ impl Copy {
 /// The command that checks a staged file.
 pub(super) fn validation(text: &str) -> Result<Command, Failure> {
     if !text.contains("%s") {
-        return Err(Failure::new("`validate` must contain %s, which stands for the file"));
+        return Err(Failure::new(format!("validate must contain %s: {text}")));
     }
     split(text).map(Command::new).map_err(|e| Failure::new(format!("`validate`: {e}")))
 }

@@ -283,7 +283,7 @@ impl Resource for IniFile {
                 return Ok(Outcome::of([path, ("msg", Value::str("OK"))]));
             }
             if !self.create {
-                return Err(edit.missing());
+                return Err(edit.missing("Destination"));
             }
             let (after, message) = self.edited("");
             let mut outcome = edit.save(machine, context, &opened, after, message)?;

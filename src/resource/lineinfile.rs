@@ -150,7 +150,7 @@ impl Lineinfile {
     fn present(&self, machine: &dyn Machine, context: &Context, opened: &Opened) -> Result<Outcome, Failure> {
         let edit = self.edit();
         if opened.text.is_none() && !self.create {
-            return Err(edit.missing());
+            return Err(edit.missing("Destination"));
         }
         let line = self.line.as_deref().unwrap_or_default();
         let mut all = lines(opened.text.as_deref().unwrap_or_default());

@@ -67,6 +67,7 @@ mod unarchive;
 mod unpack;
 mod uri;
 mod user;
+mod user_key;
 mod wait_for;
 
 use std::sync::Arc;

@@ -112,7 +112,7 @@ impl Resource for Replace {
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
         let edit = self.edit();
         let opened = edit.open(machine)?;
-        let Some(text) = &opened.text else { return Err(edit.missing()) };
+        let Some(text) = &opened.text else { return Err(edit.missing("Path")) };
         let range = match self.range(text)? {
             Ok(range) => range,
             Err(message) => {

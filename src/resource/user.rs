@@ -1,13 +1,13 @@
 //! `user`: user accounts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::group::check_account;
 use super::lineinfile::State;
 use super::params::params;
 use super::types::choices;
 use super::{Claim, Context, Days, Failure, Footprint, Outcome, ParamError, Resource};
-use crate::machine::{Attrs, Content, FileKind, Inspect, Key, Machine, UserChange, Written};
+use crate::machine::{Aging, Attrs, Content, FileKind, Inspect, Key, Machine, UserChange, Written};
 use crate::value::Value;
 
 choices! {
@@ -68,8 +68,34 @@ params! {
         umask: Option<String>;
         /// With `state: absent`, remove the home directory too.
         remove: bool = false;
-        /// With `state: absent`, remove the account even where it is in use.
+        /// With `state: absent`, remove the account even where it is in use; with `generate_ssh_key`, make the key anew.
         force: bool = false;
+        /// Look at the files of the machine only, not at LDAP and the like.
+        local: bool = false;
+        /// The least number a new account may get.
+        uid_min: Option<u32>;
+        /// The greatest number a new account may get.
+        uid_max: Option<u32>;
+        /// Days before a password has to be changed.
+        password_expire_max: Option<i64>;
+        /// Days before a password may be changed.
+        password_expire_min: Option<i64>;
+        /// Days of warning before a password has to be changed.
+        password_expire_warn: Option<i64>;
+        /// Days after a password has expired before the account is disabled.
+        password_expire_account_disable: Option<i64>;
+        /// Make a key pair for SSH where there is none.
+        generate_ssh_key: bool = false;
+        /// How long the key is; what ssh-keygen(1) chooses where it is not said.
+        ssh_key_bits: Option<u32>;
+        /// The kind of key.
+        ssh_key_type: String = "rsa";
+        /// Where the key is, from the home directory on.
+        ssh_key_file: PathBuf = ".ssh/id_rsa";
+        /// The comment of the key; `ansible-generated on` and the name of the host where none is given.
+        ssh_key_comment: Option<String>;
+        /// The passphrase of the key.
+        ssh_key_passphrase: Option<String>, secret;
     }
 }
 
@@ -84,6 +110,15 @@ impl User {
         groups.into_iter().try_for_each(|group| check_account("groups", group))?;
         let colon = |text: &Option<String>| text.as_ref().is_some_and(|text| text.contains([':', '\n']));
         match () {
+            () if self.local && (self.uid_min.is_some() || self.uid_max.is_some()) => {
+                Err(ParamError::conflict("parameters are mutually exclusive: `local`, `uid_min`, `uid_max`"))
+            }
+            () if !self.ssh_key_type.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
+                Err(ParamError::bad("ssh_key_type", "expected a kind of key, such as rsa or ed25519"))
+            }
+            () if self.ssh_key_passphrase.as_ref().is_some_and(|text| text.contains('\n')) => {
+                Err(ParamError::bad("ssh_key_passphrase", "expected one line"))
+            }
             () if self.non_unique && self.uid.is_none() => Err(ParamError::conflict("`non_unique` needs `uid`")),
             () if colon(&self.comment) => Err(ParamError::bad("comment", "a comment holds no `:` and no newline")),
             () if colon(&self.home) => Err(ParamError::bad("home", "a home directory holds no `:` and no newline")),
@@ -112,6 +147,7 @@ impl User {
             password: self.new_password(old),
             lock: self.password_lock.filter(|lock| old.map_or(*lock, |old| locked(old) != *lock)),
             expires: self.expires.map(|days| days.0).filter(|days| differs_in_expiry(old, *days)),
+            aging: self.aging(old),
             ..UserChange::default()
         };
         if old.is_some() && change == (UserChange { name: self.name.clone(), ..UserChange::default() }) {
@@ -124,8 +160,21 @@ impl User {
             skeleton: self.skeleton.clone(),
             system: self.system,
             umask: self.umask.clone(),
+            range: (self.uid_min, self.uid_max),
             ..change
         }))
+    }
+
+    /// How passwords are to age, where it differs.
+    fn aging(&self, old: Option<&crate::machine::User>) -> Aging {
+        let has = old.map(|old| old.aging.clone()).unwrap_or_default();
+        let differs = |wanted: Option<i64>, has: Option<i64>| wanted.filter(|days| Some(*days) != has);
+        Aging {
+            min: differs(self.password_expire_min, has.min),
+            max: differs(self.password_expire_max, has.max),
+            warn: differs(self.password_expire_warn, has.warn),
+            inactive: differs(self.password_expire_account_disable, has.inactive),
+        }
     }
 
     fn new_password(&self, old: Option<&crate::machine::User>) -> Option<String> {
@@ -287,7 +336,7 @@ impl Resource for User {
     }
 
     fn converge(&self, machine: &dyn Machine, _context: &Context) -> Result<Outcome, Failure> {
-        let old = machine.user(&Key::Name(self.name.clone()))?;
+        let old = machine.user(&Key::Name(self.name.clone()))?.filter(|user| user.local || !self.local);
         if self.state == State::Absent {
             if old.is_some() {
                 machine.remove_user(&self.name, self.remove, self.force)?;
@@ -300,10 +349,22 @@ impl Resource for User {
             ]));
         }
         if let Some(change) = self.change(machine, old.as_ref())? {
+            // useradd(8) makes the home directory, but nothing above it.
+            if let Some(above) = self.home.as_deref().map(Path::new).filter(|_| old.is_none() && self.create_home) {
+                super::edit::make_parents(machine, above)?;
+            }
             machine.put_user(&change)?;
         }
         self.make_home(machine)?;
-        self.outcome(machine)
+        let mut outcome = self.outcome(machine)?;
+        let user = machine.user(&Key::Name(self.name.clone()))?;
+        if let Some(user) = user.filter(|_| self.generate_ssh_key) {
+            let (result, made) = self.ssh_key(machine, &user)?;
+            outcome.result.extend(result);
+            // A dry run makes no key, and nothing of it is recorded.
+            outcome.changed = made.then_some(Value::Bool(true));
+        }
+        Ok(outcome)
     }
 }
 
@@ -312,6 +373,7 @@ mod tests {
     use std::path::Path;
 
     use super::super::testing::Bench;
+    use crate::value::Value;
 
     #[test]
     fn users() {
@@ -334,6 +396,9 @@ mod tests {
             ("{name: deploy, password_lock: false}", 1),
             ("{name: deploy, expires: 1422403387}", 1),
             ("{name: deploy, expires: -1}", 1),
+            ("{name: deploy, password_expire_max: 10, password_expire_min: 5}", 1),
+            ("{name: deploy, password_expire_max: 10, password_expire_warn: 3, local: true}", 1),
+            ("{name: deploy, password_expire_account_disable: 4}", 1),
             ("{name: deploy, group: web}", 1),
             ("{name: deploy, groups: [web]}", 0),
             ("{name: other, create_home: false}", 1),
@@ -359,7 +424,9 @@ mod tests {
         let (outcome, _) = bench.run("user", "{name: y, password: '!'}").unwrap();
         assert!(!outcome.result.contains_key("warnings"));
         assert!(bench.fails("user", "{name: z, groups: nogroup1}").contains("there is no group `nogroup1`"));
-        assert!(bench.fails("user", "{name: z, generate_ssh_key: true}").contains("`generate_ssh_key`"));
+        let (outcome, _) = bench.run("user", "{name: z, generate_ssh_key: true, ssh_key_passphrase: p}").unwrap();
+        assert_eq!(outcome.result.get("ssh_key_file"), Some(&Value::str("/home/z/.ssh/id_rsa")));
+        assert_eq!(outcome.result.get("ssh_public_key"), Some(&Value::Unknown));
         assert!(bench.fails("user", "{name: 'z:y'}").contains("not the name"));
     }
 }

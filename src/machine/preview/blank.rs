@@ -58,12 +58,14 @@ impl Inspect for Blank {
             groups: Vec::new(),
             password: Some("*".into()),
             expires: None,
+            aging: super::super::Aging::default(),
+            local: true,
         };
         Ok(key.is_user(&root).then_some(root))
     }
 
     fn group(&self, key: &Key) -> Result<Option<Group>> {
-        let root = Group { name: "root".into(), gid: 0, members: Vec::new() };
+        let root = Group { name: "root".into(), gid: 0, members: Vec::new(), local: true };
         Ok(key.is_group(&root).then_some(root))
     }
 
