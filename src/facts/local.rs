@@ -32,7 +32,9 @@ fn one(look: Look<'_>, path: &str) -> Value {
     let text = if executable { output(look, path) } else { Ok(look.text(path)) };
     match text {
         Ok(text) => parse(&text).unwrap_or_else(|| {
-            Value::from(format!("error loading facts as JSON or ini - please check content: {path}"))
+            // A file with sections was meant as one, and something in it is wrong.
+            let what = if text.trim_start().starts_with('[') { "ini" } else { "JSON or ini" };
+            Value::from(format!("error loading facts as {what} - please check content: {path}"))
         }),
         Err(reason) => Value::from(reason),
     }
@@ -50,6 +52,12 @@ fn output(look: Look<'_>, path: &str) -> Result<String, String> {
     }
 }
 
+/// In such a file `%%` stands for a percent sign, and one alone is a mistake.
+fn interpolated(value: &str) -> Option<String> {
+    let bare = value.replace("%%", "");
+    (!bare.contains('%')).then(|| value.replace("%%", "%"))
+}
+
 /// JSON, or else sections of `name = value`.
 pub(super) fn parse(text: &str) -> Option<Value> {
     if let Ok(json) = serde_json::from_str::<serde_json::Value>(text) {
@@ -63,7 +71,7 @@ pub(super) fn parse(text: &str) -> Option<Value> {
         }
         let (_, section) = sections.last_mut()?;
         let (name, value) = line.split_once(['=', ':'])?;
-        section.insert(name.trim().to_lowercase().into(), Value::str(value.trim()));
+        section.insert(name.trim().to_lowercase().into(), Value::from(interpolated(value.trim())?));
     }
     Some(Value::map(sections.into_iter().map(|(name, map)| (name, Value::from(map)))))
 }

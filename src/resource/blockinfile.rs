@@ -121,6 +121,10 @@ impl Blockinfile {
             return Ok(0);
         }
         let Some(regex) = self.anchor().map_err(|e| Failure::new(e.message))? else { return Ok(all.len()) };
+        if regex.as_str().starts_with("(?") && regex.as_str().split(')').next().is_some_and(|flags| flags.contains('m'))
+        {
+            return multi_line(&regex, &all.concat(), self.insertafter.is_some(), all.len());
+        }
         let mut place = all.len();
         for (i, line) in all.iter().enumerate() {
             if python::found(&regex, bare(line))? {
@@ -151,6 +155,13 @@ impl Blockinfile {
         let rest = all.split_off(place);
         Ok(all.into_iter().chain(block).chain(rest).collect())
     }
+}
+
+/// Where a pattern with the flag `m` matches the whole text: after the line it ends in, or before the one it starts in.
+fn multi_line(regex: &Regex, text: &str, after: bool, end: usize) -> Result<usize, Failure> {
+    let found = regex.find(text).map_err(|e| Failure::new(format!("the regular expression: {e}")))?;
+    let line = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count();
+    Ok(found.map_or(end, |found| if after { line(found.end()) + 1 } else { line(found.start()) }))
 }
 
 impl Resource for Blockinfile {
@@ -196,6 +207,10 @@ mod tests {
             ("a\nb\n".to_owned(), "insertafter: '^a', block: x", format!("a\n{B}x\n{E}b\n")),
             ("a\nb\n".to_owned(), "insertbefore: '^b', block: x", format!("a\n{B}x\n{E}b\n")),
             ("a\nb\n".to_owned(), "insertbefore: BOF, block: x", format!("{B}x\n{E}a\nb\n")),
+            ("a\nb\nc\n".to_owned(), r"insertafter: '(?m)a\nb', block: x", format!("a\nb\n{B}x\n{E}c\n")),
+            ("a\nb\nc\n".to_owned(), r"insertbefore: '(?m)b\nc', block: x", format!("a\n{B}x\n{E}b\nc\n")),
+            ("a\nb\n".to_owned(), r"insertafter: 'a\nb', block: x", format!("a\nb\n{B}x\n{E}")),
+            ("a\nb\n".to_owned(), "block: \"x\\r\\ny\"", format!("a\nb\n{B}x\r\ny\n{E}")),
             ("a\nb\n".to_owned(), "insertafter: nothing, block: x", format!("a\nb\n{B}x\n{E}")),
             (
                 "a\nb\n".to_owned(),

@@ -45,6 +45,8 @@ params! {
         backup: bool = false;
         /// A command that checks the new file before it takes the place; `%s` in it stands for the file.
         validate: Option<String>;
+        /// A file of the controller that is in a vault is decrypted.
+        decrypt: bool = true;
         /// In a directory that is copied, copy what links point to rather than the links.
         local_follow: bool = true;
         /// Write through a link at the destination.
@@ -70,6 +72,8 @@ impl Copy {
     /// # Errors
     /// Where parameters do not fit together.
     pub fn check(&self) -> Result<(), ParamError> {
+        // The compiler has looked at these.
+        let _ = self.decrypt;
         let given = [self.src.is_some() && self.content_sha256.is_none() && !self.has_name(), self.content.is_some()];
         match given.iter().filter(|g| **g).count() {
             2 => Err(ParamError::conflict("parameters are mutually exclusive: `src`, `content`")),

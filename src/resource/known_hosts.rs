@@ -202,11 +202,21 @@ impl Resource for KnownHosts {
         let path = PathBuf::from(expand_home(machine, &self.path.to_string_lossy())?);
         let edit = Edit { path: &path, backup: false, validate: None, wanted: Default::default() };
         let opened = edit.open(machine)?;
-        if let Some(text) = self.edited(opened.text.as_deref().unwrap_or_default())? {
+        let before = opened.text.as_deref().unwrap_or_default();
+        let edited = self.edited(before)?;
+        let header = Value::str(if opened.text.is_some() { path.to_string_lossy() } else { "/dev/null".into() });
+        let diff = Value::map([
+            ("before_header", header),
+            ("before", Value::str(before)),
+            ("after_header", Value::str(path.to_string_lossy())),
+            ("after", Value::str(edited.as_deref().unwrap_or(before))),
+        ]);
+        if let Some(text) = edited {
             self.make_directory(machine, &path)?;
             edit.save(machine, context, &opened, text, "")?;
         }
         let mut outcome = file::result(machine, &path)?;
+        outcome.result.insert("diff".into(), diff);
         outcome.result.insert("name".into(), Value::str(&self.name));
         outcome.result.insert("key".into(), Value::from(self.key.clone()));
         outcome.result.insert("hash_host".into(), Value::Bool(self.hash_host));

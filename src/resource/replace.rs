@@ -51,6 +51,9 @@ impl Replace {
     /// Where a regular expression is none.
     pub fn check(&self) -> Result<(), ParamError> {
         python::compile("regexp", &self.regexp, "m")?;
+        if let Some(reason) = python::bad_escape(&self.replace) {
+            return Err(ParamError::bad("replace", format!("Unable to process replace due to error: {reason}")));
+        }
         self.section().map(drop)
     }
 
@@ -156,6 +159,7 @@ mod tests {
         assert!(bench.fails("replace", "{path: /etc/g, regexp: a}").contains("does not exist"));
         assert!(bench.fails("replace", "{path: /etc/f, regexp: '('}").contains("regular expression"));
         assert!(bench.fails("replace", r"{path: /etc/f, regexp: a, replace: '\2'}").contains("group 2"));
+        assert!(bench.fails("replace", r"{path: /etc/f, regexp: z, replace: '\D'}").contains("bad escape"));
         assert_eq!(bench.settle("replace", "{path: /etc/f, regexp: z, mode: '0600'}").1, 1);
     }
 }

@@ -34,6 +34,10 @@ params! {
         creates: Option<String>;
         /// Do not run where this path, or a path that matches this pattern, does not exist.
         removes: Option<String>;
+        /// A script in a vault is decrypted.
+        decrypt: bool = true;
+        /// (Set by the compiler.) Its name.
+        original_basename: Option<String>, named "_original_basename";
         /// (Set by the compiler.) The script itself.
         content: Option<String>, named "_content";
         /// (Set by the compiler.) The SHA-256 of a script that did not travel with the task.
@@ -47,6 +51,8 @@ impl Script {
     /// # Errors
     /// Where no script is named.
     pub fn check(&self) -> Result<(), ParamError> {
+        // The compiler has looked at these.
+        let _ = (self.decrypt, &self.original_basename);
         if split_first(&self.cmd).0.is_empty() { Err(ParamError::conflict("no script is given")) } else { Ok(()) }
     }
 
@@ -71,6 +77,11 @@ impl Script {
             (None, None) => Err(Failure::new("the script was not sent")),
         }
     }
+}
+
+/// The script a command line starts with.
+pub fn script_of(text: &str) -> &str {
+    split_first(text).0
 }
 
 /// Splits the first word, which may be quoted, from the rest of a command line.

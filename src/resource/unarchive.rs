@@ -32,6 +32,8 @@ params! {
         src: Source, required;
         /// The directory to unpack in. It must be there.
         dest: PathBuf, required;
+        /// An archive in a vault is decrypted.
+        decrypt: bool = true;
         /// `src` is on the target, or a URL.
         remote_src: bool = false;
         /// Do nothing where this path exists.
@@ -67,6 +69,8 @@ impl Unarchive {
     /// # Errors
     /// Where an option of tar is not one cfg knows.
     pub fn check(&self) -> Result<(), ParamError> {
+        // The compiler has looked at these.
+        let _ = self.decrypt;
         self.strip()?;
         if !self.remote_src && is_web(&self.src) {
             return Err(ParamError::bad("src", "a URL needs `remote_src: true`"));
