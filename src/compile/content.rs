@@ -68,7 +68,19 @@ impl HostCompiler<'_> {
         if kind == "assemble" {
             return self.fragments(iteration, &path, span);
         }
+        let broken = Self::unreadable(&iteration, &self.project.files.vault, &path);
+        if let (Some(message), false) = (broken, certain) {
+            // The failure may be meant: the task has it.
+            let args = Term::Failed(Arc::new(crate::template::EvalError::failed(message)));
+            return Ok(Iteration { args, ..iteration });
+        }
         self.file(iteration, &path, span, kind)
+    }
+
+    /// Why a file in a vault cannot be decrypted, if so.
+    fn unreadable(iteration: &Iteration, vault: &crate::secret::Vault, path: &Path) -> Option<String> {
+        let asked = decrypts(iteration) && path.is_file();
+        asked.then(|| super::tree::decrypted(vault, path).err()).flatten()
     }
 
     /// The fragments in a directory of the controller, put together.

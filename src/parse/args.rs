@@ -67,7 +67,9 @@ impl TaskArgs {
         let free = match (free.first(), free.last()) {
             (Some((start, _)), Some((last, word))) => {
                 // Without options between the words the text is kept as it was written.
-                let whole = scalar.text.get(*start..last + word.len()).unwrap_or("");
+                // A command line ends as it was written.
+                let end = if free_form { scalar.text.len() } else { last + word.len() };
+                let whole = scalar.text.get(*start..end).unwrap_or("");
                 let joined = if named.is_empty() || !free_form { whole.to_owned() } else { without_pairs(&free) };
                 Some(Node {
                     span: node.span,

@@ -111,7 +111,7 @@ impl Cron {
     /// Where parameters do not fit together, or something would not be one line.
     pub fn check(&self) -> Result<(), ParamError> {
         self.check_text()?;
-        if self.cron_file.is_some() && self.user.is_none() && !self.env {
+        if self.cron_file.is_some() && self.user.is_none() && !self.env && self.state == State::Present {
             return Err(ParamError::conflict("`cron_file` needs `user`, who runs the job"));
         }
         let plain = [&self.minute, &self.hour, &self.day, &self.month, &self.weekday].iter().all(|f| *f == "*");

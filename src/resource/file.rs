@@ -331,7 +331,8 @@ pub(super) fn result(machine: &dyn Machine, path: &Path) -> Result<Outcome, Fail
         ("path", shown.clone()),
         ("dest", shown),
         ("state", Value::str(state)),
-        ("mode", Value::from(format!("{:04o}", stat.mode))),
+        // With a zero in front whatever comes behind it, as Ansible has it.
+        ("mode", Value::from(format!("0{:03o}", stat.mode))),
         ("uid", Value::from(stat.uid)),
         ("gid", Value::from(stat.gid)),
         ("owner", Value::from(owner.unwrap_or_else(|| stat.uid.to_string()))),

@@ -12,7 +12,7 @@ pub(super) fn look(machine: &dyn Inspect, path: &Path, content: bool) -> Result<
     let stat = machine.lstat(path)?;
     let mut map = Map::from_iter([("state".into(), Value::str(word(stat.as_ref())))]);
     let Some(stat) = stat else { return Ok(map) };
-    map.insert("mode".into(), Value::from(format!("{:04o}", stat.mode)));
+    map.insert("mode".into(), Value::from(format!("0{:03o}", stat.mode)));
     map.insert("owner".into(), Value::from(stat.uid));
     map.insert("group".into(), Value::from(stat.gid));
     map.insert("atime".into(), Value::from(stat.atime));

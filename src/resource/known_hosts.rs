@@ -148,7 +148,8 @@ impl KnownHosts {
                     let other = (kind.as_str(), marker.as_deref()) != (wanted.kind, wanted.marker);
                     let same = !other && key == wanted.key && hashed == self.hashed(wanted) && !found;
                     found |= same;
-                    other || same
+                    // A host has one key of a kind; of authorities there may be several.
+                    other || same || (marker.is_some() && key != wanted.key)
                 }
             };
             if keep {

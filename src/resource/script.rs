@@ -25,7 +25,7 @@ params! {
     /// ```
     pub struct Script {
         /// The script, in the role's or play's `files`, and its arguments as a shell on the target reads them.
-        cmd: String, required, alias "_raw_params";
+        cmd: String = "", alias "_raw_params";
         /// The program that runs the script; without one the script says itself (`#!`).
         executable: Option<String>;
         /// The directory to run in.
@@ -53,7 +53,11 @@ impl Script {
     pub fn check(&self) -> Result<(), ParamError> {
         // The compiler has looked at these.
         let _ = (self.decrypt, &self.original_basename);
-        if split_first(&self.cmd).0.is_empty() { Err(ParamError::conflict("no script is given")) } else { Ok(()) }
+        if split_first(&self.cmd).0.is_empty() {
+            Err(ParamError::conflict("no script is given; one of the following is required: `cmd`"))
+        } else {
+            Ok(())
+        }
     }
 
     fn program(&self, machine: &dyn Inspect, context: &Context) -> Result<Program<'_>, Failure> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::group::check_account;
 use super::lineinfile::State;
 use super::params::params;
+use super::paths::Target;
 use super::types::choices;
 use super::{Claim, Context, Days, Failure, Footprint, Outcome, ParamError, Resource};
 use crate::machine::{Aging, Attrs, Content, FileKind, Inspect, Key, Machine, UserChange, Written};
@@ -45,7 +46,7 @@ params! {
         /// The comment: the full name and the like.
         comment: Option<String>;
         /// The home directory.
-        home: Option<String>;
+        home: Option<Target>;
         /// Make the home directory where it is not there.
         create_home: bool = true, alias "createhome";
         /// Move the home directory when `home` changes.
@@ -53,7 +54,7 @@ params! {
         /// The directory whose content a new home directory gets.
         skeleton: Option<String>;
         /// The login shell.
-        shell: Option<String>;
+        shell: Option<Target>;
         /// Make a new account one of the system.
         system: bool = false;
         /// The hash of the password, as crypt(3) knows it; `*` or `!` for none.
@@ -121,8 +122,10 @@ impl User {
             }
             () if self.non_unique && self.uid.is_none() => Err(ParamError::conflict("`non_unique` needs `uid`")),
             () if colon(&self.comment) => Err(ParamError::bad("comment", "a comment holds no `:` and no newline")),
-            () if colon(&self.home) => Err(ParamError::bad("home", "a home directory holds no `:` and no newline")),
-            () if colon(&self.shell) => Err(ParamError::bad("shell", "a shell holds no `:` and no newline")),
+            () if colon(&plain(&self.home)) => {
+                Err(ParamError::bad("home", "a home directory holds no `:` and no newline"))
+            }
+            () if colon(&plain(&self.shell)) => Err(ParamError::bad("shell", "a shell holds no `:` and no newline")),
             () if colon(&self.password) => {
                 Err(ParamError::bad("password", "a password hash holds no `:` and no newline"))
             }
@@ -142,8 +145,8 @@ impl User {
             group: self.primary_group(machine, old)?,
             groups: self.supplementary_groups(machine, old)?,
             comment: differs(&self.comment, |user| &user.comment),
-            home: differs(&self.home, |user| &user.home),
-            shell: differs(&self.shell, |user| &user.shell),
+            home: differs(&plain(&self.home), |user| &user.home),
+            shell: differs(&plain(&self.shell), |user| &user.shell),
             password: self.new_password(old),
             lock: self.password_lock.filter(|lock| old.map_or(*lock, |old| locked(old) != *lock)),
             expires: self.expires.map(|days| days.0).filter(|days| differs_in_expiry(old, *days)),
@@ -272,6 +275,10 @@ impl User {
     }
 }
 
+fn plain(path: &Option<Target>) -> Option<String> {
+    path.as_ref().map(|path| path.0.clone())
+}
+
 /// Says whether text is a crypt(3) hash, or stands for no password.
 fn is_hash(password: &str) -> bool {
     let bare = password.trim_start_matches('!');
@@ -329,7 +336,7 @@ impl Resource for User {
         footprint.writes.push(Claim::Group(self.name.clone()));
         footprint.writes.extend(self.groups.iter().flatten().map(|group| Claim::Group(group.clone())));
         footprint.reads.extend(self.group.iter().map(|group| Claim::Group(group.clone())));
-        let home = self.home.clone().unwrap_or_else(|| format!("/home/{}", self.name));
+        let home = plain(&self.home).unwrap_or_else(|| format!("/home/{}", self.name));
         footprint.writes.push(Claim::Tree(home.into()));
         footprint.reads.push(Claim::Tree(self.skeleton.clone().unwrap_or_else(|| "/etc/skel".to_owned()).into()));
         footprint
