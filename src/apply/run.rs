@@ -628,10 +628,10 @@ impl<'a> Runner<'a> {
                 Ok(Value::Unknown) => attempt.failed = Value::Bool(false),
                 Ok(value) => {
                     let failed = value.is_true();
+                    attempt.result.insert("failed_when_result".into(), Value::Bool(failed));
                     if failed && attempt.failed != Value::Bool(true) {
                         let own = attempt.message.take().map(|m| format!(": {m}")).unwrap_or_default();
                         attempt.message = Some(format!("`failed_when` holds{own}"));
-                        attempt.result.insert("failed_when_result".into(), Value::Bool(true));
                     }
                     attempt.failed = Value::Bool(failed);
                 }

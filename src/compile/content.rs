@@ -53,8 +53,7 @@ impl HostCompiler<'_> {
             "script" => (get("cmd"), task.module_span),
             _ => (get("src"), task.args.get("src").map_or(task.module_span, |node| node.span)),
         };
-        let Some(name) = name.and_then(|term| term.as_value().cloned()) else { return Ok(iteration) };
-        let text = name.to_string();
+        let Some(text) = name.and_then(|term| source_text(&term, kind)) else { return Ok(iteration) };
         let file = if kind == "script" { crate::resource::script_of(&text).to_owned() } else { text.clone() };
         let Some(path) = self.find_file(frame, folder, &file) else {
             if !certain {
@@ -79,8 +78,14 @@ impl HostCompiler<'_> {
 
     /// Why a file in a vault cannot be decrypted, if so.
     fn unreadable(iteration: &Iteration, vault: &crate::secret::Vault, path: &Path) -> Option<String> {
-        let asked = decrypts(iteration) && path.is_file();
-        asked.then(|| super::tree::decrypted(vault, path).err()).flatten()
+        if !decrypts(iteration) {
+            return None;
+        }
+        if path.is_file() {
+            return super::tree::decrypted(vault, path).err();
+        }
+        let blobs = super::BlobStore::default();
+        super::tree::Tree::new(&blobs, true, Some(vault)).walk(path).err()
     }
 
     /// The fragments in a directory of the controller, put together.
@@ -361,6 +366,17 @@ impl HostCompiler<'_> {
             ("script", Some(text)) => with_arg(iteration, "_content", Value::from(text)),
             _ => with_arg(iteration, "_content_sha256", Value::from(digest)),
         })
+    }
+}
+
+/// What names the source. Of a command line whose arguments are not known yet, its first word may be.
+fn source_text(term: &Term, kind: &str) -> Option<String> {
+    match term {
+        Term::Template(template) if kind == "script" => {
+            let first = crate::resource::script_of(&template.text);
+            (!first.is_empty() && !first.contains('{')).then(|| first.to_owned())
+        }
+        term => term.as_value().map(ToString::to_string),
     }
 }
 

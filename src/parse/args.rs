@@ -70,7 +70,11 @@ impl TaskArgs {
                 // A command line ends as it was written.
                 let end = if free_form { scalar.text.len() } else { last + word.len() };
                 let whole = scalar.text.get(*start..end).unwrap_or("");
-                let joined = if named.is_empty() || !free_form { whole.to_owned() } else { without_pairs(&free) };
+                let joined = match named.is_empty() || !free_form {
+                    true => whole.to_owned(),
+                    false if scalar.text.ends_with('\n') => without_pairs(&free) + "\n",
+                    false => without_pairs(&free),
+                };
                 Some(Node {
                     span: node.span,
                     kind: Kind::Scalar(Scalar { text: Arc::from(joined), style: scalar.style, tag: scalar.tag }),
@@ -92,7 +96,6 @@ fn is_name(text: &str) -> bool {
         && !text.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// A name with expressions in it, as in `set_fact: "{{ item }}_done=true"`.
 /// Decodes what Ansible decodes in `k=v`: `\n`, `\t`, `\\`, `\x41`, `\u00e9` and the like. Others stay as they are.
 fn decoded(text: &str) -> String {
     let mut out = String::new();
@@ -130,6 +133,7 @@ fn escape(after: &str) -> Option<(char, usize)> {
     }
 }
 
+/// A name with expressions in it, as in `set_fact: "{{ item }}_done=true"`.
 fn is_templated_name(text: &str) -> bool {
     let marks = text.matches("{{").count();
     marks > 0 && marks == text.matches("}}").count()

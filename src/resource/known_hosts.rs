@@ -103,6 +103,11 @@ impl KnownHosts {
     /// # Errors
     /// Where the key is none, or not that of the host.
     pub fn check(&self) -> Result<(), ParamError> {
+        if self.name.contains(',') {
+            let message = "Comma separated list of names is not supported. Please pass a single name to lookup in the \
+                           known_hosts file.";
+            return Err(ParamError::bad("name", message));
+        }
         if self.name.is_empty() || self.name.contains(|c: char| c.is_whitespace() || c == ',') {
             return Err(ParamError::bad("name", "expected the name of one host"));
         }
@@ -118,7 +123,7 @@ impl KnownHosts {
         match Line::read(key) {
             None => Err(ParamError::bad("key", "expected names, a type and a key, as in a known_hosts file")),
             Some(line) if !line.names(&self.name) => {
-                Err(ParamError::bad("key", format!("the line is not about the host `{}`", self.name)))
+                Err(ParamError::bad("key", "Host parameter does not match hashed host field in supplied key"))
             }
             Some(line) if STANDARD.decode(line.key).is_err() => {
                 Err(ParamError::bad("key", "the key is not what a public key looks like (Base64)"))

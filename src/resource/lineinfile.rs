@@ -250,10 +250,17 @@ impl Resource for Lineinfile {
 
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
         let opened = self.edit().open(machine)?;
-        match self.state {
+        let mut outcome = match self.state {
             State::Present => self.present(machine, context, &opened),
             State::Absent => self.absent(machine, context, &opened),
+        }?;
+        let empty = |text: &Option<String>| text.as_ref().is_some_and(String::is_empty);
+        if empty(&self.regexp) || empty(&self.search_string) {
+            let warning = "an empty pattern matches every line, so that the last line is replaced rather than one \
+                           added; write '^' where that is meant";
+            outcome.result.insert("warnings".into(), Value::list([Value::str(warning)]));
         }
+        Ok(outcome)
     }
 }
 

@@ -77,6 +77,7 @@ impl Program<'_> {
             for name in ["stdout", "stderr", "start", "end", "delta"] {
                 result.insert(key(name), Value::Unknown);
             }
+            result.insert(key("msg"), Value::str("Command would have run if not in check mode"));
             return Ok(Outcome { result, ..Outcome::default() }.changed(true));
         };
         let text =

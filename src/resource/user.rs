@@ -282,8 +282,19 @@ fn plain(path: &Option<Target>) -> Option<String> {
 /// Says whether text is a crypt(3) hash, or stands for no password.
 fn is_hash(password: &str) -> bool {
     let bare = password.trim_start_matches('!');
-    let known = bare.starts_with('$') && bare.matches('$').count() >= 3;
-    matches!(bare, "" | "*" | "x" | "*************") || known
+    if matches!(bare, "" | "*" | "x" | "*************") {
+        return true;
+    }
+    let fields: Vec<&str> = bare.split('$').collect();
+    let (Some(kind), Some(digest)) = (fields.get(1), fields.last()) else { return false };
+    let alphabet = digest.bytes().all(|b| b.is_ascii_alphanumeric() || b"./=".contains(&b));
+    let length = match *kind {
+        "1" => 22,
+        "5" => 43,
+        "6" => 86,
+        _ => digest.len(),
+    };
+    fields.len() >= 4 && fields.first() == Some(&"") && alphabet && digest.len() == length
 }
 
 fn differs_in_expiry(old: Option<&crate::machine::User>, days: i64) -> bool {
