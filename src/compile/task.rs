@@ -261,7 +261,7 @@ impl HostCompiler<'_> {
         for entry in &task.args.named {
             if !known.contains(&entry.key.as_ref()) || entry.key.starts_with('_') {
                 if tolerant {
-                    return Ok(Some(format!("`{module}` has no parameter `{}`", entry.key)));
+                    return Ok(Some(format!("Unsupported parameters for ({module}) module: {}", entry.key)));
                 }
                 let public = known.iter().copied().filter(|name| !name.starts_with('_'));
                 let keyword = Keyword::find(&entry.key)

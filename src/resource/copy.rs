@@ -225,6 +225,12 @@ impl Copy {
             }
             outcome.result.insert("checksum".into(), Value::from(sha1));
         }
+        if let Ok(md5) = machine.digest(&path, Algorithm::Md5) {
+            outcome.result.insert("md5sum".into(), Value::from(md5));
+        }
+        if let Some(src) = self.src.as_deref().or(self.original_basename.as_deref()) {
+            outcome.result.insert("src".into(), Value::str(src));
+        }
         if let Some(backup) = backup {
             outcome.result.insert("backup_file".into(), Value::str(backup.to_string_lossy()));
         }

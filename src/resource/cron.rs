@@ -131,6 +131,10 @@ impl Cron {
             return Err(ParamError::bad("name", "a variable has no white space in its name"));
         }
         match &self.cron_file {
+            // The system's own table belongs to the distribution.
+            Some(name) if name == "/etc/crontab" => {
+                Err(ParamError::bad("cron_file", "Will not manage /etc/crontab via cron_file, see documentation."))
+            }
             Some(name) if !name.starts_with('/') && (name.contains('/') || name.starts_with('.')) => {
                 Err(ParamError::bad("cron_file", "expected a name or an absolute path"))
             }

@@ -114,6 +114,12 @@ impl Resource for Script {
     }
 
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
+        // A guarded script counts as skipped, as in Ansible; a guarded command as ok.
+        let (creates, removes) = (self.creates.as_deref(), self.removes.as_deref());
+        let dir = directory(machine, self.chdir.as_deref())?;
+        if let Some(reason) = super::program::guard(machine, dir.as_deref(), creates, removes)? {
+            return Ok(Outcome { skipped: Some(reason), ..Outcome::default() }.changed(false));
+        }
         self.program(machine, context)?.converge(machine, context)
     }
 

@@ -240,8 +240,9 @@ impl User {
             return Ok(());
         }
         super::edit::make_parents(machine, home)?;
-        let umask = self.umask.as_deref().and_then(|umask| u32::from_str_radix(umask, 8).ok()).unwrap_or(0o077);
-        let attrs = Attrs { mode: Some(0o777 & !umask), uid: Some(user.uid), gid: Some(user.gid) };
+        let umask = self.umask.as_deref().and_then(|umask| u32::from_str_radix(umask, 8).ok());
+        let mode = umask.map_or_else(|| home_mode(machine), |umask| 0o777 & !umask);
+        let attrs = Attrs { mode: Some(mode), uid: Some(user.uid), gid: Some(user.gid) };
         machine.make_dir(home, &attrs)?;
         fill(machine, Path::new(self.skeleton.as_deref().unwrap_or("/etc/skel")), home, &attrs)
     }
@@ -263,6 +264,10 @@ impl User {
         if let Some(groups) = &self.groups {
             put("groups", Value::from(groups.join(",")));
         }
+        if self.append && self.groups.is_none() {
+            let warning = "'append' is set, but no 'groups' are specified. Use 'groups' with it";
+            put("warnings", Value::list([Value::str(warning)]));
+        }
         if let Some(password) = &self.password {
             put("password", Value::str("NOT_LOGGING_PASSWORD"));
             if !is_hash(password) {
@@ -273,6 +278,18 @@ impl User {
         }
         Ok(outcome)
     }
+}
+
+/// The mode useradd(8) gives a home directory: `HOME_MODE` of login.defs, or what its `UMASK` leaves.
+fn home_mode(machine: &dyn Inspect) -> u32 {
+    let text = machine.read(Path::new("/etc/login.defs"), 1 << 20).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let setting = |name: &str| {
+        let mut lines = text.lines().filter_map(|line| line.split_once(char::is_whitespace));
+        let (_, value) = lines.find(|(key, _)| *key == name)?;
+        u32::from_str_radix(value.trim(), 8).ok()
+    };
+    setting("HOME_MODE").unwrap_or_else(|| 0o777 & !setting("UMASK").unwrap_or(0o022))
 }
 
 fn plain(path: &Option<Target>) -> Option<String> {
