@@ -77,7 +77,7 @@ mod tests {
         let json = |kind: &str, all: &[Difference]| shown(kind, all).map(|v| crate::value::to_json(&v).to_string());
         assert_eq!(
             json("replace", std::slice::from_ref(&edited)).unwrap(),
-            r#"{"after":"b\n","after_header":"/f","before":"a\n","before_header":"/f"}"#
+            r#"{"before":"a\n","before_header":"/f","after":"b\n","after_header":"/f"}"#
         );
         let list = json("lineinfile", &[edited]).unwrap();
         assert!(list.contains(r#""before_header":"/f (content)""#), "{list}");

@@ -54,6 +54,10 @@ impl HostCompiler<'_> {
             _ => (get("src"), task.args.get("src").map_or(task.module_span, |node| node.span)),
         };
         let Some(text) = name.and_then(|term| source_text(&term, kind)) else { return Ok(iteration) };
+        // The parser of the arguments says that it is missing.
+        if text.is_empty() {
+            return Ok(iteration);
+        }
         let file = if kind == "script" { crate::resource::script_of(&text).to_owned() } else { text.clone() };
         let Some(path) = self.find_file(frame, folder, &file) else {
             if !certain {

@@ -187,7 +187,8 @@ mod tests {
         assert_eq!(outcome.changed, Some(Value::Bool(true)));
         assert!(bench.fails("file", "{path: /etc/f, attributes: '+i /x'}").contains("chattr"));
         assert!(bench.fails("copy", "{dest: /etc/f, content: x, unsafe_writes: true}").contains("as a whole"));
-        let bench = Bench::with(&[(SELINUX, "1")]);
+        bench.run("file", "{path: /sys/fs/selinux, state: directory}").unwrap();
+        bench.run("copy", &format!("{{dest: {SELINUX}, content: '1'}}")).unwrap();
         assert!(bench.fails("file", "{path: /etc, state: directory, setype: etc_t}").contains("SELinux is on"));
     }
 }

@@ -77,7 +77,10 @@ impl Copy {
         let given = [self.src.is_some() && self.content_sha256.is_none() && !self.has_name(), self.content.is_some()];
         match given.iter().filter(|g| **g).count() {
             2 => Err(ParamError::conflict("parameters are mutually exclusive: `src`, `content`")),
-            0 if self.content_sha256.is_none() => Err(ParamError::conflict("one of `src` and `content` is needed")),
+            1 if self.src.as_deref() == Some("") && self.content.is_none() => {
+                Err(ParamError::bad("src", "src (or content) is required"))
+            }
+            0 if self.content_sha256.is_none() => Err(ParamError::conflict("src (or content) is required")),
             _ if !self.local_follow && self.tree.is_none() => Err(ParamError::bad(
                 "local_follow",
                 "it means something only where `src` is a directory of the controller",

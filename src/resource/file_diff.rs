@@ -76,7 +76,9 @@ mod tests {
 
     #[test]
     fn what_differs() {
-        let bench = Bench::with(&[("/srv/d/f", "")]);
+        let bench = Bench::with(&[]);
+        bench.run("file", "{path: /srv/d, state: directory}").unwrap();
+        bench.run("file", "{path: /srv/d/f, state: touch, mode: '0644'}").unwrap();
         let (dir, file) = (Path::new("/srv/d"), Path::new("/srv/d/f"));
         let before = look(&*bench.0, dir, true).unwrap();
         let file_before = look(&*bench.0, file, true).unwrap();
@@ -84,7 +86,7 @@ mod tests {
         let json = |v: Value| crate::value::to_json(&v).to_string();
         assert_eq!(
             json(difference(file, &file_before, &look(&*bench.0, file, false).unwrap())),
-            r#"{"after":{"mode":"0600","path":"/srv/d/f"},"before":{"mode":"0644","path":"/srv/d/f"}}"#
+            r#"{"before":{"path":"/srv/d/f","mode":"0644"},"after":{"path":"/srv/d/f","mode":"0600"}}"#
         );
         bench.run("file", "{path: /srv/d, state: absent}").unwrap();
         let gone = json(difference(dir, &before, &look(&*bench.0, dir, false).unwrap()));

@@ -279,7 +279,7 @@ mod tests {
         let bench = Bench::with(&[]);
         let table = [
             ("name: h1", "needs `key`"),
-            ("name: h3, key: h2 ed AAAA", "`h3`"),
+            ("name: h3, key: h2 ed AAAA", "does not match"),
             ("name: h3, key: ed AAAA", "names, a type"),
             ("name: h3, key: h3 ed x!", "Base64"),
             ("name: h3, key: \"h3 ed AAAA\\nh4 ed AAAA\"", "one line"),
