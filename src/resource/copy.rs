@@ -10,7 +10,7 @@ use super::params::params;
 use super::paths::{Place, Source};
 use super::types::split;
 use super::{Claim, Context, Failure, Footprint, Mode, Outcome, ParamError, Resource, copy_tree, file};
-use crate::machine::{Algorithm, Command, Content, FileKind, Machine, Written};
+use crate::machine::{Algorithm, Attrs, Command, Content, FileKind, Machine, Written};
 use crate::value::{Map, Value};
 
 params! {
@@ -81,10 +81,9 @@ impl Copy {
                 Err(ParamError::bad("src", "src (or content) is required"))
             }
             0 if self.content_sha256.is_none() => Err(ParamError::conflict("src (or content) is required")),
-            _ if !self.local_follow && self.tree.is_none() => Err(ParamError::bad(
-                "local_follow",
-                "it means something only where `src` is a directory of the controller",
-            )),
+            _ if !self.local_follow && self.tree.is_none() && !self.remote_src => {
+                Err(ParamError::bad("local_follow", "it means something only where `src` is a directory"))
+            }
             _ => Ok(()),
         }
     }
@@ -111,7 +110,9 @@ impl Copy {
         let is_dir = self.dest.ends_with('/') || machine.stat(dest)?.is_some_and(|s| s.kind == FileKind::Dir);
         let path = match name {
             Some(name) if is_dir => dest.join(name),
-            None if is_dir => return Err(Failure::new(format!("{} is a directory", dest.display()))),
+            None if is_dir => {
+                return Err(Failure::new(format!("can not use content with a dir as dest: {}", dest.display())));
+            }
             _ => dest.to_path_buf(),
         };
         if self.follow {
@@ -130,12 +131,19 @@ impl Copy {
         }
     }
 
+    /// The directory of the target that is to be copied, if it is one.
+    fn remote_directory(&self, machine: &dyn Machine) -> Result<Option<PathBuf>, Failure> {
+        let Some(src) = self.src.as_deref().filter(|_| self.remote_src && self.content.is_none()) else {
+            return Ok(None);
+        };
+        let is_dir = machine.stat(Path::new(src))?.is_some_and(|stat| stat.kind == FileKind::Dir);
+        Ok(is_dir.then(|| PathBuf::from(src)))
+    }
+
     fn source(&self, machine: &dyn Machine, src: &str) -> Result<PathBuf, Failure> {
         let path = PathBuf::from(src);
         match machine.stat(&path)? {
-            Some(stat) if stat.kind == FileKind::Dir => {
-                Err(Failure::new(format!("{src} is a directory; cfg copies directories from the controller only")))
-            }
+            Some(stat) if stat.kind == FileKind::Dir => Err(Failure::new(format!("{src} is a directory"))),
             Some(_) => Ok(path),
             None => Err(Failure::new(format!("{src} is not there on the target"))),
         }
@@ -180,7 +188,11 @@ impl Copy {
 impl Resource for Copy {
     fn footprint(&self) -> Footprint {
         let dest = PathBuf::from(self.dest.trim_end_matches('/'));
-        let claim = if self.dest.ends_with('/') || self.tree.is_some() { Claim::Tree(dest) } else { Claim::Path(dest) };
+        let claim = if self.dest.ends_with('/') || self.tree.is_some() || self.remote_src {
+            Claim::Tree(dest)
+        } else {
+            Claim::Path(dest)
+        };
         let mut footprint = Footprint::nothing().write(claim);
         if let Some(src) = self.src.as_ref().filter(|_| self.remote_src) {
             footprint = footprint.read(Claim::Tree(PathBuf::from(src)));
@@ -194,7 +206,10 @@ impl Resource for Copy {
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
         match &self.tree {
             Some(entries) => copy_tree::put(self, entries, machine, context),
-            None => self.put(machine, context),
+            None => match self.remote_directory(machine)? {
+                Some(dir) => copy_tree::put_remote(self, &dir, machine, context),
+                None => self.put(machine, context),
+            },
         }
     }
 }
@@ -212,6 +227,12 @@ impl Copy {
         let keep = same || (old.is_some() && !self.force);
         let mut backup = None;
         let attrs = wanted.resolve(machine, old.as_ref().map_or(0o644, |s| s.mode), false)?;
+        let attrs = match (&self.mode, &self.src) {
+            (Some(Mode::Preserve), Some(src)) if self.remote_src => {
+                Attrs { mode: machine.stat(src.as_ref())?.map(|stat| stat.mode), ..attrs }
+            }
+            _ => attrs,
+        };
         if keep {
             file::set_differing(machine, &path, &attrs)?;
         } else {

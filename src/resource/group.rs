@@ -72,7 +72,8 @@ pub(super) fn check_account(param: &str, name: &str) -> Result<(), ParamError> {
 
 impl Resource for Group {
     fn footprint(&self) -> Footprint {
-        Footprint::nothing().write(Claim::Group(self.name.clone()))
+        // A number that is free is free for one group only, and the tools lock this file.
+        Footprint::nothing().write(Claim::Group(self.name.clone())).write(Claim::Path("/etc/group".into()))
     }
 
     fn converge(&self, machine: &dyn Machine, _context: &Context) -> Result<Outcome, Failure> {

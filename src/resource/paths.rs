@@ -52,6 +52,12 @@ macro_rules! text {
             }
         }
 
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
         impl AsRef<OsStr> for $name {
             fn as_ref(&self) -> &OsStr {
                 OsStr::new(&self.0)

@@ -44,7 +44,7 @@ impl Resource for Slurp {
     fn converge(&self, machine: &dyn Machine, _context: &Context) -> Result<Outcome, Failure> {
         let shown = self.src.display();
         match machine.stat(&self.src)? {
-            None => return Err(Failure::new(format!("file not found: {shown}"))),
+            None => return Err(Failure::new(format!("File not found: {shown}"))),
             Some(stat) if stat.kind == FileKind::Dir => {
                 return Err(Failure::new(format!("source is a directory and must be a file: {shown}")));
             }

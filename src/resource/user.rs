@@ -1,6 +1,6 @@
 //! `user`: user accounts.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::group::check_account;
 use super::lineinfile::State;
@@ -92,7 +92,7 @@ params! {
         /// The kind of key.
         ssh_key_type: String = "rsa";
         /// Where the key is, from the home directory on.
-        ssh_key_file: PathBuf = ".ssh/id_rsa";
+        ssh_key_file: Target = ".ssh/id_rsa";
         /// The comment of the key; `ansible-generated on` and the name of the host where none is given.
         ssh_key_comment: Option<String>;
         /// The passphrase of the key.
@@ -317,6 +317,8 @@ fn is_hash(password: &str) -> bool {
 fn differs_in_expiry(old: Option<&crate::machine::User>, days: i64) -> bool {
     match old {
         None => days >= 0,
+        // An account without a line in the shadow file gets one.
+        Some(old) if old.local && old.password.is_none() => true,
         Some(old) => old.expires.filter(|days| *days >= 0) != Some(days).filter(|days| *days >= 0),
     }
 }
@@ -360,6 +362,12 @@ fn fill(machine: &dyn Machine, from: &Path, to: &Path, owner: &Attrs) -> Result<
 impl Resource for User {
     fn footprint(&self) -> Footprint {
         let mut footprint = Footprint::nothing().write(Claim::User(self.name.clone()));
+        // A number that is free is free for one account only, and the tools lock these files.
+        footprint.writes.extend(["/etc/passwd", "/etc/group"].map(|path| Claim::Path(path.into())));
+        if self.state == State::Absent {
+            // What its primary group is, and what is in its home, is not known before.
+            footprint.reads.push(Claim::World);
+        }
         // A new account comes with a group of its name, and the members of its groups change.
         footprint.writes.push(Claim::Group(self.name.clone()));
         footprint.writes.extend(self.groups.iter().flatten().map(|group| Claim::Group(group.clone())));
