@@ -93,12 +93,13 @@ fn remote_dir(
     let mode = machine.stat(from)?.map(|stat| stat.mode);
     let kept = Copy { mode: copy.mode.clone().or(Some(super::Mode::Preserve)), ..copy.clone() };
     make_dir(&kept, machine, to, mode)?;
-    above.push(machine.resolve(from)?.unwrap_or_else(|| from.to_path_buf()));
+    above.push(normal(&machine.resolve(from)?.unwrap_or_else(|| from.to_path_buf())));
     for name in machine.list(from)? {
         let (source, target) = (from.join(&name), to.join(&name));
         let Some(stat) = machine.lstat(&source)? else { continue };
         let real = if copy.local_follow { machine.stat(&source)? } else { None };
-        let circle = machine.resolve(&source)?.is_none_or(|real| above.contains(&real));
+        let leads_up = |real: PathBuf| above.iter().any(|dir| dir.starts_with(normal(&real)));
+        let circle = machine.resolve(&source)?.is_none_or(leads_up);
         match (stat.kind, real.map(|real| real.kind)) {
             (FileKind::Link, Some(FileKind::Dir)) if !circle => {
                 remote_dir(copy, &source, &target, machine, context, above)?;
@@ -113,6 +114,18 @@ fn remote_dir(
     }
     above.pop();
     Ok(())
+}
+
+/// A path without `..` and `.`.
+fn normal(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut all, part| {
+        match part {
+            Component::ParentDir => drop(all.pop()),
+            Component::CurDir => {}
+            part => all.push(part),
+        }
+        all
+    })
 }
 
 /// A new file has the mode of its source where the task says none; one that is there keeps its own.
