@@ -127,7 +127,7 @@ impl Copy {
             (Some(digest), ..) => Ok(digest.clone()),
             (None, Some(content), _) => Ok(Algorithm::Sha256.of(content.as_bytes())),
             (None, None, Some(src)) => Ok(machine.digest(&self.source(machine, src)?, Algorithm::Sha256)?),
-            (None, None, None) => Err(Failure::new("one of `src` and `content` is needed")),
+            (None, None, None) => Err(Failure::new("src (or content) is required")),
         }
     }
 
@@ -144,6 +144,7 @@ impl Copy {
         let path = PathBuf::from(src);
         match machine.stat(&path)? {
             Some(stat) if stat.kind == FileKind::Dir => Err(Failure::new(format!("{src} is a directory"))),
+            Some(stat) if stat.kind != FileKind::File => Err(Failure::new(format!("{src} is not a file"))),
             Some(_) => Ok(path),
             None => Err(Failure::new(format!("{src} is not there on the target"))),
         }
@@ -157,7 +158,7 @@ impl Copy {
                 blobs.get(digest).map(Content::Bytes).map_err(Failure::new)
             }
             (None, None, Some(src)) => Ok(Content::File(self.source(machine, src)?)),
-            (None, None, None) => Err(Failure::new("one of `src` and `content` is needed")),
+            (None, None, None) => Err(Failure::new("src (or content) is required")),
         }
     }
 

@@ -56,10 +56,7 @@ impl File {
     pub(super) fn hard(&self, machine: &dyn Machine, path: &Path) -> Result<(), Failure> {
         let there = machine.lstat(path)?;
         let Some(src) = self.src.as_deref() else {
-            return match word(there.as_ref()) {
-                "hard" => self.attributes(machine, path),
-                _ => Err(Failure::new("src is required for creating new hardlinks")),
-            };
+            return Err(Failure::new("src is required for creating new hardlinks"));
         };
         let src = machine.identity()?.cwd.join(src);
         let source = machine.stat(&src)?.ok_or_else(|| Failure::new("src does not exist"))?;
