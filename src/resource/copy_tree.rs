@@ -136,6 +136,7 @@ fn remote_file(
     machine: &dyn Machine,
     context: &Context,
 ) -> Result<(), Failure> {
+    let source = machine.resolve(source)?.unwrap_or_else(|| source.to_path_buf());
     let is_new = machine.lstat(target)?.is_none();
     let file = Copy {
         dest: super::paths::Place(target.to_string_lossy().into_owned()),
