@@ -18,7 +18,7 @@ pub fn run(runner: &Runner<'_>, action: &Action, args: &Map, scope: &Arc<TermSco
         Action::Debug => debug(args, scope),
         Action::Assert => assert(iteration, scope),
         Action::Fail => fail(args),
-        Action::Setup => setup(runner),
+        Action::Setup => setup(runner, args),
         Action::Pause => pause(runner, args),
         Action::Gate(name) => {
             runner.session.runtime.set(name, Value::Bool(true));
@@ -138,14 +138,60 @@ fn fail(args: &Map) -> Attempt {
     Attempt::failed(message)
 }
 
-fn setup(runner: &Runner<'_>) -> Attempt {
+fn setup(runner: &Runner<'_>, args: &Map) -> Attempt {
     let machine = match runner.session.machine(runner.node.r#become.as_ref(), true) {
         Ok(machine) => machine,
         Err(failure) => return Attempt::failed(failure.message),
     };
-    let facts = runner.session.machines.facts(&*machine);
+    let wanted = crate::facts::Wanted {
+        subset: words(args.get("gather_subset")),
+        local: args.get("fact_path").and_then(|path| path.as_str().map(str::to_owned)),
+    };
+    if let Some(word) = wanted.unknown() {
+        return Attempt::failed(format!("Bad subset '{word}' given to Ansible: `gather_subset` knows no such facts"));
+    }
+    let mut facts = match wanted.subset.is_empty() && wanted.local.is_none() {
+        true => runner.session.machines.facts(&*machine),
+        false => crate::facts::select(&*machine, &wanted),
+    };
+    let filter: Vec<String> = words(args.get("filter")).into_iter().filter(|word| !word.is_empty()).collect();
+    let shown = |name: &str| filter.is_empty() || filter.iter().any(|pattern| fits(pattern, name));
+    facts.retain(|name, _| shown(&full(name)) || shown(name));
     runner.session.runtime.add_facts(&facts);
-    fine([("ansible_facts", Value::from(facts))])
+    let named = facts.into_iter().map(|(name, value)| (full(&name), value));
+    fine([("ansible_facts", Value::map(named))])
+}
+
+/// The name of a fact among variables.
+fn full(name: &str) -> String {
+    let whole = name.starts_with("ansible_") || matches!(name, "gather_subset" | "module_setup");
+    if whole { name.to_owned() } else { format!("ansible_{name}") }
+}
+
+/// Words of a list, or of text with commas.
+fn words(value: Option<&Value>) -> Vec<String> {
+    match value {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::List(items)) => items.iter().map(ToString::to_string).collect(),
+        Some(other) => other.to_string().split(',').map(|word| word.trim().to_owned()).collect(),
+    }
+}
+
+/// Says whether a name fits a pattern with `*` and `?`.
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.chars().next() {
+        None => name.is_empty(),
+        Some('*') => {
+            let rest = pattern.get(1..).unwrap_or_default();
+            let mut ends = name.char_indices().map(|(at, _)| at).chain(std::iter::once(name.len()));
+            ends.any(|at| fits(rest, name.get(at..).unwrap_or_default()))
+        }
+        Some(c) => {
+            let first = name.chars().next();
+            let rest = |text: &str, c: char| text.get(c.len_utf8()..).unwrap_or_default().to_owned();
+            first.is_some_and(|first| (c == '?' || c == first) && fits(&rest(pattern, c), &rest(name, first)))
+        }
+    }
 }
 
 fn pause(runner: &Runner<'_>, args: &Map) -> Attempt {

@@ -7,6 +7,7 @@
 mod actions;
 pub mod background;
 mod blocks;
+mod differences;
 mod notify;
 mod outcome;
 mod run;

@@ -7,7 +7,7 @@ use super::notify::Due;
 use super::outcome::{Attempt, combined};
 use super::{Session, actions};
 use crate::event::{ItemOutcome, Status, TaskOutcome};
-use crate::graph::{Action, Iteration, Loop, Node, RequisiteKind, Segment, Verdict, Work};
+use crate::graph::{Action, Diff, Iteration, Loop, Node, RequisiteKind, Segment, Verdict, Work};
 use crate::machine::Tracked;
 use crate::resource::{self, Args, Context, Resource};
 use crate::template::{Term, TermScope};
@@ -366,26 +366,44 @@ impl<'a> Runner<'a> {
             return Attempt::unknown(format!("`{}` is known after apply", unknown.join("`, `")));
         }
         let Some(kind) = resource::find(kind) else { return Attempt::failed(format!("cfg has no module `{kind}`")) };
+        let args = match self.settled(kind, args, scope) {
+            Ok(args) => args,
+            Err(attempt) => return attempt,
+        };
         let resource = match (kind.parse)(Args::new(args.clone())) {
             Ok(resource) => resource,
             Err(error) => return Attempt::failed(error.message),
         };
-        let Some(background) = &self.node.background else { return self.converge(&*resource, scope, refresh) };
+        let Some(background) = &self.node.background else {
+            return self.converge(kind.name, &*resource, scope, refresh);
+        };
         let number = |term: &Term| scope.evaluate(term).ok().and_then(|v| v.to_string().parse::<u64>().ok());
         let (limit, poll) = (number(&background.limit).unwrap_or(0), number(&background.poll).unwrap_or(15));
         if limit == 0 {
-            return self.converge(&*resource, scope, refresh);
+            return self.converge(kind.name, &*resource, scope, refresh);
         }
         if poll == 0 && !self.session.is_plan() && !self.looking {
             return self.start_job(kind.name, args, scope, limit);
         }
-        let mut attempt = self.converge(&*resource, scope, refresh);
+        let mut attempt = self.converge(kind.name, &*resource, scope, refresh);
         // Somebody waits for it: it is an ordinary task with a limit, and says what Ansible's say.
         let id = if poll == 0 { Value::Unknown } else { Value::from(self.job_id()) };
         attempt.result.insert("ansible_job_id".into(), id);
         attempt.result.insert("started".into(), Value::Bool(true));
         attempt.result.insert("finished".into(), Value::Bool(true));
         attempt
+    }
+
+    /// The arguments with paths that lead somewhere whoever looks.
+    fn settled(&self, kind: &resource::Kind, mut args: Map, scope: &Arc<TermScope>) -> Result<Map, Attempt> {
+        if resource::settled(kind.params, &args) {
+            return Ok(args);
+        }
+        let failed = |failure: resource::Failure| Attempt { help: failure.help, ..Attempt::failed(failure.message) };
+        let really = self.node.check_mode == Some(false);
+        let machine = self.session.machine(self.node.r#become.as_ref(), really).map_err(failed)?;
+        resource::settle(kind.params, &mut args, &*machine, &self.context(scope)?).map_err(failed)?;
+        Ok(args)
     }
 
     fn job_id(&self) -> String {
@@ -418,7 +436,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn converge(&self, resource: &dyn Resource, scope: &Arc<TermScope>, refresh: bool) -> Attempt {
+    fn converge(&self, kind: &str, resource: &dyn Resource, scope: &Arc<TermScope>, refresh: bool) -> Attempt {
         // `check_mode: false` works for real in a plan; `check_mode: true` only ever looks.
         let really = self.node.check_mode == Some(false);
         let machine = match self.session.machine(self.node.r#become.as_ref(), really) {
@@ -436,7 +454,8 @@ impl<'a> Runner<'a> {
             Err(attempt) => return attempt,
         };
         let limit = self.limit(scope);
-        let tracked = self.intending(Tracked::new(machine, self.no_log).within(limit), scope);
+        let tracked = self
+            .intending(Tracked::new(machine, self.no_log).within(limit).keeping(self.node.diff == Diff::Wanted), scope);
         let started = Instant::now();
         let mut result = resource.converge(&tracked, &context);
         // What ran or changed something just now has seen the news already.
@@ -445,7 +464,7 @@ impl<'a> Runner<'a> {
             result = resource.refresh(&tracked, &context).unwrap_or(result);
         }
         let mut changes = tracked.changes();
-        if self.node.hide_diff {
+        if self.node.diff == Diff::Hidden {
             changes.iter_mut().for_each(|change| change.diff = None);
         }
         match result {
@@ -455,6 +474,11 @@ impl<'a> Runner<'a> {
                 }
                 let changed = outcome.changed.unwrap_or(Value::Bool(!changes.is_empty()));
                 let mut result = outcome.result;
+                if let Some(kept) = tracked.differences()
+                    && let Some(diff) = super::differences::shown(kind, &kept)
+                {
+                    result.entry("diff".into()).or_insert(diff);
+                }
                 if !outcome.facts.is_empty() {
                     result.insert("ansible_facts".into(), Value::from(outcome.facts));
                 }
@@ -507,7 +531,7 @@ impl<'a> Runner<'a> {
             || (self.session.is_plan() && self.node.check_mode != Some(false));
         let blobs = self.session.blobs.clone();
         let blobs = if looks { Arc::new(super::variables::Receiving(blobs)) } else { blobs };
-        Ok(Context { environment, blobs: Some(blobs), no_log: self.no_log })
+        Ok(Context { environment, blobs: Some(blobs), no_log: self.no_log, diff: self.node.diff == Diff::Wanted })
     }
 
     /// Has the notifications of this node written down before its first change.
@@ -588,10 +612,10 @@ impl<'a> Runner<'a> {
                 Ok(Value::Unknown) => attempt.failed = Value::Bool(false),
                 Ok(value) => {
                     let failed = value.is_true();
+                    attempt.result.insert("failed_when_result".into(), Value::Bool(failed));
                     if failed && attempt.failed != Value::Bool(true) {
                         let own = attempt.message.take().map(|m| format!(": {m}")).unwrap_or_default();
                         attempt.message = Some(format!("`failed_when` holds{own}"));
-                        attempt.result.insert("failed_when_result".into(), Value::Bool(true));
                     }
                     attempt.failed = Value::Bool(failed);
                 }

@@ -53,10 +53,12 @@ impl HostCompiler<'_> {
             "script" => (get("cmd"), task.module_span),
             _ => (get("src"), task.args.get("src").map_or(task.module_span, |node| node.span)),
         };
-        let Some(name) = name.and_then(|term| term.as_value().cloned()) else { return Ok(iteration) };
-        let text = name.to_string();
-        let file =
-            if kind == "script" { text.split_whitespace().next().unwrap_or("").to_owned() } else { text.clone() };
+        let Some(text) = name.and_then(|term| source_text(&term, kind)) else { return Ok(iteration) };
+        // The parser of the arguments says that it is missing.
+        if text.is_empty() {
+            return Ok(iteration);
+        }
+        let file = if kind == "script" { crate::resource::script_of(&text).to_owned() } else { text.clone() };
         let Some(path) = self.find_file(frame, folder, &file) else {
             if !certain {
                 return Ok(iteration);
@@ -69,12 +71,41 @@ impl HostCompiler<'_> {
         if kind == "assemble" {
             return self.fragments(iteration, &path, span);
         }
+        let broken = Self::unreadable(&iteration, &self.project.files.vault, &path);
+        if let (Some(message), false) = (broken, certain) {
+            // The failure may be meant: the task has it.
+            let args = Term::Failed(Arc::new(crate::template::EvalError::failed(message)));
+            return Ok(Iteration { args, ..iteration });
+        }
         self.file(iteration, &path, span, kind)
+    }
+
+    /// Why a file in a vault cannot be decrypted, if so.
+    fn unreadable(iteration: &Iteration, vault: &crate::secret::Vault, path: &Path) -> Option<String> {
+        if !decrypts(iteration) {
+            return None;
+        }
+        if path.is_file() {
+            return super::tree::decrypted(vault, path).err();
+        }
+        let blobs = super::BlobStore::default();
+        super::tree::Tree::new(&blobs, true, Some(vault)).walk(path).err()
     }
 
     /// The fragments in a directory of the controller, put together.
     fn fragments(&mut self, iteration: Iteration, dir: &Path, span: Span) -> Result<Iteration, Stop> {
-        let Term::Value(Value::Map(args)) = &iteration.args else {
+        let args = known_args(&iteration.args);
+        let choosing = ["regexp", "delimiter", "ignore_hidden", "decrypt"];
+        let open = |(key, value): &(Term, Term)| {
+            value.as_value().is_none_or(Value::has_unknown)
+                && key.as_value().and_then(Value::as_str).is_none_or(|key| choosing.contains(&key))
+        };
+        let is_open = match &iteration.args {
+            Term::Value(Value::Map(_)) => false,
+            Term::Map(entries) => entries.iter().any(open),
+            _ => true,
+        };
+        if is_open {
             let report = Diagnostic::error(
                 Code::Unsupported,
                 "the fragments are on the controller, and which ones they are is known only on the target",
@@ -85,8 +116,8 @@ impl HostCompiler<'_> {
                     .help("set `remote_src: true`, or give every parameter a value that is known before"),
             );
             return Err(Stop::Mistakes);
-        };
-        let assembly = match Assembly::of(args) {
+        }
+        let assembly = match Assembly::of(&args) {
             Ok(assembly) => assembly,
             // The parser of the arguments says what is wrong with them.
             Err(_) => return Ok(iteration),
@@ -94,7 +125,15 @@ impl HostCompiler<'_> {
         let mut names: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().collect();
         names.sort_by_key(std::fs::DirEntry::file_name);
         names.retain(|entry| entry.path().is_file() && assembly.takes(&entry.file_name().to_string_lossy()));
-        let read = names.iter().map(|entry| std::fs::read(entry.path())).collect::<std::io::Result<Vec<_>>>();
+        let decrypt = decrypts(&iteration);
+        let fragment = |entry: &std::fs::DirEntry| -> Result<Vec<u8>, String> {
+            if decrypt && let Some(text) = super::tree::decrypted(&self.project.files.vault, &entry.path())? {
+                return Ok(text.into_bytes());
+            }
+            let failed = |error| format!("cannot read {}: {error}", crate::source::display_path(&entry.path()));
+            std::fs::read(entry.path()).map_err(failed)
+        };
+        let read = names.iter().map(fragment).collect::<Result<Vec<_>, String>>();
         match read {
             Ok(fragments) => {
                 let content = assembly.join(fragments);
@@ -110,8 +149,7 @@ impl HostCompiler<'_> {
                     }
                 })
             }
-            Err(error) => {
-                let message = format!("cannot read {}: {error}", crate::source::display_path(dir));
+            Err(message) => {
                 self.mistake(Diagnostic::error(Code::FileUnreadable, message).at(span, ""));
                 Err(Stop::Mistakes)
             }
@@ -267,18 +305,38 @@ impl HostCompiler<'_> {
 
     /// A directory: what is in it, its files by their digests.
     fn directory(&mut self, iteration: Iteration, path: &Path, span: Span) -> Result<Iteration, Stop> {
+        let vault = decrypts(&iteration).then(|| self.project.files.vault.clone());
+        let vault = vault.as_deref();
         let follow = match &iteration.args {
             Term::Value(Value::Map(map)) => map.get("local_follow").is_none_or(crate::apply_truth),
             _ => true,
         };
-        let mut tree = super::tree::Tree::new(&self.project.blobs, follow);
+        let mut tree = super::tree::Tree::new(&self.project.blobs, follow, vault);
         match tree.walk(path) {
-            Ok(()) => Ok(with_arg(iteration, "_tree", Value::from(tree.entries))),
+            Ok(()) => {
+                let secret = tree.secret;
+                let iteration = with_arg(iteration, "_tree", Value::from(tree.entries));
+                Ok(if secret { with_arg(iteration, "sensitive", Value::Bool(true)) } else { iteration })
+            }
             Err(message) => {
                 self.mistake(Diagnostic::error(Code::FileUnreadable, message).at(span, "this is a directory"));
                 Err(Stop::Mistakes)
             }
         }
+    }
+
+    /// How large a file is, its digest, and whether it was in a vault; it is decrypted then.
+    fn source(&self, iteration: &Iteration, path: &Path) -> Result<(u64, String, bool), String> {
+        if decrypts(iteration)
+            && let Some(text) = super::tree::decrypted(&self.project.files.vault, path)?
+        {
+            let size = text.len() as u64;
+            return Ok((size, self.project.blobs.add_bytes(text.into_bytes()), true));
+        }
+        let found = self.project.blobs.add_file(path);
+        let (size, digest) =
+            found.map_err(|error| format!("cannot read {}: {error}", crate::source::display_path(path)))?;
+        Ok((size, digest, false))
     }
 
     /// A file as it is: its text with the task where it is short, its digest otherwise.
@@ -291,16 +349,18 @@ impl HostCompiler<'_> {
             self.mistake(report.at(span, "this is a directory"));
             return Err(Stop::Mistakes);
         }
-        let (size, digest) = match self.project.blobs.add_file(path) {
+        let (size, digest, secret) = match self.source(&iteration, path) {
             Ok(found) => found,
-            Err(error) => {
-                let message = format!("cannot read {}: {error}", crate::source::display_path(path));
+            Err(message) => {
                 self.mistake(Diagnostic::error(Code::FileUnreadable, message).at(span, ""));
                 return Err(Stop::Mistakes);
             }
         };
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut iteration = with_arg(iteration, "_original_basename", Value::from(name));
+        if secret && kind == "copy" {
+            iteration = with_arg(iteration, "sensitive", Value::Bool(true));
+        }
         if kind == "copy" {
             use std::os::unix::fs::PermissionsExt as _;
             let mode = path.metadata().map_or(0o644, |meta| meta.permissions().mode() & 0o7777);
@@ -313,6 +373,35 @@ impl HostCompiler<'_> {
             ("script", Some(text)) => with_arg(iteration, "_content", Value::from(text)),
             _ => with_arg(iteration, "_content_sha256", Value::from(digest)),
         })
+    }
+}
+
+/// What names the source. Of a command line whose arguments are not known yet, its first word may be.
+fn source_text(term: &Term, kind: &str) -> Option<String> {
+    match term {
+        Term::Template(template) if kind == "script" => {
+            let first = crate::resource::script_of(&template.text);
+            (!first.is_empty() && !first.contains('{')).then(|| first.to_owned())
+        }
+        term => term.as_value().map(ToString::to_string),
+    }
+}
+
+/// Says whether files in a vault are decrypted: unless the task says `decrypt: false`.
+fn decrypts(iteration: &Iteration) -> bool {
+    known_args(&iteration.args).get("decrypt").is_none_or(crate::apply_truth)
+}
+
+/// The arguments that are known.
+fn known_args(args: &Term) -> Map {
+    match args {
+        Term::Value(Value::Map(map)) => map.as_ref().clone(),
+        Term::Map(entries) => {
+            let known =
+                |(key, value): &(Term, Term)| Some((Arc::from(key.as_value()?.as_str()?), value.as_value()?.clone()));
+            entries.iter().filter_map(known).collect()
+        }
+        _ => Map::new(),
     }
 }
 

@@ -274,6 +274,8 @@ impl HostCompiler<'_> {
             return Ok(Footprint::world());
         }
         match (kind.parse)(Args::new(args.as_ref().clone())) {
+            // Where a relative path leads is known on the target only.
+            Ok(_) if !resource::settled(kind.params, args) => Ok(Footprint::world()),
             Ok(resource) => Ok(resource.footprint()),
             Err(error) if certain => {
                 let find = |name: &str| {

@@ -7,7 +7,7 @@ use super::frame::Frame;
 use super::host::HostCompiler;
 use super::{Stop, modules};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
-use crate::graph::{Action, Background, Become, BlockRef, Iteration, Node, Section, Until, Work};
+use crate::graph::{Action, Background, Become, BlockRef, Diff, Iteration, Node, Section, Until, Work};
 use crate::parse::{Block, Item, Keyword, Keywords, Task, TaskArgs};
 use crate::resource::Footprint;
 use crate::template::{EvalError, Scope as _, Term, TermScope};
@@ -285,7 +285,7 @@ impl HostCompiler<'_> {
         for entry in &task.args.named {
             if !known.contains(&entry.key.as_ref()) || entry.key.starts_with('_') {
                 if tolerant {
-                    return Ok(Some(format!("`{module}` has no parameter `{}`", entry.key)));
+                    return Ok(Some(format!("Unsupported parameters for ({module}) module: {}", entry.key)));
                 }
                 let public = known.iter().copied().filter(|name| !name.starts_with('_'));
                 let keyword = Keyword::find(&entry.key)
@@ -368,7 +368,7 @@ impl HostCompiler<'_> {
                 limit: self.term(limit),
                 poll: own.get(Keyword::Poll).map_or(Term::Value(Value::Int(15)), |poll| self.term(poll)),
             }),
-            hide_diff: self.flag(frame, own, Keyword::Diff) == Some(false),
+            diff: self.diff_of(frame, own),
             r#become: self.become_of(frame, own, task.span)?,
             blocks: frame.blocks.clone(),
             after: Vec::new(),
@@ -412,6 +412,14 @@ impl HostCompiler<'_> {
             other => other,
         };
         Some(crate::apply_truth(&value))
+    }
+
+    fn diff_of(&self, frame: &Frame, own: &Keywords) -> Diff {
+        match self.flag(frame, own, Keyword::Diff) {
+            Some(false) => Diff::Hidden,
+            asked if asked.unwrap_or(self.project.diff) && own.get(Keyword::Register).is_some() => Diff::Wanted,
+            _ => Diff::Shown,
+        }
     }
 
     /// Environments of all levels in one mapping, inner ones win.

@@ -13,21 +13,28 @@ const DIRECTORY: &str = "/etc/ansible/facts.d";
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads them. A file that cannot be read becomes the text of the reason, as in Ansible.
-pub fn read(look: Look<'_>, facts: &mut Map) {
-    let names = look.names(DIRECTORY).into_iter();
+pub fn read(look: Look<'_>, directory: Option<&str>, facts: &mut Map) {
+    let directory = directory.unwrap_or(DIRECTORY);
+    let names = look.names(directory).into_iter();
     let local = names.filter_map(|name| {
         let key = name.strip_suffix(".fact")?.to_owned();
-        Some((key, one(look, &format!("{DIRECTORY}/{name}"))))
+        Some((key, one(look, &format!("{directory}/{name}"))))
     });
     facts.insert("local".into(), Value::map(local));
 }
 
 fn one(look: Look<'_>, path: &str) -> Value {
     let executable = look.0.stat(Path::new(path)).ok().flatten().is_some_and(|stat| stat.mode & 0o100 != 0);
+    // A file that is not there any more, or that a link only promises.
+    if !look.exists(path) {
+        return Value::from(format!("Could not stat fact ({path})"));
+    }
     let text = if executable { output(look, path) } else { Ok(look.text(path)) };
     match text {
         Ok(text) => parse(&text).unwrap_or_else(|| {
-            Value::from(format!("error loading facts as JSON or ini - please check content: {path}"))
+            // A file with sections was meant as one, and something in it is wrong.
+            let what = if text.trim_start().starts_with('[') { "ini" } else { "JSON or ini" };
+            Value::from(format!("error loading facts as {what} - please check content: {path}"))
         }),
         Err(reason) => Value::from(reason),
     }
@@ -45,6 +52,12 @@ fn output(look: Look<'_>, path: &str) -> Result<String, String> {
     }
 }
 
+/// In such a file `%%` stands for a percent sign, and one alone is a mistake.
+fn interpolated(value: &str) -> Option<String> {
+    let bare = value.replace("%%", "");
+    (!bare.contains('%')).then(|| value.replace("%%", "%"))
+}
+
 /// JSON, or else sections of `name = value`.
 pub(super) fn parse(text: &str) -> Option<Value> {
     if let Ok(json) = serde_json::from_str::<serde_json::Value>(text) {
@@ -58,7 +71,7 @@ pub(super) fn parse(text: &str) -> Option<Value> {
         }
         let (_, section) = sections.last_mut()?;
         let (name, value) = line.split_once(['=', ':'])?;
-        section.insert(name.trim().to_lowercase().into(), Value::str(value.trim()));
+        section.insert(name.trim().to_lowercase().into(), Value::from(interpolated(value.trim())?));
     }
     Some(Value::map(sections.into_iter().map(|(name, map)| (name, Value::from(map)))))
 }

@@ -25,6 +25,19 @@ const PACKAGE: &[(&str, &str)] = &[
 pub fn read(look: Look<'_>, facts: &mut Map) {
     let family = facts.get("os_family").and_then(Value::as_str).unwrap_or_default().to_owned();
     put(facts, [("pkg_mgr", Value::str(package(look, &family))), ("service_mgr", Value::from(service(look)))]);
+    if let Some(version) = systemd(look).filter(|_| look.exists("/run/systemd/system")) {
+        put(facts, [("systemd", Value::map([("version", Value::Int(version))]))]);
+    }
+}
+
+/// The version of systemd: of its package, or in the name of its library.
+fn systemd(look: Look<'_>) -> Option<i64> {
+    let number = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok();
+    let package = look.0.package("systemd").ok().flatten().and_then(|package| number(&package.version));
+    package.or_else(|| {
+        let names = look.names("/usr/lib/systemd");
+        names.iter().find_map(|name| number(name.strip_prefix("libsystemd-shared-")?))
+    })
 }
 
 fn package(look: Look<'_>, family: &str) -> &'static str {

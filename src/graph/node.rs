@@ -58,8 +58,8 @@ pub struct Node {
     pub timeout: Option<Term>,
     /// It may run in the background.
     pub background: Option<Background>,
-    /// Differences of it are not shown (`diff: false`).
-    pub hide_diff: bool,
+    /// What becomes of its differences.
+    pub diff: Diff,
     /// As whom.
     pub r#become: Option<Become>,
     /// The blocks around it, outermost first.
@@ -72,6 +72,17 @@ pub struct Node {
     pub handler: Option<Handler>,
     /// `unless`, `onlyif`, `creates` on any task.
     pub guards: Vec<(String, Term)>,
+}
+
+/// What becomes of the differences a node makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Diff {
+    /// They are not shown (`diff: false`).
+    Hidden,
+    /// They are shown.
+    Shown,
+    /// They are shown, and part of the result that is registered.
+    Wanted,
 }
 
 /// What a node does.

@@ -32,6 +32,23 @@ pub struct User {
     pub password: Option<String>,
     /// Account expiry in days since the epoch, where we may read it.
     pub expires: Option<i64>,
+    /// How passwords age, where we may read it.
+    pub aging: Aging,
+    /// It is in the files of the machine, not only in a directory of accounts.
+    pub local: bool,
+}
+
+/// How the passwords of an account age, in days.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aging {
+    /// Before a password may be changed.
+    pub min: Option<i64>,
+    /// Before a password has to be changed.
+    pub max: Option<i64>,
+    /// Of warning before that.
+    pub warn: Option<i64>,
+    /// After that, before the account is disabled.
+    pub inactive: Option<i64>,
 }
 
 /// A group.
@@ -43,6 +60,8 @@ pub struct Group {
     pub gid: u32,
     /// Names of its members.
     pub members: Vec<String>,
+    /// It is in the files of the machine, not only in a directory of accounts.
+    pub local: bool,
 }
 
 /// A user to be made or changed. `None` leaves a property as it is or at its default.
@@ -80,6 +99,10 @@ pub struct UserChange {
     pub expires: Option<i64>,
     /// Umask for the home directory.
     pub umask: Option<String>,
+    /// How passwords age.
+    pub aging: Aging,
+    /// The least and the greatest number a new account may get.
+    pub range: (Option<u32>, Option<u32>),
 }
 
 /// A group to be made or changed.
@@ -93,6 +116,8 @@ pub struct GroupChange {
     pub non_unique: bool,
     /// Make a system group.
     pub system: bool,
+    /// The least and the greatest number a new group may get.
+    pub range: (Option<u32>, Option<u32>),
 }
 
 /// Reads lines of `/etc/passwd`.
@@ -106,7 +131,19 @@ pub fn parse_passwd(text: &str) -> impl Iterator<Item = User> + '_ {
         let comment = fields.next()?.to_owned();
         let home = fields.next()?.to_owned();
         let shell = fields.next()?.to_owned();
-        Some(User { name, uid, gid, comment, home, shell, groups: Vec::new(), password: None, expires: None })
+        Some(User {
+            name,
+            uid,
+            gid,
+            comment,
+            home,
+            shell,
+            groups: Vec::new(),
+            password: None,
+            expires: None,
+            aging: Aging::default(),
+            local: true,
+        })
     })
 }
 
@@ -118,7 +155,7 @@ pub fn parse_group(text: &str) -> impl Iterator<Item = Group> + '_ {
         let _password = fields.next()?;
         let gid = fields.next()?.parse().ok()?;
         let members = fields.next().unwrap_or("").split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect();
-        Some(Group { name, gid, members })
+        Some(Group { name, gid, members, local: true })
     })
 }
 

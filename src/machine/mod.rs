@@ -9,6 +9,7 @@
 mod account;
 mod command;
 mod diff;
+mod difference;
 mod fault;
 mod file;
 mod journal;
@@ -22,8 +23,9 @@ mod unit;
 
 use std::path::Path;
 
-pub use account::{Group, GroupChange, Key, User, UserChange};
+pub use account::{Aging, Group, GroupChange, Key, User, UserChange};
 pub use command::{Command, Output, Stdio};
+pub use difference::{Difference, Side};
 pub use fault::{Fault, FaultKind, Result};
 pub use file::{Algorithm, Attrs, Content, FileKind, Stat, Usage, Written, hex};
 pub use journal::{Journal, state_dir};
@@ -46,6 +48,8 @@ pub struct Identity {
     pub user: String,
     /// Home directory.
     pub home: std::path::PathBuf,
+    /// Where programs run that are told no directory, and what relative paths start from.
+    pub cwd: std::path::PathBuf,
 }
 
 /// Reading a machine. Nothing here changes it.
@@ -144,8 +148,8 @@ pub trait Machine: Inspect {
     fn remove_user(&self, name: &str, files: bool, force: bool) -> Result<()>;
     /// Makes or changes a group.
     fn put_group(&self, change: &GroupChange) -> Result<()>;
-    /// Removes a group.
-    fn remove_group(&self, name: &str) -> Result<()>;
+    /// Removes a group; with `force` one that is the primary group of a user too.
+    fn remove_group(&self, name: &str, force: bool) -> Result<()>;
     /// Fetches something into a file, which is replaced as a whole where its content differs. A dry run fetches nothing.
     fn fetch(&self, fetch: &Fetch, path: &Path, attrs: &Attrs, how: &Written) -> Result<Fetched>;
     /// Sends a web server something that may change it. A dry run sends nothing: `None`.

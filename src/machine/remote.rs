@@ -136,7 +136,7 @@ calls! {
         PutUser = put_user(change: UserChange) -> ();
         RemoveUser = remove_user(name: String, files: bool, force: bool) -> ();
         PutGroup = put_group(change: GroupChange) -> ();
-        RemoveGroup = remove_group(name: String) -> ();
+        RemoveGroup = remove_group(name: String, force: bool) -> ();
         Fetched = fetch(fetch: Fetch, path: PathBuf, attrs: Attrs, how: Written) -> Fetched;
         Request = request(request: HttpRequest, limit: u64) -> Option<HttpAnswer>;
         Run = run(command: Command) -> Output;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::difference::{self, Difference, Side};
 use super::package::Foresight;
 use super::{
     Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, Group, GroupChange, HttpAnswer,
@@ -53,6 +54,7 @@ pub struct Tracked {
     secret: bool,
     first: Mutex<Option<FirstChange>>,
     deadline: Option<Instant>,
+    differences: Option<Mutex<Vec<Difference>>>,
 }
 
 /// What is done before the first change.
@@ -61,13 +63,25 @@ pub type FirstChange = Box<dyn FnOnce() -> Result<()> + Send>;
 impl Tracked {
     /// Records the changes of one state. With `secret`, no content is recorded.
     pub fn new(machine: Arc<dyn Machine>, secret: bool) -> Self {
-        Self { machine, changes: Mutex::default(), secret, first: Mutex::default(), deadline: None }
+        Self { machine, changes: Mutex::default(), secret, first: Mutex::default(), deadline: None, differences: None }
     }
 
     /// Has something done before the first change is made; where that fails, the change is not made.
     #[must_use]
     pub fn before_first_change(self, work: FirstChange) -> Self {
         Self { first: Mutex::new(Some(work)), ..self }
+    }
+
+    /// Keeps how paths differ in full where somebody wants to see it.
+    #[must_use]
+    pub fn keeping(self, wanted: bool) -> Self {
+        Self { differences: wanted.then(Mutex::default), ..self }
+    }
+
+    /// How paths differ, where that was kept.
+    pub fn differences(&self) -> Option<Vec<Difference>> {
+        let kept = self.differences.as_ref()?;
+        Some(kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone())
     }
 
     /// Ends programs and waiting after this time.
@@ -143,6 +157,11 @@ impl Tracked {
         let before = Image::of(&*self.machine, path, self.secret || secret);
         work()?;
         let after = Image::of(&*self.machine, path, self.secret || secret);
+        if let Some(kept) = &self.differences {
+            let path = path.to_string_lossy().into_owned();
+            let new = Difference { path, before: before.side(), after: after.side() };
+            difference::join(&mut kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner()), new);
+        }
         if let Some(change) = Image::difference(path, &before, &after, &*self.machine) {
             self.push(change);
         }
@@ -173,6 +192,16 @@ impl Image {
             _ => Text::None,
         };
         Self { stat, text, target }
+    }
+
+    fn side(&self) -> Side {
+        let text = match &self.text {
+            Text::Known(text) => Some(text.clone()),
+            Text::None => Some(String::new()),
+            Text::Binary(_) | Text::Hidden(_) => None,
+        };
+        let stat = self.stat.as_ref();
+        Side { text, mode: stat.map(|s| s.mode), uid: stat.map(|s| s.uid), gid: stat.map(|s| s.gid) }
     }
 
     fn text(machine: &dyn Machine, path: &Path, stat: &Stat, secret: bool) -> Text {
@@ -413,9 +442,9 @@ impl Machine for Tracked {
         Ok(())
     }
 
-    fn remove_group(&self, name: &str) -> Result<()> {
+    fn remove_group(&self, name: &str, force: bool) -> Result<()> {
         self.begin()?;
-        self.machine.remove_group(name)?;
+        self.machine.remove_group(name, force)?;
         self.push(removed("group", name));
         Ok(())
     }

@@ -54,7 +54,7 @@ impl TaskArgs {
                         let start = offset + (at + offset_in) as u32;
                         Span { file: node.span.file, start, end: start + length as u32 }
                     };
-                    let text = unquoted(value);
+                    let text = unquoted(&decoded(value));
                     named.push(Entry {
                         key: Arc::from(key),
                         key_span: at(0, key.len()),
@@ -67,8 +67,14 @@ impl TaskArgs {
         let free = match (free.first(), free.last()) {
             (Some((start, _)), Some((last, word))) => {
                 // Without options between the words the text is kept as it was written.
-                let whole = scalar.text.get(*start..last + word.len()).unwrap_or("");
-                let joined = if named.is_empty() || !free_form { whole.to_owned() } else { without_pairs(&free) };
+                // A command line ends as it was written.
+                let end = if free_form { scalar.text.len() } else { last + word.len() };
+                let whole = scalar.text.get(*start..end).unwrap_or("");
+                let joined = match named.is_empty() || !free_form {
+                    true => whole.to_owned(),
+                    false if scalar.text.ends_with('\n') => without_pairs(&free) + "\n",
+                    false => without_pairs(&free),
+                };
                 Some(Node {
                     span: node.span,
                     kind: Kind::Scalar(Scalar { text: Arc::from(joined), style: scalar.style, tag: scalar.tag }),
@@ -88,6 +94,43 @@ fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Decodes what Ansible decodes in `k=v`: `\n`, `\t`, `\\`, `\x41`, `\u00e9` and the like. Others stay as they are.
+fn decoded(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        out.push_str(before);
+        let (c, taken) = escape(after).unwrap_or(('\\', 0));
+        out.push(c);
+        rest = after.get(taken..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The character an escape stands for, and how long it is.
+fn escape(after: &str) -> Option<(char, usize)> {
+    let hex = |digits: usize| {
+        let code = after.get(1..=digits).filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        Some((char::from_u32(u32::from_str_radix(code, 16).ok()?)?, digits + 1))
+    };
+    let single = |c: char| Some((c, 1));
+    match after.chars().next()? {
+        c @ ('\\' | '\'' | '"') => single(c),
+        'a' => single('\u{7}'),
+        'b' => single('\u{8}'),
+        'f' => single('\u{c}'),
+        'n' => single('\n'),
+        'r' => single('\r'),
+        't' => single('\t'),
+        'v' => single('\u{b}'),
+        'x' => hex(2),
+        'u' => hex(4),
+        'U' => hex(8),
+        _ => None,
+    }
 }
 
 /// A name with expressions in it, as in `set_fact: "{{ item }}_done=true"`.

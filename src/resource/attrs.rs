@@ -65,7 +65,7 @@ pub fn differing(wanted: &Attrs, stat: &Stat) -> Attrs {
 pub fn user_id(machine: &dyn Inspect, name: &str) -> Result<u32, Failure> {
     let user = machine.user(&Key::Name(name.to_owned()))?;
     let id = user.map(|u| u.uid).or_else(|| name.parse().ok());
-    id.ok_or_else(|| Failure::new(format!("there is no user `{name}`")))
+    id.ok_or_else(|| Failure::new(format!("chown failed: failed to look up user {name}")))
 }
 
 /// The number of a group.
@@ -75,5 +75,5 @@ pub fn user_id(machine: &dyn Inspect, name: &str) -> Result<u32, Failure> {
 pub fn group_id(machine: &dyn Inspect, name: &str) -> Result<u32, Failure> {
     let group = machine.group(&Key::Name(name.to_owned()))?;
     let id = group.map(|g| g.gid).or_else(|| name.parse().ok());
-    id.ok_or_else(|| Failure::new(format!("there is no group `{name}`")))
+    id.ok_or_else(|| Failure::new(format!("chgrp failed: failed to look up group {name}")))
 }

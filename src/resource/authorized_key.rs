@@ -113,9 +113,6 @@ impl AuthorizedKey {
     /// # Errors
     /// Where a key is none.
     pub fn check(&self) -> Result<(), ParamError> {
-        if self.path.as_ref().is_some_and(|path| !path.is_absolute()) {
-            return Err(ParamError::bad("path", "expected an absolute path"));
-        }
         let one_line = |param: &str, text: &Option<String>| match text {
             Some(text) if text.contains('\n') => Err(ParamError::bad(param, "expected one line")),
             _ => Ok(()),

@@ -65,11 +65,8 @@ impl Blockinfile {
     /// Where parameters do not fit together or a regular expression is none.
     pub fn check(&self) -> Result<(), ParamError> {
         self.anchor()?;
-        if !self.path.is_absolute() {
-            return Err(ParamError::bad("path", "expected an absolute path"));
-        }
         if self.insertafter.is_some() && self.insertbefore.is_some() {
-            return Err(ParamError::conflict("`insertafter` and `insertbefore` exclude each other"));
+            return Err(ParamError::conflict("parameters are mutually exclusive: `insertafter`, `insertbefore`"));
         }
         // Equal markers would add another block each time.
         if self.mark(&self.marker_begin) == self.mark(&self.marker_end) {
@@ -106,9 +103,10 @@ impl Blockinfile {
             return Vec::new();
         }
         let mut block = vec![self.mark(&self.marker_begin)];
-        block.extend(self.block.split_inclusive('\n').map(|line| bare(line).to_owned()));
+        // A line of the block that says how it ends keeps that.
+        block.extend(self.block.split_inclusive('\n').map(|line| line.trim_end_matches('\n').to_owned()));
         block.push(self.mark(&self.marker_end));
-        block.into_iter().map(|line| line + end).collect()
+        block.into_iter().map(|line| if line.ends_with('\r') { line + "\n" } else { line + end }).collect()
     }
 
     /// Takes the block out, if it is there, and says where it goes.
@@ -123,6 +121,10 @@ impl Blockinfile {
             return Ok(0);
         }
         let Some(regex) = self.anchor().map_err(|e| Failure::new(e.message))? else { return Ok(all.len()) };
+        if regex.as_str().starts_with("(?") && regex.as_str().split(')').next().is_some_and(|flags| flags.contains('m'))
+        {
+            return multi_line(&regex, &all.concat(), self.insertafter.is_some(), all.len());
+        }
         let mut place = all.len();
         for (i, line) in all.iter().enumerate() {
             if python::found(&regex, bare(line))? {
@@ -155,6 +157,13 @@ impl Blockinfile {
     }
 }
 
+/// Where a pattern with the flag `m` matches the whole text: after the line it ends in, or before the one it starts in.
+fn multi_line(regex: &Regex, text: &str, after: bool, end: usize) -> Result<usize, Failure> {
+    let found = regex.find(text).map_err(|e| Failure::new(format!("the regular expression: {e}")))?;
+    let line = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count();
+    Ok(found.map_or(end, |found| if after { line(found.end()) + 1 } else { line(found.start()) }))
+}
+
 impl Resource for Blockinfile {
     fn footprint(&self) -> Footprint {
         self.edit().footprint()
@@ -169,7 +178,7 @@ impl Resource for Blockinfile {
                 let message = format!("File {} not present", self.path.display());
                 return Ok(Outcome::of([("msg", Value::from(message))]));
             }
-            None if !self.create => return Err(edit.missing()),
+            None if !self.create => return Err(edit.missing("Path")),
             None => self.edited("")?,
         };
         let message = match (&opened.text, self.wanted_lines("").is_empty()) {
@@ -198,6 +207,10 @@ mod tests {
             ("a\nb\n".to_owned(), "insertafter: '^a', block: x", format!("a\n{B}x\n{E}b\n")),
             ("a\nb\n".to_owned(), "insertbefore: '^b', block: x", format!("a\n{B}x\n{E}b\n")),
             ("a\nb\n".to_owned(), "insertbefore: BOF, block: x", format!("{B}x\n{E}a\nb\n")),
+            ("a\nb\nc\n".to_owned(), r"insertafter: '(?m)a\nb', block: x", format!("a\nb\n{B}x\n{E}c\n")),
+            ("a\nb\nc\n".to_owned(), r"insertbefore: '(?m)b\nc', block: x", format!("a\n{B}x\n{E}b\nc\n")),
+            ("a\nb\n".to_owned(), r"insertafter: 'a\nb', block: x", format!("a\nb\n{B}x\n{E}")),
+            ("a\nb\n".to_owned(), "block: \"x\\r\\ny\"", format!("a\nb\n{B}x\r\ny\n{E}")),
             ("a\nb\n".to_owned(), "insertafter: nothing, block: x", format!("a\nb\n{B}x\n{E}")),
             (
                 "a\nb\n".to_owned(),

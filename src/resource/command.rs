@@ -34,6 +34,8 @@ params! {
         stdin_add_newline: bool = true;
         /// Take empty lines off the end of the output.
         strip_empty_ends: bool = true;
+        /// It has no effect since Ansible 2.4: there is no shell. Giving it is a warning; use `shell`.
+        executable: Option<String>;
         /// Expand `$NAME`, `${NAME}` and a leading `~` in the words. What is not set stays as it is written.
         expand_argument_vars: bool = true;
     }
@@ -46,9 +48,9 @@ impl Command {
     /// Where there is not exactly one command.
     pub fn check(&self) -> Result<(), ParamError> {
         match (&self.cmd, &self.argv) {
-            (Some(_), Some(_)) => Err(ParamError::conflict("`cmd` and `argv` exclude each other")),
+            (Some(_), Some(_)) => Err(ParamError::conflict("parameters are mutually exclusive: `cmd`, `argv`")),
             (Some(words), None) | (None, Some(words)) if !words.0.is_empty() => Ok(()),
-            _ => Err(ParamError::conflict("no command is given")),
+            _ => Err(ParamError::conflict("no command is given; one of the following is required: `cmd`, `argv`")),
         }
     }
 
@@ -73,7 +75,13 @@ impl Resource for Command {
     }
 
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
-        self.program(machine, context)?.converge(machine, context)
+        let mut outcome = self.program(machine, context)?.converge(machine, context)?;
+        if let Some(shell) = &self.executable {
+            let warning =
+                format!("`command` runs no shell; `executable` is no longer supported, and {shell} is not used");
+            outcome.result.insert("warnings".into(), Value::list([Value::from(warning)]));
+        }
+        Ok(outcome)
     }
 
     fn refresh(&self, machine: &dyn Machine, context: &Context) -> Option<Result<Outcome, Failure>> {
@@ -82,7 +90,7 @@ impl Resource for Command {
 }
 
 /// Expands variables and a leading `~` in a word, from the task's environment, then that of the user on the target.
-fn expand(machine: &dyn Inspect, context: &Context, word: &str) -> Result<String, Failure> {
+pub(super) fn expand(machine: &dyn Inspect, context: &Context, word: &str) -> Result<String, Failure> {
     let mut out = String::new();
     let mut rest = word;
     while let Some((before, after)) = rest.split_once('$') {

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::attrs::Wanted;
 use super::params::params;
+use super::paths::{Place, Source};
 use super::types::split;
 use super::{Claim, Context, Failure, Footprint, Mode, Outcome, ParamError, Resource, copy_tree, file};
-use crate::machine::{Algorithm, Command, Content, FileKind, Machine, Written};
+use crate::machine::{Algorithm, Attrs, Command, Content, FileKind, Machine, Written};
 use crate::value::{Map, Value};
 
 params! {
@@ -22,10 +23,10 @@ params! {
     /// ```
     pub struct Copy {
         /// Where the file goes. With a trailing `/`, or where it is a directory, the name of `src` is added.
-        dest: String, required;
+        dest: Place, required;
         /// The file to copy: in the role's or play's `files`, or with `remote_src` on the target. Of a directory with a
         /// trailing `/` the content is copied, without one the directory itself.
-        src: Option<String>;
+        src: Option<Source>;
         /// The content itself. A mapping or list is written as JSON.
         content: Option<String>;
         /// `src` is on the target.
@@ -44,6 +45,8 @@ params! {
         backup: bool = false;
         /// A command that checks the new file before it takes the place; `%s` in it stands for the file.
         validate: Option<String>;
+        /// A file of the controller that is in a vault is decrypted.
+        decrypt: bool = true;
         /// In a directory that is copied, copy what links point to rather than the links.
         local_follow: bool = true;
         /// Write through a link at the destination.
@@ -69,15 +72,18 @@ impl Copy {
     /// # Errors
     /// Where parameters do not fit together.
     pub fn check(&self) -> Result<(), ParamError> {
+        // The compiler has looked at these.
+        let _ = self.decrypt;
         let given = [self.src.is_some() && self.content_sha256.is_none() && !self.has_name(), self.content.is_some()];
         match given.iter().filter(|g| **g).count() {
-            2 => Err(ParamError::conflict("`src` and `content` exclude each other")),
-            0 if self.content_sha256.is_none() => Err(ParamError::conflict("one of `src` and `content` is needed")),
-            _ if !self.local_follow && self.tree.is_none() => Err(ParamError::bad(
-                "local_follow",
-                "it means something only where `src` is a directory of the controller",
-            )),
-            _ if !self.dest.starts_with('/') => Err(ParamError::bad("dest", "expected an absolute path")),
+            2 => Err(ParamError::conflict("parameters are mutually exclusive: `src`, `content`")),
+            1 if self.src.as_deref() == Some("") && self.content.is_none() => {
+                Err(ParamError::bad("src", "src (or content) is required"))
+            }
+            0 if self.content_sha256.is_none() => Err(ParamError::conflict("src (or content) is required")),
+            _ if !self.local_follow && self.tree.is_none() && !self.remote_src => {
+                Err(ParamError::bad("local_follow", "it means something only where `src` is a directory"))
+            }
             _ => Ok(()),
         }
     }
@@ -104,7 +110,9 @@ impl Copy {
         let is_dir = self.dest.ends_with('/') || machine.stat(dest)?.is_some_and(|s| s.kind == FileKind::Dir);
         let path = match name {
             Some(name) if is_dir => dest.join(name),
-            None if is_dir => return Err(Failure::new(format!("{} is a directory", dest.display()))),
+            None if is_dir => {
+                return Err(Failure::new(format!("can not use content with a dir as dest: {}", dest.display())));
+            }
             _ => dest.to_path_buf(),
         };
         if self.follow {
@@ -119,16 +127,24 @@ impl Copy {
             (Some(digest), ..) => Ok(digest.clone()),
             (None, Some(content), _) => Ok(Algorithm::Sha256.of(content.as_bytes())),
             (None, None, Some(src)) => Ok(machine.digest(&self.source(machine, src)?, Algorithm::Sha256)?),
-            (None, None, None) => Err(Failure::new("one of `src` and `content` is needed")),
+            (None, None, None) => Err(Failure::new("src (or content) is required")),
         }
+    }
+
+    /// The directory of the target that is to be copied, if it is one.
+    fn remote_directory(&self, machine: &dyn Machine) -> Result<Option<PathBuf>, Failure> {
+        let Some(src) = self.src.as_deref().filter(|_| self.remote_src && self.content.is_none()) else {
+            return Ok(None);
+        };
+        let is_dir = machine.stat(Path::new(src))?.is_some_and(|stat| stat.kind == FileKind::Dir);
+        Ok(is_dir.then(|| PathBuf::from(src)))
     }
 
     fn source(&self, machine: &dyn Machine, src: &str) -> Result<PathBuf, Failure> {
         let path = PathBuf::from(src);
         match machine.stat(&path)? {
-            Some(stat) if stat.kind == FileKind::Dir => {
-                Err(Failure::new(format!("{src} is a directory; cfg copies directories from the controller only")))
-            }
+            Some(stat) if stat.kind == FileKind::Dir => Err(Failure::new(format!("{src} is a directory"))),
+            Some(stat) if stat.kind != FileKind::File => Err(Failure::new(format!("{src} is not a file"))),
             Some(_) => Ok(path),
             None => Err(Failure::new(format!("{src} is not there on the target"))),
         }
@@ -142,7 +158,7 @@ impl Copy {
                 blobs.get(digest).map(Content::Bytes).map_err(Failure::new)
             }
             (None, None, Some(src)) => Ok(Content::File(self.source(machine, src)?)),
-            (None, None, None) => Err(Failure::new("one of `src` and `content` is needed")),
+            (None, None, None) => Err(Failure::new("src (or content) is required")),
         }
     }
 
@@ -173,10 +189,14 @@ impl Copy {
 impl Resource for Copy {
     fn footprint(&self) -> Footprint {
         let dest = PathBuf::from(self.dest.trim_end_matches('/'));
-        let claim = if self.dest.ends_with('/') || self.tree.is_some() { Claim::Tree(dest) } else { Claim::Path(dest) };
+        let claim = if self.dest.ends_with('/') || self.tree.is_some() || self.remote_src {
+            Claim::Tree(dest)
+        } else {
+            Claim::Path(dest)
+        };
         let mut footprint = Footprint::nothing().write(claim);
         if let Some(src) = self.src.as_ref().filter(|_| self.remote_src) {
-            footprint = footprint.read(Claim::Tree(src.into()));
+            footprint = footprint.read(Claim::Tree(PathBuf::from(src)));
         }
         if self.validate.is_some() {
             footprint = footprint.read(Claim::World);
@@ -187,7 +207,10 @@ impl Resource for Copy {
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
         match &self.tree {
             Some(entries) => copy_tree::put(self, entries, machine, context),
-            None => self.put(machine, context),
+            None => match self.remote_directory(machine)? {
+                Some(dir) => copy_tree::put_remote(self, &dir, machine, context),
+                None => self.put(machine, context),
+            },
         }
     }
 }
@@ -205,6 +228,12 @@ impl Copy {
         let keep = same || (old.is_some() && !self.force);
         let mut backup = None;
         let attrs = wanted.resolve(machine, old.as_ref().map_or(0o644, |s| s.mode), false)?;
+        let attrs = match (&self.mode, &self.src) {
+            (Some(Mode::Preserve), Some(src)) if self.remote_src => {
+                Attrs { mode: machine.stat(src.as_ref())?.map(|stat| stat.mode), ..attrs }
+            }
+            _ => attrs,
+        };
         if keep {
             file::set_differing(machine, &path, &attrs)?;
         } else {
@@ -221,6 +250,12 @@ impl Copy {
             }
             outcome.result.insert("checksum".into(), Value::from(sha1));
         }
+        if let Ok(md5) = machine.digest(&path, Algorithm::Md5) {
+            outcome.result.insert("md5sum".into(), Value::from(md5));
+        }
+        if let Some(src) = self.src.as_deref().or(self.original_basename.as_deref()) {
+            outcome.result.insert("src".into(), Value::str(src));
+        }
         if let Some(backup) = backup {
             outcome.result.insert("backup_file".into(), Value::str(backup.to_string_lossy()));
         }
@@ -231,7 +266,7 @@ impl Copy {
 /// The command that checks a staged file.
 pub(super) fn validation(text: &str) -> Result<Command, Failure> {
     if !text.contains("%s") {
-        return Err(Failure::new("`validate` must contain %s, which stands for the file"));
+        return Err(Failure::new(format!("validate must contain %s: {text}")));
     }
     split(text).map(Command::new).map_err(|e| Failure::new(format!("`validate`: {e}")))
 }

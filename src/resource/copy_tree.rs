@@ -50,7 +50,7 @@ pub(super) fn put(copy: &Copy, entries: &[Map], machine: &dyn Machine, context: 
             What::Link(target) => link(copy, machine, Path::new(target), &path)?,
             What::File(digest) => {
                 let file = Copy {
-                    dest: path.to_string_lossy().into_owned(),
+                    dest: super::paths::Place(path.to_string_lossy().into_owned()),
                     content_sha256: Some(digest.to_owned()),
                     source_mode: entry.mode,
                     original_basename: None,
@@ -63,7 +63,88 @@ pub(super) fn put(copy: &Copy, entries: &[Map], machine: &dyn Machine, context: 
         }
     }
     let src = copy.src.clone().unwrap_or_default();
-    Ok(Outcome::of([("dest", Value::str(&copy.dest)), ("src", Value::from(src))]))
+    Ok(Outcome::of([("dest", Value::str(&*copy.dest)), ("src", Value::str(&*src))]))
+}
+
+/// Puts a directory of the target in place elsewhere on it.
+pub(super) fn put_remote(
+    copy: &Copy,
+    src: &Path,
+    machine: &dyn Machine,
+    context: &Context,
+) -> Result<Outcome, Failure> {
+    let root = root(copy)?;
+    if root.starts_with(src) {
+        return Err(Failure::new(format!("cannot copy the directory {} into itself", src.display())));
+    }
+    remote_dir(copy, src, &root, machine, context, &mut Vec::new())?;
+    let src = copy.src.clone().unwrap_or_default();
+    Ok(Outcome::of([("dest", Value::str(&*copy.dest)), ("src", Value::str(&*src)), ("state", Value::str("directory"))]))
+}
+
+fn remote_dir(
+    copy: &Copy,
+    from: &Path,
+    to: &Path,
+    machine: &dyn Machine,
+    context: &Context,
+    above: &mut Vec<PathBuf>,
+) -> Result<(), Failure> {
+    let mode = machine.stat(from)?.map(|stat| stat.mode);
+    let kept = Copy { mode: copy.mode.clone().or(Some(super::Mode::Preserve)), ..copy.clone() };
+    make_dir(&kept, machine, to, mode)?;
+    above.push(normal(&machine.resolve(from)?.unwrap_or_else(|| from.to_path_buf())));
+    for name in machine.list(from)? {
+        let (source, target) = (from.join(&name), to.join(&name));
+        let Some(stat) = machine.lstat(&source)? else { continue };
+        let real = if copy.local_follow { machine.stat(&source)? } else { None };
+        let leads_up = |real: PathBuf| above.iter().any(|dir| dir.starts_with(normal(&real)));
+        let circle = machine.resolve(&source)?.is_none_or(leads_up);
+        match (stat.kind, real.map(|real| real.kind)) {
+            (FileKind::Link, Some(FileKind::Dir)) if !circle => {
+                remote_dir(copy, &source, &target, machine, context, above)?;
+            }
+            (FileKind::Link, Some(FileKind::File)) | (FileKind::File, _) => {
+                remote_file(copy, &source, &target, machine, context)?;
+            }
+            (FileKind::Link, _) => link(copy, machine, &machine.read_link(&source)?, &target)?,
+            (FileKind::Dir, _) => remote_dir(copy, &source, &target, machine, context, above)?,
+            _ => return Err(Failure::new(format!("{} is no file, directory or link", source.display()))),
+        }
+    }
+    above.pop();
+    Ok(())
+}
+
+/// A path without `..` and `.`.
+fn normal(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut all, part| {
+        match part {
+            Component::ParentDir => drop(all.pop()),
+            Component::CurDir => {}
+            part => all.push(part),
+        }
+        all
+    })
+}
+
+/// A new file has the mode of its source where the task says none; one that is there keeps its own.
+fn remote_file(
+    copy: &Copy,
+    source: &Path,
+    target: &Path,
+    machine: &dyn Machine,
+    context: &Context,
+) -> Result<(), Failure> {
+    let source = machine.resolve(source)?.unwrap_or_else(|| source.to_path_buf());
+    let is_new = machine.lstat(target)?.is_none();
+    let file = Copy {
+        dest: super::paths::Place(target.to_string_lossy().into_owned()),
+        src: Some(super::paths::Source(source.to_string_lossy().into_owned())),
+        mode: copy.mode.clone().or_else(|| is_new.then_some(super::Mode::Preserve)),
+        ..copy.clone()
+    };
+    file.put(machine, context).map(drop)
 }
 
 /// With a trailing `/` the content of the directory goes to the destination, without one the directory does.
@@ -151,5 +232,27 @@ mod tests {
         }
         let bench = Bench::with(&[]);
         assert!(copy(&bench, "src: site/, dest: /srv/x", "../f").unwrap_err().message.contains("damaged"));
+    }
+
+    #[test]
+    fn directories_of_the_target() {
+        let bench = Bench::with(&[]);
+        for path in ["/srv/a/b/c", "/srv/out"] {
+            bench.run("file", &format!("{{path: {path}, state: directory}}")).unwrap();
+        }
+        bench.run("copy", "{dest: /srv/a/b/f, content: x, mode: '0600'}").unwrap();
+        bench.run("file", "{path: /srv/a/b/l, src: f, state: link}").unwrap();
+        bench.run("file", "{path: /srv/a/b/up, src: .., state: link}").unwrap();
+        bench.run("file", "{path: /srv/a/b/void, src: nowhere, state: link, force: true}").unwrap();
+        bench.settle("copy", "{src: /srv/a/b/, dest: /srv/out, remote_src: true}");
+        assert_eq!((bench.read("/srv/out/f"), bench.read("/srv/out/l")), ("x".into(), "x".into()));
+        let stat = |path: &str| bench.0.lstat(std::path::Path::new(path)).unwrap();
+        assert_eq!(stat("/srv/out/f").unwrap().mode, 0o600);
+        assert!(stat("/srv/out/c").is_some());
+        let target = |path: &str| bench.0.read_link(std::path::Path::new(path)).unwrap();
+        assert_eq!((target("/srv/out/void"), target("/srv/out/up")), ("nowhere".into(), "..".into()));
+        bench.settle("copy", "{src: /srv/a/b, dest: /srv/out, remote_src: true, local_follow: false}");
+        assert_eq!(target("/srv/out/b/l"), std::path::PathBuf::from("f"));
+        assert!(bench.fails("copy", "{src: /srv/a, dest: /srv/a/b, remote_src: true}").contains("into itself"));
     }
 }

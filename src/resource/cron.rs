@@ -111,7 +111,7 @@ impl Cron {
     /// Where parameters do not fit together, or something would not be one line.
     pub fn check(&self) -> Result<(), ParamError> {
         self.check_text()?;
-        if self.cron_file.is_some() && self.user.is_none() && !self.env {
+        if self.cron_file.is_some() && self.user.is_none() && !self.env && self.state == State::Present {
             return Err(ParamError::conflict("`cron_file` needs `user`, who runs the job"));
         }
         let plain = [&self.minute, &self.hour, &self.day, &self.month, &self.weekday].iter().all(|f| *f == "*");
@@ -125,12 +125,16 @@ impl Cron {
             return Err(ParamError::conflict("`insertafter` and `insertbefore` need `env: true`"));
         }
         if self.insertafter.is_some() && self.insertbefore.is_some() {
-            return Err(ParamError::conflict("`insertafter` and `insertbefore` exclude each other"));
+            return Err(ParamError::conflict("parameters are mutually exclusive: `insertafter`, `insertbefore`"));
         }
         if self.env && self.name.contains(char::is_whitespace) {
             return Err(ParamError::bad("name", "a variable has no white space in its name"));
         }
         match &self.cron_file {
+            // The system's own table belongs to the distribution.
+            Some(name) if name == "/etc/crontab" => {
+                Err(ParamError::bad("cron_file", "Will not manage /etc/crontab via cron_file, see documentation."))
+            }
             Some(name) if !name.starts_with('/') && (name.contains('/') || name.starts_with('.')) => {
                 Err(ParamError::bad("cron_file", "expected a name or an absolute path"))
             }

@@ -52,7 +52,7 @@ impl Edit<'_> {
         let text = match machine.lstat(&path)? {
             None => None,
             Some(stat) if stat.kind == FileKind::Dir => {
-                return Err(Failure::new(format!("{shown} is a directory, not a file")));
+                return Err(Failure::new(format!("Path {shown} is a directory !")));
             }
             Some(_) => {
                 let text = String::from_utf8(machine.read(&path, MAX_EDIT)?);
@@ -63,8 +63,8 @@ impl Edit<'_> {
     }
 
     /// The failure of a file that is not there and is not to be made.
-    pub fn missing(&self) -> Failure {
-        let mut failure = Failure::new(format!("the file {} does not exist", self.path.display()));
+    pub fn missing(&self, noun: &str) -> Failure {
+        let mut failure = Failure::new(format!("{noun} {} does not exist !", self.path.display()));
         failure.result.insert("rc".into(), Value::Int(257));
         failure
     }

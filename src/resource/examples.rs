@@ -26,6 +26,10 @@ fn examples_parse() {
                 Value::Str(text) => format!("{:?}", text.as_ref()),
                 other => to_json(other).to_string(),
             };
+            // What an expression comes to is not known here.
+            if text.contains("{{") {
+                continue;
+            }
             if let Err(error) = (found.parse)(args(found.name, &text)) {
                 panic!("the example of `{}`: {error}", kind.name);
             }

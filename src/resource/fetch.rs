@@ -47,9 +47,6 @@ impl Fetch {
     /// # Errors
     /// Where a path is not absolute.
     pub fn check(&self) -> Result<(), ParamError> {
-        if !self.src.is_absolute() {
-            return Err(ParamError::bad("src", "expected an absolute path"));
-        }
         if self.dest.is_empty() {
             let what = if self.flat { "a file or a directory" } else { "a directory" };
             return Err(ParamError::bad("dest", format!("expected {what} on the controller")));
@@ -170,7 +167,6 @@ mod tests {
         assert!(fetch(&format!("src: /etc, {known}")).unwrap_err().message.contains("directory"));
         let ignored = fetch(&format!("src: /etc/none, fail_on_missing: false, {known}")).unwrap();
         assert_eq!(ignored.changed, Some(Value::Bool(false)));
-        assert!(bench.fails("fetch", "{src: etc/f, dest: out}").contains("absolute"));
         assert!(bench.fails("fetch", "{src: /etc/f, dest: out, validate_checksum: false}").contains("always"));
     }
 }

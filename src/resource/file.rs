@@ -5,8 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::attrs::Wanted;
 use super::params::params;
+use super::paths::Target;
 use super::types::choices;
-use super::{Claim, Context, Failure, Footprint, Mode, Outcome, ParamError, Resource};
+use super::{Claim, Context, Failure, Footprint, Mode, Outcome, ParamError, Resource, file_diff};
 use crate::machine::{Attrs, Content, FileKind, Machine, Stat, Written};
 use crate::value::Value;
 
@@ -48,17 +49,22 @@ params! {
         /// Group.
         group: Option<String>;
         /// Where a link points.
-        src: Option<PathBuf>;
+        src: Option<Target>;
         /// Set attributes of everything below a directory too.
         recurse: bool = false;
         /// Replace what is there by a link; make a link whose target is not there.
         force: bool = false;
         /// Set attributes of what a link points to rather than of the link.
         follow: bool = true;
-        /// Time of modification: `preserve`, `now` or seconds since the epoch. `touch` sets `now` by default.
+        /// Time of modification: `preserve`, `now`, a time in `modification_time_format` or seconds since the epoch.
+        /// `touch` sets `now` by default.
         modification_time: Option<String>;
+        /// How `modification_time` is written.
+        modification_time_format: String = "%Y%m%d%H%M.%S";
         /// Time of access, as `modification_time`.
         access_time: Option<String>;
+        /// How `access_time` is written.
+        access_time_format: String = "%Y%m%d%H%M.%S";
     }
 }
 
@@ -69,18 +75,17 @@ impl File {
     /// Where parameters do not fit together.
     pub fn check(&self) -> Result<(), ParamError> {
         match self.state {
-            Some(State::Link | State::Hard) if self.src.is_none() => {
-                Err(ParamError::conflict("`state: link` and `state: hard` need `src`, where the link points"))
-            }
             Some(state) if self.recurse && state != State::Directory => {
                 Err(ParamError::conflict("`recurse` needs `state: directory`"))
             }
-            _ if !self.path.is_absolute() => Err(ParamError::bad("path", "expected an absolute path")),
+            state if self.src.is_some() && !matches!(state, Some(State::Link | State::Hard)) => {
+                Err(ParamError::conflict("src option requires state to be 'link' or 'hard'"))
+            }
             _ => Ok(()),
         }
     }
 
-    fn wanted(&self) -> Wanted {
+    pub(super) fn wanted(&self) -> Wanted {
         Wanted { mode: self.mode.clone(), owner: self.owner.clone(), group: self.group.clone() }
     }
 
@@ -92,21 +97,32 @@ impl File {
         })
     }
 
-    /// The path attributes are set on.
-    fn target(&self, machine: &dyn Machine) -> Result<PathBuf, Failure> {
-        if !self.follow {
-            return Ok(self.path.clone());
+    /// The path that is meant: within a directory, a hard link has the name of its source.
+    fn place(&self, machine: &dyn Machine) -> Result<PathBuf, Failure> {
+        let name = self.src.as_deref().and_then(|src| Path::new(src).file_name());
+        match name.filter(|_| self.state == Some(State::Hard)) {
+            Some(name) if machine.stat(&self.path)?.is_some_and(|stat| stat.kind == FileKind::Dir) => {
+                Ok(self.path.join(name))
+            }
+            _ => Ok(self.path.clone()),
         }
-        let real = machine.resolve(&self.path)?;
-        real.ok_or_else(|| Failure::new(format!("{}: too many levels of symbolic links", self.path.display())))
+    }
+
+    /// The path attributes are set on.
+    pub(super) fn target(&self, machine: &dyn Machine, path: &Path) -> Result<PathBuf, Failure> {
+        if !self.follow {
+            return Ok(path.to_path_buf());
+        }
+        let real = machine.resolve(path)?;
+        real.ok_or_else(|| Failure::new(format!("{}: too many levels of symbolic links", path.display())))
     }
 
     fn directory(&self, machine: &dyn Machine) -> Result<(), Failure> {
-        let target = self.target(machine)?;
+        let target = self.target(machine, &self.path)?;
         match machine.lstat(&target)? {
             Some(stat) if stat.kind == FileKind::Dir => {}
-            Some(_) if !self.force => {
-                return Err(Failure::new(format!("{} is there and is not a directory", target.display())));
+            Some(stat) if stat.kind == FileKind::Link || !self.force => {
+                return Err(Failure::new(format!("{} already exists as a {}", target.display(), word(Some(&stat)))));
             }
             found => {
                 if found.is_some() {
@@ -116,7 +132,7 @@ impl File {
             }
         }
         self.attributes(machine, &target)?;
-        if self.recurse { self.below(machine, &target) } else { Ok(()) }
+        if self.recurse { self.below(machine, &target, &mut Vec::new()) } else { Ok(()) }
     }
 
     /// Makes a directory and those above it that are missing; each of them gets the attributes, as in Ansible.
@@ -125,7 +141,14 @@ impl File {
         for dir in path.ancestors() {
             match machine.stat(dir)? {
                 Some(stat) if stat.kind == FileKind::Dir => break,
-                Some(_) => return Err(Failure::new(format!("{} is there and is not a directory", dir.display()))),
+                Some(_) => {
+                    let message = format!(
+                        "There was an issue creating {} as requested: {} is there and is not a directory",
+                        path.display(),
+                        dir.display()
+                    );
+                    return Err(Failure::new(message));
+                }
                 None => missing.push(dir),
             }
         }
@@ -136,103 +159,118 @@ impl File {
         Ok(())
     }
 
-    fn attributes(&self, machine: &dyn Machine, path: &Path) -> Result<(), Failure> {
+    pub(super) fn attributes(&self, machine: &dyn Machine, path: &Path) -> Result<(), Failure> {
         let stat = machine.lstat(path)?;
         let stat = stat.ok_or_else(|| Failure::new(format!("{} is not there", path.display())))?;
-        self.wanted().apply(machine, path, &stat)
+        self.wanted().apply(machine, path, &stat)?;
+        self.times(machine, path, &stat, None)
     }
 
-    fn below(&self, machine: &dyn Machine, dir: &Path) -> Result<(), Failure> {
+    /// Attributes of everything in a directory, and with `follow` of what its links point to.
+    fn below(&self, machine: &dyn Machine, dir: &Path, seen: &mut Vec<PathBuf>) -> Result<(), Failure> {
+        seen.push(dir.to_path_buf());
         for name in machine.list(dir)? {
             let path = dir.join(name);
             let Some(stat) = machine.lstat(&path)? else { continue };
             self.wanted().apply(machine, &path, &stat)?;
-            if stat.kind == FileKind::Dir {
-                self.below(machine, &path)?;
+            let (real, stat) = match stat.kind {
+                FileKind::Link if self.follow => match (machine.resolve(&path)?, machine.stat(&path)?) {
+                    (Some(real), Some(stat)) => (real, stat),
+                    _ => continue,
+                },
+                _ => (path, stat),
+            };
+            self.wanted().apply(machine, &real, &stat)?;
+            // A link may lead back up.
+            if stat.kind == FileKind::Dir && !seen.contains(&real) {
+                self.below(machine, &real, seen)?;
             }
         }
         Ok(())
-    }
-
-    fn link(&self, machine: &dyn Machine, src: &Path) -> Result<(), Failure> {
-        let there = machine.lstat(&self.path)?;
-        let points_there =
-            there.as_ref().is_some_and(|s| s.kind == FileKind::Link) && machine.read_link(&self.path)? == src;
-        if points_there {
-            return self.link_attributes(machine);
-        }
-        let target = self.path.parent().unwrap_or(Path::new("/")).join(src);
-        if machine.stat(&target)?.is_none() && !self.force {
-            let message = format!("{} does not exist; `force: true` makes the link all the same", target.display());
-            return Err(Failure::new(message));
-        }
-        match there {
-            Some(stat) if stat.kind == FileKind::Dir => self.make_room(machine, "a directory")?,
-            Some(stat) if stat.kind != FileKind::Link && !self.force => {
-                let message = format!("{} is there and is not a link; `force: true` replaces it", self.path.display());
-                return Err(Failure::new(message));
-            }
-            _ => {}
-        }
-        machine.symlink(src, &self.path)?;
-        self.link_attributes(machine)
-    }
-
-    /// A directory gives way to a link only with `force`, and only when it is empty.
-    fn make_room(&self, machine: &dyn Machine, what: &str) -> Result<(), Failure> {
-        if self.force && machine.list(&self.path)?.is_empty() {
-            return Ok(machine.remove(&self.path)?);
-        }
-        let message = format!("{} is {what}; `force: true` replaces it where it is empty", self.path.display());
-        Err(Failure::new(message))
-    }
-
-    fn link_attributes(&self, machine: &dyn Machine) -> Result<(), Failure> {
-        let target = self.target(machine)?;
-        match machine.lstat(&target)? {
-            Some(stat) => self.wanted().apply(machine, &target, &stat),
-            None => Ok(()),
-        }
-    }
-
-    fn hard(&self, machine: &dyn Machine, src: &Path) -> Result<(), Failure> {
-        let source = machine.lstat(src)?.ok_or_else(|| Failure::new(format!("{} is not there", src.display())))?;
-        match machine.lstat(&self.path)? {
-            Some(stat) if (stat.inode, stat.device) == (source.inode, source.device) => {}
-            Some(_) if !self.force => {
-                let message = format!("{} is there; `force: true` replaces it", self.path.display());
-                return Err(Failure::new(message));
-            }
-            _ => machine.hard_link(src, &self.path)?,
-        }
-        self.attributes(machine, &self.path)
     }
 
     fn touch(&self, machine: &dyn Machine) -> Result<(), Failure> {
-        let target = self.target(machine)?;
-        let is_new = machine.lstat(&target)?.is_none();
-        if is_new {
+        let target = self.target(machine, &self.path)?;
+        let Some(old) = machine.lstat(&target)? else {
             let attrs = self.wanted().resolve(machine, 0o644, false)?;
             machine.write(&target, &Content::bytes(*b""), &attrs, &Written::default())?;
-        } else {
-            self.attributes(machine, &target)?;
-        }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
-        let accessed = self.time(self.access_time.as_deref(), Some(now))?;
-        let modified = self.time(self.modification_time.as_deref(), Some(now))?;
-        if !is_new && (accessed.is_some() || modified.is_some()) {
-            machine.set_times(&target, accessed, modified)?;
+            return match machine.lstat(&target)? {
+                Some(new) => self.times(machine, &target, &new, None),
+                None => Ok(()),
+            };
+        };
+        self.wanted().apply(machine, &target, &old)?;
+        self.times(machine, &target, &old, Some(now()))
+    }
+
+    /// Sets the times that differ. What the task does not say is `default`, or stays.
+    fn times(&self, machine: &dyn Machine, path: &Path, stat: &Stat, default: Option<f64>) -> Result<(), Failure> {
+        let accessed = time(self.access_time.as_deref(), &self.access_time_format, default)?;
+        let modified = time(self.modification_time.as_deref(), &self.modification_time_format, default)?;
+        let accessed = accessed.filter(|time| *time != stat.atime);
+        let modified = modified.filter(|time| *time != stat.mtime);
+        if accessed.is_some() || modified.is_some() {
+            machine.set_times(path, accessed, modified)?;
         }
         Ok(())
     }
 
-    fn time(&self, text: Option<&str>, default: Option<f64>) -> Result<Option<f64>, Failure> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
-        match text {
-            None => Ok(default),
-            Some("preserve") => Ok(None),
-            Some("now") => Ok(Some(now)),
-            Some(text) => text.parse().map(Some).map_err(|_| Failure::new(format!("`{text}` is not a time"))),
+    /// Whatever is there, with these attributes.
+    fn existing(&self, machine: &dyn Machine) -> Result<(), Failure> {
+        let target = self.target(machine, &self.path)?;
+        let stat = machine.lstat(&target)?;
+        let is_dir = stat.as_ref().is_some_and(|stat| stat.kind == FileKind::Dir);
+        if stat.is_none() || is_dir && self.state == Some(State::File) {
+            let verb = if is_dir { "directory" } else { "absent" };
+            let mut failure = Failure::new(format!("file ({}) is {verb}, cannot continue", self.path.display()));
+            failure.result.insert("state".into(), Value::str(verb));
+            return Err(failure);
+        }
+        self.attributes(machine, &target)
+    }
+
+    fn bring_about(&self, machine: &dyn Machine, path: &Path, state: State) -> Result<(), Failure> {
+        match state {
+            State::Absent => match machine.lstat(path)? {
+                Some(_) => Ok(machine.remove(path)?),
+                None => Ok(()),
+            },
+            State::Directory => self.directory(machine),
+            State::Touch => self.touch(machine),
+            State::Link => self.link(machine),
+            State::Hard => self.hard(machine, path),
+            State::File => self.existing(machine),
+        }
+    }
+
+    fn failed(&self, mut failure: Failure, path: &Path) -> Failure {
+        let shown = Value::str(path.to_string_lossy());
+        failure.result.entry("path".into()).or_insert_with(|| shown.clone());
+        failure.result.entry("dest".into()).or_insert(shown);
+        if let Some(src) = &self.src {
+            failure.result.insert("src".into(), Value::str(&**src));
+        }
+        failure
+    }
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
+
+/// A time as it is written: `preserve`, `now`, in a format, or seconds since the epoch.
+fn time(text: Option<&str>, format: &str, default: Option<f64>) -> Result<Option<f64>, Failure> {
+    match text {
+        None => Ok(default),
+        Some("preserve") => Ok(None),
+        Some("now") => Ok(Some(now())),
+        Some(text) => {
+            let civil = jiff::civil::DateTime::strptime(format, text).ok();
+            let zoned = civil.and_then(|civil| civil.to_zoned_datetime(jiff::tz::TimeZone::system()).ok());
+            let seconds = zoned.map(|zoned| zoned.timestamp().as_second() as f64).or_else(|| text.parse().ok());
+            let wrong =
+                || Failure::new(format!("Error while obtaining timestamp for time {text} using format {format}"));
+            seconds.map(Some).ok_or_else(wrong)
         }
     }
 }
@@ -240,7 +278,7 @@ impl File {
 impl Resource for File {
     fn footprint(&self) -> Footprint {
         let claim = match self.state {
-            Some(State::Absent) => Claim::Tree(self.path.clone()),
+            Some(State::Absent | State::Hard) => Claim::Tree(self.path.clone()),
             _ if self.recurse => Claim::Tree(self.path.clone()),
             _ => Claim::Path(self.path.clone()),
         };
@@ -255,30 +293,31 @@ impl Resource for File {
         self.wanted().footprint(footprint)
     }
 
-    fn converge(&self, machine: &dyn Machine, _context: &Context) -> Result<Outcome, Failure> {
-        let stat = machine.lstat(&self.path)?;
-        let state = self.state(stat.as_ref());
-        match (state, &self.src) {
-            (State::Absent, _) => {
-                if stat.is_some() {
-                    machine.remove(&self.path)?;
-                }
-            }
-            (State::Directory, _) => self.directory(machine)?,
-            (State::Touch, _) => self.touch(machine)?,
-            (State::Link, Some(src)) => self.link(machine, src)?,
-            (State::Hard, Some(src)) => self.hard(machine, src)?,
-            _ => {
-                let target = self.target(machine)?;
-                match machine.lstat(&target)? {
-                    Some(stat) if stat.kind == FileKind::Dir && self.state == Some(State::File) => {
-                        return Err(Failure::new(format!("{} is a directory, not a file", target.display())));
-                    }
-                    _ => self.attributes(machine, &target)?,
-                }
-            }
+    fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
+        let path = self.place(machine)?;
+        let state = self.state(machine.lstat(&path)?.as_ref());
+        let before = context.diff.then(|| file_diff::look(machine, &path, state == State::Absent)).transpose()?;
+        self.bring_about(machine, &path, state).map_err(|failure| self.failed(failure, &path))?;
+        let mut outcome = result(machine, &path)?;
+        if let Some(before) = before {
+            let after = file_diff::look(machine, &path, false)?;
+            outcome.result.insert("diff".into(), file_diff::difference(&path, &before, &after));
         }
-        result(machine, &self.path)
+        if let Some(src) = &self.src {
+            outcome.result.insert("src".into(), Value::str(&**src));
+        }
+        Ok(outcome)
+    }
+}
+
+/// What Ansible calls what is at a path.
+pub(super) fn word(stat: Option<&Stat>) -> &'static str {
+    match stat.map(|stat| (stat.kind, stat.links)) {
+        None => "absent",
+        Some((FileKind::Dir, _)) => "directory",
+        Some((FileKind::Link, _)) => "link",
+        Some((_, links)) if links > 1 => "hard",
+        Some(_) => "file",
     }
 }
 
@@ -288,19 +327,15 @@ pub(super) fn result(machine: &dyn Machine, path: &Path) -> Result<Outcome, Fail
     let Some(stat) = machine.lstat(path)? else {
         return Ok(Outcome::of([("path", shown), ("state", Value::str("absent"))]));
     };
-    let state = match stat.kind {
-        FileKind::Dir => "directory",
-        FileKind::Link => "link",
-        _ if stat.links > 1 => "hard",
-        _ => "file",
-    };
+    let state = word(Some(&stat));
     let owner = machine.user(&crate::machine::Key::Id(stat.uid))?.map(|u| u.name);
     let group = machine.group(&crate::machine::Key::Id(stat.gid))?.map(|g| g.name);
     Ok(Outcome::of([
         ("path", shown.clone()),
         ("dest", shown),
         ("state", Value::str(state)),
-        ("mode", Value::from(format!("{:04o}", stat.mode))),
+        // With a zero in front whatever comes behind it, as Ansible has it.
+        ("mode", Value::from(format!("0{:03o}", stat.mode))),
         ("uid", Value::from(stat.uid)),
         ("gid", Value::from(stat.gid)),
         ("owner", Value::from(owner.unwrap_or_else(|| stat.uid.to_string()))),

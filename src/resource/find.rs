@@ -42,6 +42,14 @@ choices! {
     }
 }
 
+choices! {
+    /// Encodings of text.
+    pub enum Encoding {
+        /// UTF-8, and ASCII as a part of it.
+        Utf8 = "utf-8" | "utf8" | "UTF-8" | "ascii" | "us-ascii",
+    }
+}
+
 params! {
     /// Finds files on the target. It changes nothing, so that a plan looks too, and sees what would be there by then.
     ///
@@ -61,6 +69,8 @@ params! {
         use_regex: bool = false;
         /// A regular expression that the start of a line must match.
         contains: Option<String>;
+        /// How the files are encoded that `contains` is searched in. cfg reads UTF-8, and with it ASCII.
+        encoding: Encoding = Encoding::Utf8;
         /// `contains` may match anywhere in the file, and over lines.
         read_whole_file: bool = false;
         /// What kind of thing to find.
@@ -137,6 +147,7 @@ impl Find {
     /// # Errors
     /// Where a pattern, an age or a size is none.
     pub fn check(&self) -> Result<(), ParamError> {
+        let Encoding::Utf8 = self.encoding;
         if self.depth.is_some_and(|depth| depth < 1) {
             return Err(ParamError::bad("depth", "expected 1 or more"));
         }

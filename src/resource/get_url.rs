@@ -73,9 +73,6 @@ impl GetUrl {
         if !is_web(&self.url) {
             return Err(ParamError::bad("url", "expected a URL that starts with http:// or https://"));
         }
-        if !self.dest.is_absolute() {
-            return Err(ParamError::bad("dest", "expected an absolute path"));
-        }
         if self.timeout < 1 {
             return Err(ParamError::bad("timeout", "expected 1 or more"));
         }

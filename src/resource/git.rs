@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::git_remote::{Remote, Target};
 use super::params::params;
-use super::program::expand_home;
+use super::paths::Place;
 use super::{Claim, Context, Failure, Footprint, Outcome, ParamError, Resource, edit};
 use crate::machine::{Attrs, Command, FileKind, Inspect, Machine, Output, Stdio};
 use crate::value::{Map, Value};
@@ -29,7 +29,7 @@ params! {
         /// Where from: `https://…`, `ssh://…`, `user@host:path`, or a path on the target.
         repo: String, required, alias "name";
         /// The directory.
-        dest: String, required;
+        dest: Place, required;
         /// The branch, tag or commit; `HEAD` is the server's own branch.
         version: String = "HEAD";
         /// What the server is called in the checkout.
@@ -95,9 +95,6 @@ impl Git {
         }
         if self.remote.contains(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))) {
             return Err(ParamError::bad("remote", "expected a name"));
-        }
-        if !self.dest.starts_with(['/', '~']) {
-            return Err(ParamError::bad("dest", "expected an absolute path"));
         }
         if self.depth.is_some_and(|depth| depth < 1) {
             return Err(ParamError::bad("depth", "expected 1 or more"));
@@ -416,15 +413,11 @@ fn failed(words: &[&str], stdio: &Stdio) -> Failure {
 impl Resource for Git {
     fn footprint(&self) -> Footprint {
         // Keys, configuration and the repository may be anywhere on the machine.
-        let observer = Footprint::observer();
-        if self.dest.starts_with('~') {
-            return observer.and(Footprint::world());
-        }
-        observer.write(Claim::Tree(PathBuf::from(&self.dest)))
+        Footprint::observer().write(Claim::Tree(PathBuf::from(&*self.dest)))
     }
 
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
-        let dest = PathBuf::from(expand_home(machine, &self.dest)?);
+        let dest = PathBuf::from(&*self.dest);
         match (self.is_there(machine, &dest)?, self.bare) {
             (false, _) => self.clone_it(machine, context, &dest),
             (true, true) => self.mirrors(machine, context, &dest),

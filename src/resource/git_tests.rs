@@ -154,7 +154,6 @@ fn what_would_be_an_option_is_refused() {
         ("repo: '--upload-pack=x', dest: /srv/x", "option"),
         ("repo: 'ext::sh -c x', dest: /srv/x", "https://"),
         ("repo: 'ssh://-oProxyCommand=x/y', dest: /srv/x", "https://"),
-        ("repo: 'https://x/y', dest: x", "absolute"),
         ("repo: 'https://x/y', dest: /srv/x, version: '--orphan'", "option"),
         ("repo: 'https://x/y', dest: /srv/x, remote: 'a b'", "name"),
         ("repo: 'https://x/y', dest: /srv/x, refspec: '-f'", "option"),

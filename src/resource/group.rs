@@ -24,6 +24,14 @@ params! {
         system: bool = false;
         /// Allow a number that is taken. It needs `gid`.
         non_unique: bool = false;
+        /// The least number a new group may get.
+        gid_min: Option<u32>;
+        /// The greatest number a new group may get.
+        gid_max: Option<u32>;
+        /// Look at the files of the machine only, not at LDAP and the like.
+        local: bool = false;
+        /// With `state: absent`, remove the group even where it is the primary one of a user.
+        force: bool = false;
     }
 }
 
@@ -35,6 +43,9 @@ impl Group {
     pub fn check(&self) -> Result<(), ParamError> {
         if self.non_unique && self.gid.is_none() {
             return Err(ParamError::conflict("`non_unique` needs `gid`"));
+        }
+        if self.local && (self.gid_min.is_some() || self.gid_max.is_some()) {
+            return Err(ParamError::conflict("parameters are mutually exclusive: `local`, `gid_min`, `gid_max`"));
         }
         check_account("name", &self.name)
     }
@@ -61,14 +72,15 @@ pub(super) fn check_account(param: &str, name: &str) -> Result<(), ParamError> {
 
 impl Resource for Group {
     fn footprint(&self) -> Footprint {
-        Footprint::nothing().write(Claim::Group(self.name.clone()))
+        // A number that is free is free for one group only, and the tools lock this file.
+        Footprint::nothing().write(Claim::Group(self.name.clone())).write(Claim::Path("/etc/group".into()))
     }
 
     fn converge(&self, machine: &dyn Machine, _context: &Context) -> Result<Outcome, Failure> {
         let key = Key::Name(self.name.clone());
-        let old = machine.group(&key)?;
+        let old = machine.group(&key)?.filter(|group| group.local || !self.local);
         match (self.state, &old) {
-            (State::Absent, Some(_)) => machine.remove_group(&self.name)?,
+            (State::Absent, Some(_)) => machine.remove_group(&self.name, self.force)?,
             (State::Absent, None) => {}
             (State::Present, Some(group)) if self.gid.is_none_or(|gid| gid == group.gid) => {}
             (State::Present, _) => machine.put_group(&GroupChange {
@@ -76,6 +88,7 @@ impl Resource for Group {
                 gid: self.gid,
                 non_unique: self.non_unique,
                 system: self.system,
+                range: (self.gid_min, self.gid_max),
             })?,
         }
         let gid = if self.state == State::Present { machine.group(&key)?.map(|group| group.gid) } else { None };
@@ -103,6 +116,8 @@ mod tests {
         }
         assert!(bench.fails("group", "{name: a b}").contains("not the name"));
         assert!(bench.fails("group", "{name: a, non_unique: true}").contains("needs `gid`"));
-        assert!(bench.fails("group", "{name: a, local: true}").contains("`local`"));
+        assert_eq!(bench.settle("group", "{name: l, local: true}").1, 1);
+        assert_eq!(bench.settle("group", "{name: m, gid_min: 1500, gid_max: 1501}").1, 1);
+        assert!(bench.fails("group", "{name: a, local: true, gid_min: 1}").contains("`local`"));
     }
 }

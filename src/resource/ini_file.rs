@@ -79,9 +79,8 @@ impl IniFile {
         let one_line = |text: &&String| !text.contains('\n');
         let texts = self.section.iter().chain(&self.option).chain(&self.value).chain(&self.values);
         match () {
-            () if !self.path.is_absolute() => Err(ParamError::bad("path", "expected an absolute path")),
             () if self.value.is_some() && !self.values.is_empty() => {
-                Err(ParamError::conflict("`value` and `values` exclude each other"))
+                Err(ParamError::conflict("parameters are mutually exclusive: `value`, `values`"))
             }
             () if !self.follow => Err(ParamError::bad("follow", "cfg always follows a link to the file")),
             () if self.section.is_none() && self.option.is_none() => {
@@ -284,7 +283,7 @@ impl Resource for IniFile {
                 return Ok(Outcome::of([path, ("msg", Value::str("OK"))]));
             }
             if !self.create {
-                return Err(edit.missing());
+                return Err(edit.missing("Destination"));
             }
             let (after, message) = self.edited("");
             let mut outcome = edit.save(machine, context, &opened, after, message)?;

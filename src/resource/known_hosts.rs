@@ -38,7 +38,7 @@ params! {
         /// The line of the file: names, type and key. Without one, `state: absent` removes all keys of the host.
         key: Option<String>;
         /// The file.
-        path: String = "~/.ssh/known_hosts";
+        path: PathBuf = "~/.ssh/known_hosts";
         /// Do not write the name, but a hash of it.
         hash_host: bool = false;
         /// Whether it is there.
@@ -103,6 +103,11 @@ impl KnownHosts {
     /// # Errors
     /// Where the key is none, or not that of the host.
     pub fn check(&self) -> Result<(), ParamError> {
+        if self.name.contains(',') {
+            let message = "Comma separated list of names is not supported. Please pass a single name to lookup in the \
+                           known_hosts file.";
+            return Err(ParamError::bad("name", message));
+        }
         if self.name.is_empty() || self.name.contains(|c: char| c.is_whitespace() || c == ',') {
             return Err(ParamError::bad("name", "expected the name of one host"));
         }
@@ -118,7 +123,7 @@ impl KnownHosts {
         match Line::read(key) {
             None => Err(ParamError::bad("key", "expected names, a type and a key, as in a known_hosts file")),
             Some(line) if !line.names(&self.name) => {
-                Err(ParamError::bad("key", format!("the line is not about the host `{}`", self.name)))
+                Err(ParamError::bad("key", "Host parameter does not match hashed host field in supplied key"))
             }
             Some(line) if STANDARD.decode(line.key).is_err() => {
                 Err(ParamError::bad("key", "the key is not what a public key looks like (Base64)"))
@@ -148,7 +153,8 @@ impl KnownHosts {
                     let other = (kind.as_str(), marker.as_deref()) != (wanted.kind, wanted.marker);
                     let same = !other && key == wanted.key && hashed == self.hashed(wanted) && !found;
                     found |= same;
-                    other || same
+                    // A host has one key of a kind; of authorities there may be several.
+                    other || same || (marker.is_some() && key != wanted.key)
                 }
             };
             if keep {
@@ -191,25 +197,32 @@ impl KnownHosts {
 
 impl Resource for KnownHosts {
     fn footprint(&self) -> Footprint {
-        match self.path.starts_with('/') {
-            true => Footprint::nothing().write(Claim::Path(PathBuf::from(&self.path))),
-            // Where `~` leads is not known before.
+        // Where `~` leads is not known before.
+        match self.path.is_absolute() {
+            true => Footprint::nothing().write(Claim::Path(self.path.clone())),
             false => Footprint::world(),
         }
     }
 
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
-        let path = PathBuf::from(expand_home(machine, &self.path)?);
-        if !path.is_absolute() {
-            return Err(Failure::new(format!("{} is not an absolute path", path.display())));
-        }
+        let path = PathBuf::from(expand_home(machine, &self.path.to_string_lossy())?);
         let edit = Edit { path: &path, backup: false, validate: None, wanted: Default::default() };
         let opened = edit.open(machine)?;
-        if let Some(text) = self.edited(opened.text.as_deref().unwrap_or_default())? {
+        let before = opened.text.as_deref().unwrap_or_default();
+        let edited = self.edited(before)?;
+        let header = Value::str(if opened.text.is_some() { path.to_string_lossy() } else { "/dev/null".into() });
+        let diff = Value::map([
+            ("before_header", header),
+            ("before", Value::str(before)),
+            ("after_header", Value::str(path.to_string_lossy())),
+            ("after", Value::str(edited.as_deref().unwrap_or(before))),
+        ]);
+        if let Some(text) = edited {
             self.make_directory(machine, &path)?;
             edit.save(machine, context, &opened, text, "")?;
         }
         let mut outcome = file::result(machine, &path)?;
+        outcome.result.insert("diff".into(), diff);
         outcome.result.insert("name".into(), Value::str(&self.name));
         outcome.result.insert("key".into(), Value::from(self.key.clone()));
         outcome.result.insert("hash_host".into(), Value::Bool(self.hash_host));
@@ -266,7 +279,7 @@ mod tests {
         let bench = Bench::with(&[]);
         let table = [
             ("name: h1", "needs `key`"),
-            ("name: h3, key: h2 ed AAAA", "`h3`"),
+            ("name: h3, key: h2 ed AAAA", "does not match"),
             ("name: h3, key: ed AAAA", "names, a type"),
             ("name: h3, key: h3 ed x!", "Base64"),
             ("name: h3, key: \"h3 ed AAAA\\nh4 ed AAAA\"", "one line"),

@@ -91,12 +91,11 @@ impl Lineinfile {
         self.anchor()?;
         let conflict = |message: &str| Err(ParamError::conflict(message));
         match self.state {
-            _ if !self.path.is_absolute() => Err(ParamError::bad("path", "expected an absolute path")),
             _ if self.regexp.is_some() && self.search_string.is_some() => {
-                conflict("`regexp` and `search_string` exclude each other")
+                conflict("parameters are mutually exclusive: `regexp`, `search_string`")
             }
             _ if self.insertafter.is_some() && self.insertbefore.is_some() => {
-                conflict("`insertafter` and `insertbefore` exclude each other")
+                conflict("parameters are mutually exclusive: `insertafter`, `insertbefore`")
             }
             State::Present if self.line.is_none() => conflict("`state: present` needs `line`"),
             State::Present if self.backrefs && self.regexp.is_none() => conflict("`backrefs` needs `regexp`"),
@@ -151,7 +150,7 @@ impl Lineinfile {
     fn present(&self, machine: &dyn Machine, context: &Context, opened: &Opened) -> Result<Outcome, Failure> {
         let edit = self.edit();
         if opened.text.is_none() && !self.create {
-            return Err(edit.missing());
+            return Err(edit.missing("Destination"));
         }
         let line = self.line.as_deref().unwrap_or_default();
         let mut all = lines(opened.text.as_deref().unwrap_or_default());
@@ -251,10 +250,17 @@ impl Resource for Lineinfile {
 
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
         let opened = self.edit().open(machine)?;
-        match self.state {
+        let mut outcome = match self.state {
             State::Present => self.present(machine, context, &opened),
             State::Absent => self.absent(machine, context, &opened),
+        }?;
+        let empty = |text: &Option<String>| text.as_ref().is_some_and(String::is_empty);
+        if empty(&self.regexp) || empty(&self.search_string) {
+            let warning = "an empty pattern matches every line, so that the last line is replaced rather than one \
+                           added; write '^' where that is meant";
+            outcome.result.insert("warnings".into(), Value::list([Value::str(warning)]));
         }
+        Ok(outcome)
     }
 }
 
@@ -323,7 +329,7 @@ mod tests {
             ("{path: /etc/f, state: absent}", "needs one of"),
             ("{path: /etc/f, line: a, regexp: '('}", "not a regular expression"),
             ("{path: /etc/f, line: a, backrefs: true}", "needs `regexp`"),
-            ("{path: /etc/f, line: a, insertafter: x, insertbefore: y}", "exclude"),
+            ("{path: /etc/f, line: a, insertafter: x, insertbefore: y}", "mutually exclusive"),
         ];
         for (text, expected) in table {
             let message = bench.fails("lineinfile", text);

@@ -8,10 +8,12 @@
 mod args;
 mod footprint;
 mod params;
+mod paths;
 mod registry;
 mod types;
 
 pub mod attrs;
+mod attrs_extra;
 
 mod apt;
 mod archive;
@@ -28,6 +30,8 @@ mod edit;
 mod examples;
 mod fetch;
 mod file;
+mod file_diff;
+mod file_link;
 mod find;
 mod get_url;
 mod getent;
@@ -39,6 +43,7 @@ mod hostname;
 mod ini_file;
 mod known_hosts;
 mod lineinfile;
+mod magic;
 mod package;
 mod package_facts;
 mod ping;
@@ -62,6 +67,7 @@ mod unarchive;
 mod unpack;
 mod uri;
 mod user;
+mod user_key;
 mod wait_for;
 
 use std::sync::Arc;
@@ -74,7 +80,9 @@ pub use assemble::Assembly;
 pub use footprint::{Claim, Footprint};
 pub(crate) use params::params;
 pub use params::{FromValue, ParamSpec, finish as finish_params, optional as optional_param, read as read_param};
+pub use paths::{settle, settled};
 pub use registry::{KINDS, Kind, find, names};
+pub use script::script_of;
 pub use types::{Days, Mode, Words};
 
 /// What a task wants of a machine.
@@ -104,6 +112,8 @@ pub struct Context {
     pub blobs: Option<Arc<dyn Blobs>>,
     /// Nothing of this task may be shown.
     pub no_log: bool,
+    /// The result shall say how things differ.
+    pub diff: bool,
 }
 
 /// Content that travels between controller and target.

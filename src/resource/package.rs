@@ -40,7 +40,7 @@ params! {
         /// Packages, in the words of the package manager.
         name: Vec<String>, required, alias "pkg";
         /// What is wanted of them.
-        state: State, required;
+        state: State = State::Present;
         /// The package manager.
         r#use: Manager = Manager::Auto, named "use";
     }
@@ -85,7 +85,6 @@ mod tests {
     fn packages() {
         let bench = Bench::with(&[]);
         assert_eq!(bench.settle("package", "{name: 'a,b', state: absent}").1, 0);
-        assert!(bench.fails("package", "{name: a}").contains("`state` is missing"));
         assert!(bench.fails("package", "{name: a, state: present, use: dnf}").contains("expected one of auto, apt"));
         assert!(bench.fails("package", "{name: a, state: present}").contains("no package manager"));
     }

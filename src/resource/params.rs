@@ -69,7 +69,7 @@ impl FromValue for String {
 }
 
 impl FromValue for std::path::PathBuf {
-    const TYPE: &'static str = "path";
+    const TYPE: &'static str = super::paths::PATH;
     fn from_value(value: &Value) -> Result<Self, String> {
         let text = value.as_str().ok_or_else(|| expected("a path", value))?;
         if text.is_empty() || text.contains('\0') {
@@ -189,7 +189,7 @@ pub fn optional<T: FromValue>(args: &mut Args, spec: &ParamSpec) -> Result<Optio
 pub fn required<T: FromValue>(args: &mut Args, spec: &ParamSpec) -> Result<T, ParamError> {
     optional(args, spec)?.ok_or_else(|| ParamError {
         param: None,
-        message: format!("the parameter `{}` is missing", spec.name),
+        message: format!("missing required arguments: {}", spec.name),
         kind: ParamErrorKind::Missing,
     })
 }
@@ -242,6 +242,7 @@ macro_rules! params {
 
         impl $name {
             /// The documentation of the type.
+            #[allow(dead_code, reason = "what is part of several types has none of its own")]
             pub const DOC: &'static str = concat!($($doc, "\n"),*);
 
             /// The parameters.
@@ -305,7 +306,7 @@ pub fn read<T: FromValue>(args: &mut Args, spec: &ParamSpec) -> Result<T, ParamE
         // Only an optional or list type reads null.
         None => T::from_value(&Value::Null).map_err(|_| ParamError {
             param: None,
-            message: format!("the parameter `{}` is missing", spec.name),
+            message: format!("missing required arguments: {}", spec.name),
             kind: ParamErrorKind::Missing,
         }),
     }

@@ -63,7 +63,10 @@ impl Program<'_> {
         if let Some(dir) = &self.command.chdir
             && machine.stat(dir)?.is_none()
         {
-            return Err(Failure::new(format!("the directory {} to run in does not exist", dir.display())));
+            return Err(Failure::new(format!(
+                "Unable to change directory before execution: {} does not exist",
+                dir.display()
+            )));
         }
         self.command.env.extend(context.environment.iter().cloned());
         let start = jiff::ZonedDateTime::now();
@@ -74,6 +77,7 @@ impl Program<'_> {
             for name in ["stdout", "stderr", "start", "end", "delta"] {
                 result.insert(key(name), Value::Unknown);
             }
+            result.insert(key("msg"), Value::str("Command would have run if not in check mode"));
             return Ok(Outcome { result, ..Outcome::default() }.changed(true));
         };
         let text =
@@ -139,7 +143,7 @@ fn is_there(machine: &dyn Inspect, chdir: Option<&Path>, pattern: &str) -> Resul
     Ok(glob::any(machine, &path)?)
 }
 
-/// A path as a program run in `chdir` would see it; without that, from the home directory, where Ansible runs.
+/// A path as a program run in `chdir` would see it; without that, from where programs run.
 fn absolute(machine: &dyn Inspect, chdir: Option<&Path>, text: &str) -> Result<PathBuf, Failure> {
     let path = expand_home(machine, text)?;
     if Path::new(&path).is_absolute() {
@@ -147,7 +151,7 @@ fn absolute(machine: &dyn Inspect, chdir: Option<&Path>, text: &str) -> Result<P
     }
     let base = match chdir {
         Some(dir) => dir.to_path_buf(),
-        None => machine.identity()?.home,
+        None => machine.identity()?.cwd,
     };
     Ok(base.join(path))
 }

@@ -108,6 +108,19 @@ pub(super) fn expand(template: &str, captures: &Captures<'_, str>) -> Result<Str
     Ok(out)
 }
 
+/// What is wrong with a replacement template, whatever it is filled with.
+pub(super) fn bad_escape(template: &str) -> Option<String> {
+    let mut rest = template;
+    while let Some((_, after)) = rest.split_once('\\') {
+        let c = after.chars().next()?;
+        if c.is_ascii_alphabetic() && !"abfgnrtv".contains(c) {
+            return Some(format!("bad escape \\{c}"));
+        }
+        rest = after.get(c.len_utf8()..).unwrap_or_default();
+    }
+    None
+}
+
 fn one_escape<'a>(text: &'a str, captures: &Captures<'_, str>, out: &mut String) -> Result<&'a str, String> {
     let group = |name: &str| -> Result<String, String> {
         let found = match name.parse::<usize>() {

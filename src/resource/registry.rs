@@ -3,10 +3,10 @@
 use super::args::{Args, ParamError};
 use super::params::ParamSpec;
 use super::{
-    Resource, apt, assemble, async_status, authorized_key, blockinfile, command, copy, cron, fetch, file, get_url,
-    getent, git, group, hostname, ini_file, known_hosts, lineinfile, package, package_facts, ping, raw, replace,
-    script, service, service_facts, shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, uri, user,
-    wait_for,
+    Resource, apt, assemble, async_status, attrs_extra, authorized_key, blockinfile, command, copy, cron, fetch, file,
+    get_url, getent, git, group, hostname, ini_file, known_hosts, lineinfile, package, package_facts, ping, raw,
+    replace, script, service, service_facts, shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, uri,
+    user, wait_for,
 };
 
 /// A resource type.
@@ -29,6 +29,27 @@ pub struct Kind {
 }
 
 macro_rules! kind {
+    ($name:literal, $($path:ident)::+, [], $collection:literal, files) => {
+        Kind {
+            name: $name,
+            aliases: &[],
+            collection: $collection,
+            doc: $($path)::+::DOC,
+            params: {
+                const ALL: [ParamSpec; $($path)::+::PARAMS.len() + attrs_extra::COUNT] =
+                    attrs_extra::joined($($path)::+::PARAMS);
+                &ALL
+            },
+            free_form: None,
+            parse: |args| {
+                attrs_extra::parse(args, |args| {
+                    let resource = $($path)::+::from_args(args)?;
+                    resource.check()?;
+                    Ok(Box::new(resource))
+                })
+            },
+        }
+    };
     ($name:literal, $($path:ident)::+, [$($alias:literal),*], $collection:literal, $free:expr) => {
         Kind {
             name: $name,
@@ -45,6 +66,7 @@ macro_rules! kind {
         }
     };
     ($name:literal, $($path:ident)::+) => { kind!($name, $($path)::+, [], "ansible.builtin", None) };
+    ($name:literal, $($path:ident)::+, files) => { kind!($name, $($path)::+, [], "ansible.builtin", files) };
     ($name:literal, $($path:ident)::+, free $free:literal) => {
         kind!($name, $($path)::+, [], "ansible.builtin", Some($free))
     };
@@ -56,29 +78,29 @@ macro_rules! kind {
 /// The types, by name.
 pub const KINDS: &[Kind] = &[
     kind!("apt", apt::Apt),
-    kind!("assemble", assemble::Assemble),
+    kind!("assemble", assemble::Assemble, files),
     kind!("async_status", async_status::AsyncStatus),
     kind!("authorized_key", authorized_key::AuthorizedKey, [], "ansible.posix", None),
-    kind!("blockinfile", blockinfile::Blockinfile),
+    kind!("blockinfile", blockinfile::Blockinfile, files),
     kind!("command", command::Command, free "cmd"),
-    kind!("copy", copy::Copy),
+    kind!("copy", copy::Copy, files),
     kind!("cron", cron::Cron),
     kind!("fetch", fetch::Fetch),
-    kind!("file", file::File),
+    kind!("file", file::File, files),
     kind!("find", super::find::Find),
-    kind!("get_url", get_url::GetUrl),
+    kind!("get_url", get_url::GetUrl, files),
     kind!("getent", getent::Getent),
     kind!("git", git::Git),
     kind!("group", group::Group),
     kind!("hostname", hostname::Hostname),
-    kind!("ini_file", ini_file::IniFile, [], "community.general", None),
+    kind!("ini_file", ini_file::IniFile, [], "community.general", files),
     kind!("known_hosts", known_hosts::KnownHosts),
-    kind!("lineinfile", lineinfile::Lineinfile),
+    kind!("lineinfile", lineinfile::Lineinfile, files),
     kind!("package", package::Package),
     kind!("package_facts", package_facts::PackageFacts),
     kind!("ping", ping::Ping),
     kind!("raw", raw::Raw, free "cmd"),
-    kind!("replace", replace::Replace),
+    kind!("replace", replace::Replace, files),
     kind!("script", script::Script, free "cmd"),
     kind!("service", service::Service),
     kind!("service_facts", service_facts::ServiceFacts),
@@ -88,9 +110,9 @@ pub const KINDS: &[Kind] = &[
     kind!("sysctl", sysctl::Sysctl, [], "ansible.posix", None),
     kind!("systemd", systemd::Systemd, alias "systemd_service"),
     kind!("tempfile", tempfile::Tempfile),
-    kind!("template", template::Template),
-    kind!("unarchive", unarchive::Unarchive),
-    kind!("uri", uri::Uri),
+    kind!("template", template::Template, files),
+    kind!("unarchive", unarchive::Unarchive, files),
+    kind!("uri", uri::Uri, files),
     kind!("user", user::User),
     kind!("wait_for", wait_for::WaitFor),
 ];

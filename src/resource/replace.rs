@@ -50,10 +50,10 @@ impl Replace {
     /// # Errors
     /// Where a regular expression is none.
     pub fn check(&self) -> Result<(), ParamError> {
-        if !self.path.is_absolute() {
-            return Err(ParamError::bad("path", "expected an absolute path"));
-        }
         python::compile("regexp", &self.regexp, "m")?;
+        if let Some(reason) = python::bad_escape(&self.replace) {
+            return Err(ParamError::bad("replace", format!("Unable to process replace due to error: {reason}")));
+        }
         self.section().map(drop)
     }
 
@@ -115,7 +115,7 @@ impl Resource for Replace {
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
         let edit = self.edit();
         let opened = edit.open(machine)?;
-        let Some(text) = &opened.text else { return Err(edit.missing()) };
+        let Some(text) = &opened.text else { return Err(edit.missing("Path")) };
         let range = match self.range(text)? {
             Ok(range) => range,
             Err(message) => {
@@ -159,6 +159,7 @@ mod tests {
         assert!(bench.fails("replace", "{path: /etc/g, regexp: a}").contains("does not exist"));
         assert!(bench.fails("replace", "{path: /etc/f, regexp: '('}").contains("regular expression"));
         assert!(bench.fails("replace", r"{path: /etc/f, regexp: a, replace: '\2'}").contains("group 2"));
+        assert!(bench.fails("replace", r"{path: /etc/f, regexp: z, replace: '\D'}").contains("bad escape"));
         assert_eq!(bench.settle("replace", "{path: /etc/f, regexp: z, mode: '0600'}").1, 1);
     }
 }

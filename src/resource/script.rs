@@ -25,7 +25,7 @@ params! {
     /// ```
     pub struct Script {
         /// The script, in the role's or play's `files`, and its arguments as a shell on the target reads them.
-        cmd: String, required, alias "_raw_params";
+        cmd: String = "", alias "_raw_params";
         /// The program that runs the script; without one the script says itself (`#!`).
         executable: Option<String>;
         /// The directory to run in.
@@ -34,6 +34,10 @@ params! {
         creates: Option<String>;
         /// Do not run where this path, or a path that matches this pattern, does not exist.
         removes: Option<String>;
+        /// A script in a vault is decrypted.
+        decrypt: bool = true;
+        /// (Set by the compiler.) Its name.
+        original_basename: Option<String>, named "_original_basename";
         /// (Set by the compiler.) The script itself.
         content: Option<String>, named "_content";
         /// (Set by the compiler.) The SHA-256 of a script that did not travel with the task.
@@ -47,7 +51,13 @@ impl Script {
     /// # Errors
     /// Where no script is named.
     pub fn check(&self) -> Result<(), ParamError> {
-        if split_first(&self.cmd).0.is_empty() { Err(ParamError::conflict("no script is given")) } else { Ok(()) }
+        // The compiler has looked at these.
+        let _ = (self.decrypt, &self.original_basename);
+        if split_first(&self.cmd).0.is_empty() {
+            Err(ParamError::conflict("no script is given; one of the following is required: `cmd`"))
+        } else {
+            Ok(())
+        }
     }
 
     fn program(&self, machine: &dyn Inspect, context: &Context) -> Result<Program<'_>, Failure> {
@@ -71,6 +81,11 @@ impl Script {
             (None, None) => Err(Failure::new("the script was not sent")),
         }
     }
+}
+
+/// The script a command line starts with.
+pub fn script_of(text: &str) -> &str {
+    split_first(text).0
 }
 
 /// Splits the first word, which may be quoted, from the rest of a command line.
@@ -99,6 +114,12 @@ impl Resource for Script {
     }
 
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
+        // A guarded script counts as skipped, as in Ansible; a guarded command as ok.
+        let (creates, removes) = (self.creates.as_deref(), self.removes.as_deref());
+        let dir = directory(machine, self.chdir.as_deref())?;
+        if let Some(reason) = super::program::guard(machine, dir.as_deref(), creates, removes)? {
+            return Ok(Outcome { skipped: Some(reason), ..Outcome::default() }.changed(false));
+        }
         self.program(machine, context)?.converge(machine, context)
     }
 

@@ -4,7 +4,7 @@ use super::params::params;
 use super::systemd::{State, Wanted, check_name};
 use super::types::choices;
 use super::{Context, Failure, Footprint, Outcome, ParamError, Resource};
-use crate::machine::Machine;
+use crate::machine::{Machine, UnitAction};
 
 choices! {
     /// The service manager.
@@ -28,6 +28,8 @@ params! {
         state: Option<State>;
         /// It starts at boot.
         enabled: Option<bool>;
+        /// Have systemd read all definitions again first.
+        daemon_reload: bool = false, alias "daemon-reload";
         /// The service manager.
         r#use: Manager = Manager::Auto, named "use";
     }
@@ -53,10 +55,13 @@ impl Service {
 
 impl Resource for Service {
     fn footprint(&self) -> Footprint {
-        self.wanted().footprint()
+        if self.daemon_reload { Footprint::world() } else { self.wanted().footprint() }
     }
 
     fn converge(&self, machine: &dyn Machine, _context: &Context) -> Result<Outcome, Failure> {
+        if self.daemon_reload {
+            machine.unit_action("", UnitAction::DaemonReload)?;
+        }
         self.wanted().converge(machine)
     }
 

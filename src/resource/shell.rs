@@ -54,8 +54,28 @@ impl Shell {
         command.chdir = directory(machine, self.chdir.as_deref())?;
         command.stdin = input(self.stdin.as_deref(), self.stdin_add_newline);
         let (creates, removes) = (self.creates.as_deref(), self.removes.as_deref());
-        Ok(Program { command, shown: Value::str(&self.cmd), creates, removes, strip: self.strip_empty_ends })
+        Ok(Program { command, shown: Value::from(joined(&self.cmd)), creates, removes, strip: self.strip_empty_ends })
     }
+}
+
+/// The command line as Ansible shows it: outside of quotes, a line that ends in a backslash goes on.
+fn joined(text: &str) -> String {
+    let mut out = String::new();
+    let (mut quote, mut escaped) = (None, false);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if quote.is_none() && c == '\\' && !escaped && out.ends_with(' ') && chars.next_if_eq(&'\n').is_some() {
+            continue;
+        }
+        match quote {
+            Some(open) if c == open && !escaped => quote = None,
+            None if matches!(c, '"' | '\'') && !escaped => quote = Some(c),
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+        out.push(c);
+    }
+    out
 }
 
 impl Resource for Shell {
@@ -69,5 +89,17 @@ impl Resource for Shell {
 
     fn refresh(&self, machine: &dyn Machine, context: &Context) -> Option<Result<Outcome, Failure>> {
         Some(self.program(machine).and_then(|program| program.run(machine, context)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn lines_that_go_on() {
+        let table =
+            [("a \\\n\"b \\\nc\" d", "a \"b \\\nc\" d"), ("a\\\nb", "a\\\nb"), ("echo \\\" \\\nx", "echo \\\" x")];
+        for (text, shown) in table {
+            assert_eq!(super::joined(text), shown);
+        }
     }
 }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 
 use super::params::params;
 use super::{Claim, Context, Failure, Footprint, Outcome, ParamError, Resource};
-use crate::machine::{FileKind, Machine};
+use crate::machine::{FaultKind, FileKind, Machine};
 use crate::value::Value;
 
 /// A result this large would not fit into a message.
@@ -44,13 +44,16 @@ impl Resource for Slurp {
     fn converge(&self, machine: &dyn Machine, _context: &Context) -> Result<Outcome, Failure> {
         let shown = self.src.display();
         match machine.stat(&self.src)? {
-            None => return Err(Failure::new(format!("file not found: {shown}"))),
+            None => return Err(Failure::new(format!("File not found: {shown}"))),
             Some(stat) if stat.kind == FileKind::Dir => {
-                return Err(Failure::new(format!("source is a directory and must be a file: {shown}")));
+                return Err(Failure::new(format!("Source is a directory and must be a file: {shown}")));
             }
             Some(_) => {}
         }
-        let bytes = machine.read(&self.src, MAX_SLURP)?;
+        let bytes = machine.read(&self.src, MAX_SLURP).map_err(|fault| match fault.kind {
+            FaultKind::Denied => Failure::new(format!("File is not readable: {shown}")),
+            _ => fault.into(),
+        })?;
         Ok(Outcome::of([
             ("content", Value::from(base64::engine::general_purpose::STANDARD.encode(bytes))),
             ("source", Value::from(shown.to_string())),

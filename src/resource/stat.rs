@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::params::params;
 use super::types::choices;
-use super::{Claim, Context, Failure, Footprint, Outcome, ParamError, Resource};
+use super::{Claim, Context, Failure, Footprint, Outcome, ParamError, Resource, magic};
 use crate::machine::{self, FaultKind, FileKind, Inspect, Key, Machine};
 use crate::value::{Map, Value};
 
@@ -56,10 +56,10 @@ params! {
         get_checksum: bool = true;
         /// The algorithm of the checksum.
         checksum_algorithm: Algorithm = Algorithm::Sha1, alias "checksum" "checksum_algo";
-        /// Find out the MIME type. cfg does not, so that only `false` can be asked for.
-        get_mime: bool = false, alias "mime" "mime_type" "mime-type";
-        /// Read the attributes of chattr(1). cfg does not, so that only `false` can be asked for.
-        get_attributes: bool = false, alias "attr" "attributes";
+        /// Ask file(1) for the MIME type and the encoding.
+        get_mime: bool = true, alias "mime" "mime_type" "mime-type";
+        /// Read the attributes of chattr(1) with lsattr(1).
+        get_attributes: bool = true, alias "attr" "attributes";
     }
 }
 
@@ -67,13 +67,9 @@ impl Stat {
     /// Checks what the types alone cannot.
     ///
     /// # Errors
-    /// Where something is asked for that cfg does not find out.
+    /// None.
     pub fn check(&self) -> Result<(), ParamError> {
-        match () {
-            () if self.get_mime => Err(ParamError::bad("get_mime", "cfg does not find out MIME types")),
-            () if self.get_attributes => Err(ParamError::bad("get_attributes", "cfg does not read chattr attributes")),
-            () => Ok(()),
-        }
+        Ok(())
     }
 
     fn look(&self, machine: &dyn Inspect) -> Result<Map, Failure> {
@@ -97,8 +93,31 @@ impl Stat {
         if self.get_checksum && stat.kind == FileKind::File {
             checksum(&mut map, machine, &real, self.checksum_algorithm)?;
         }
+        // Programs do not see what an apply is yet to make.
+        let later = stat.inode == 0;
+        if self.get_mime {
+            told(&mut map, later, &["mimetype", "charset"], |map| magic::mime(map, machine, &real))?;
+        }
+        if self.get_attributes {
+            let names = ["version", "attributes", "attr_flags"];
+            told(&mut map, later, &names, |map| magic::attributes(map, machine, &real))?;
+        }
         Ok(map)
     }
+}
+
+/// Adds what a program says, or that it is known after apply.
+fn told(
+    map: &mut Map,
+    later: bool,
+    names: &[&str],
+    ask: impl FnOnce(&mut Map) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    if !later {
+        return ask(map);
+    }
+    map.extend(names.iter().map(|name| ((*name).into(), Value::Unknown)));
+    Ok(())
 }
 
 /// Adds the checksum of a file.
@@ -233,6 +252,7 @@ mod tests {
         for (text, key, expected) in table {
             assert_eq!(get(text, key), expected, "{text} {key}");
         }
-        assert!(bench.fails("stat", "{path: /etc/f, get_mime: true}").contains("MIME"));
+        assert_eq!(get("{path: /etc/f}", "mimetype"), Some(Value::Unknown));
+        assert_eq!(get("{path: /etc}", "mimetype"), Some(Value::str("unknown")));
     }
 }

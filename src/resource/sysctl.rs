@@ -50,7 +50,6 @@ impl Sysctl {
             _ if bad_name => {
                 Err(ParamError::bad("name", format!("`{}` is not the name of a kernel parameter", self.name)))
             }
-            _ if !self.sysctl_file.is_absolute() => Err(ParamError::bad("sysctl_file", "expected an absolute path")),
             None if self.state == State::Present => Err(ParamError::conflict("`state: present` needs `value`")),
             Some(value) if self.state == State::Present && value.trim().is_empty() => {
                 Err(ParamError::bad("value", "the value is empty"))

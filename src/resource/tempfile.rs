@@ -46,7 +46,7 @@ impl Tempfile {
     pub fn check(&self) -> Result<(), ParamError> {
         for (param, text) in [("prefix", &self.prefix), ("suffix", &self.suffix)] {
             if text.contains('/') || text.starts_with('-') {
-                return Err(ParamError::bad(param, "expected part of a name"));
+                return Err(ParamError::bad(param, format!("{param} must be a valid file name component")));
             }
         }
         Ok(())
@@ -97,6 +97,6 @@ mod tests {
         let (outcome, _) = bench.run("tempfile", "{state: directory}").unwrap();
         assert_eq!(outcome.result.get("path"), Some(&Value::Unknown));
         assert_eq!(outcome.changed, Some(Value::Bool(true)));
-        assert!(bench.fails("tempfile", "{suffix: a/b}").contains("part of a name"));
+        assert!(bench.fails("tempfile", "{suffix: a/b}").contains("suffix must be a valid file name component"));
     }
 }

@@ -6,6 +6,7 @@
 
 use super::copy::Copy;
 use super::params::params;
+use super::paths::Place;
 use super::{Args, Context, Failure, Footprint, Mode, Outcome, ParamError, Resource};
 use crate::machine::Machine;
 use crate::template::FileOptions;
@@ -22,7 +23,7 @@ params! {
         /// The template, in the role's or play's `templates`.
         src: Option<String>;
         /// Where the file goes. With a trailing `/`, or where it is a directory, the name of `src` is added.
-        dest: String, required;
+        dest: Place, required;
         /// Mode, octal in quotes or symbolic, or `preserve`.
         mode: Option<Mode>;
         /// Owner.
@@ -68,11 +69,8 @@ impl Template {
     /// Checks what the types alone cannot.
     ///
     /// # Errors
-    /// Where the destination is not a path.
+    /// Where parameters do not fit together.
     pub fn check(&self) -> Result<(), ParamError> {
-        if !self.dest.starts_with('/') {
-            return Err(ParamError::bad("dest", "expected an absolute path"));
-        }
         if self.src.is_none() && self.original_basename.is_none() {
             return Err(ParamError::conflict("the parameter `src` is missing"));
         }
@@ -98,7 +96,7 @@ impl Template {
     fn copy(&self) -> Result<Copy, Failure> {
         let name = self.original_basename.clone().or_else(|| self.src.as_deref().and_then(file_name));
         let given = [
-            ("dest", Some(Value::str(&self.dest))),
+            ("dest", Some(Value::str(&*self.dest))),
             ("owner", self.owner.as_ref().map(Value::str)),
             ("group", self.group.as_ref().map(Value::str)),
             ("backup", Some(Value::Bool(self.backup))),

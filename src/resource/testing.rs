@@ -46,7 +46,9 @@ impl Bench {
     /// Converges a state once.
     pub fn run(&self, kind: &str, text: &str) -> Result<(Outcome, Vec<Change>), Failure> {
         let parse = find(kind).unwrap_or_else(|| panic!("no {kind}")).parse;
-        let resource = parse(args(kind, text)).map_err(|e| Failure::new(e.message))?;
+        let mut given = args(kind, text).into_map();
+        super::settle(find(kind).unwrap().params, &mut given, &*self.0, &Context::default())?;
+        let resource = parse(Args::new(given)).map_err(|e| Failure::new(e.message))?;
         let _ = resource.footprint();
         let tracked = Tracked::new(self.0.clone(), false);
         let outcome = resource.converge(&tracked, &Context::default())?;

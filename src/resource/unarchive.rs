@@ -7,6 +7,7 @@ use super::archive::{Format, Selection};
 use super::edit::wanted;
 use super::get_url::is_web;
 use super::params::params;
+use super::paths::Source;
 use super::unpack::Unpack;
 use super::{Claim, Context, Failure, Footprint, Mode, Outcome, ParamError, Resource, file, glob, program};
 use crate::machine::{Fetch, FileKind, Inspect, Machine};
@@ -28,9 +29,11 @@ params! {
     /// ```
     pub struct Unarchive {
         /// The archive: in the role's or play's `files`, with `remote_src` on the target or a URL.
-        src: String, required;
+        src: Source, required;
         /// The directory to unpack in. It must be there.
         dest: PathBuf, required;
+        /// An archive in a vault is decrypted.
+        decrypt: bool = true;
         /// `src` is on the target, or a URL.
         remote_src: bool = false;
         /// Do nothing where this path exists.
@@ -64,15 +67,11 @@ impl Unarchive {
     /// Checks what the types alone cannot.
     ///
     /// # Errors
-    /// Where a path is not absolute, or an option of tar is not one cfg knows.
+    /// Where an option of tar is not one cfg knows.
     pub fn check(&self) -> Result<(), ParamError> {
+        // The compiler has looked at these.
+        let _ = self.decrypt;
         self.strip()?;
-        if !self.dest.is_absolute() {
-            return Err(ParamError::bad("dest", "expected an absolute path"));
-        }
-        if self.remote_src && !is_web(&self.src) && !self.src.starts_with('/') {
-            return Err(ParamError::bad("src", "with `remote_src`, expected an absolute path or a URL"));
-        }
         if !self.remote_src && is_web(&self.src) {
             return Err(ParamError::bad("src", "a URL needs `remote_src: true`"));
         }
@@ -114,7 +113,7 @@ impl Unarchive {
         }
         if is_web(&self.src) {
             let fetch = Fetch {
-                url: self.src.clone(),
+                url: self.src.0.clone(),
                 timeout: Duration::from_secs(30),
                 insecure: !self.validate_certs,
                 env: context.environment.clone(),
@@ -127,8 +126,8 @@ impl Unarchive {
         }
         let path = Path::new(&self.src);
         match machine.stat(path)? {
-            None => Err(Failure::new(format!("there is no file {}", self.src))),
-            Some(stat) if stat.kind != FileKind::File => Err(Failure::new(format!("{} is not a file", self.src))),
+            None => Err(Failure::new(format!("there is no file {}", &*self.src))),
+            Some(stat) if stat.kind != FileKind::File => Err(Failure::new(format!("{} is not a file", &*self.src))),
             Some(_) => Ok(machine.read(path, MAX_ARCHIVE)?),
         }
     }
@@ -138,7 +137,7 @@ impl Resource for Unarchive {
     fn footprint(&self) -> Footprint {
         let mut footprint = Footprint::nothing().write(Claim::Tree(self.dest.clone()));
         if self.remote_src && !is_web(&self.src) {
-            footprint = footprint.read(Claim::Path(self.src.clone().into()));
+            footprint = footprint.read(Claim::Path(PathBuf::from(&*self.src)));
         }
         if let Some(creates) = &self.creates {
             footprint = footprint.read(Claim::Path(creates.into()));

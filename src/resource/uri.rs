@@ -124,11 +124,8 @@ impl Uri {
                 Err(ParamError::bad("method", "expected a method such as GET"))
             }
             () if self.timeout < 1 => Err(ParamError::bad("timeout", "expected 1 or more")),
-            () if self.dest.as_ref().is_some_and(|dest| !dest.is_absolute()) => {
-                Err(ParamError::bad("dest", "expected an absolute path"))
-            }
             () if self.body.is_some() && self.src.is_some() => {
-                Err(ParamError::conflict("`body` and `src` exclude each other"))
+                Err(ParamError::conflict("parameters are mutually exclusive: `body`, `src`"))
             }
             () if self.src.is_some() && !self.remote_src => {
                 Err(ParamError::bad("src", "cfg sends files of the target only: set `remote_src: true`"))

@@ -1,6 +1,7 @@
 //! `wait_for`: waits for a port or a path.
 
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fancy_regex::Regex;
@@ -15,6 +16,24 @@ use crate::value::{Map, Value};
 const MAX_SEARCH: u64 = 64 * 1024 * 1024;
 const MAX_BANNER: u64 = 64 * 1024;
 
+/// States of connections, by their number in the kernel's table less one.
+const STATES: [&str; 11] = [
+    "ESTABLISHED",
+    "SYN_SENT",
+    "SYN_RECV",
+    "FIN_WAIT1",
+    "FIN_WAIT2",
+    "TIME_WAIT",
+    "CLOSE",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "LISTEN",
+    "CLOSING",
+];
+
+/// What counts as a connection where the task does not say.
+const DEFAULT_STATES: [&str; 5] = ["ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "SYN_RECV", "SYN_SENT"];
+
 choices! {
     /// What is waited for.
     pub enum State {
@@ -22,6 +41,8 @@ choices! {
         Started = "started" | "present",
         /// Nothing listens on the port; the path is not there.
         Stopped = "stopped" | "absent",
+        /// Nobody is connected to the port any more.
+        Drained = "drained",
     }
 }
 
@@ -51,6 +72,10 @@ params! {
         delay: i64 = 0;
         /// Seconds to wait for a connection.
         connect_timeout: i64 = 5;
+        /// With `state: drained`, connections from these hosts do not count: addresses.
+        exclude_hosts: Vec<String>;
+        /// With `state: drained`, what counts as a connection.
+        active_connection_states: Vec<String> = DEFAULT_STATES.map(str::to_owned), alias "connection_states";
         /// Seconds between one look and the next.
         sleep: i64 = 1;
         /// The message of the failure when the time is up.
@@ -85,11 +110,15 @@ impl WaitFor {
             return Err(ParamError::bad(name, "expected 0 or more"));
         }
         match (self.port, &self.path) {
-            (Some(_), Some(_)) => Err(ParamError::conflict("`port` and `path` exclude each other")),
+            (Some(_), Some(_)) => Err(ParamError::conflict("parameters are mutually exclusive: `port`, `path`")),
             (Some(port), None) if u16::try_from(port).is_err() => {
                 Err(ParamError::bad("port", format!("{port} is not a port")))
             }
-            (Some(_), None) if self.state == State::Stopped && self.search_regex.is_some() => {
+            (None, _) if self.state == State::Drained => Err(ParamError::conflict("`state: drained` needs a `port`")),
+            _ if !self.exclude_hosts.is_empty() && self.state != State::Drained => {
+                Err(ParamError::bad("exclude_hosts", "exclude_hosts should only be with state=drained"))
+            }
+            (Some(_), None) if self.state != State::Started && self.search_regex.is_some() => {
                 Err(ParamError::conflict("`state: stopped` on a port takes no `search_regex`"))
             }
             (None, None) if self.search_regex.is_some() => {
@@ -112,6 +141,9 @@ impl WaitFor {
     }
 
     fn look_at_port(&self, machine: &dyn Inspect, port: u16, regex: Option<&Regex>) -> Result<Look, Failure> {
+        if self.state == State::Drained {
+            return self.look_at_connections(machine, port);
+        }
         let limit = if regex.is_some() { MAX_BANNER } else { 0 };
         let reached = machine.reach(&self.host, port, seconds(self.connect_timeout.max(1)), limit)?;
         Ok(match (reached, self.state) {
@@ -133,12 +165,35 @@ impl WaitFor {
         Ok(match (found, self.state) {
             (found, State::Started) => found,
             (Look::Done(_), State::Stopped) => Look::NotYet,
-            (_, State::Stopped) => Look::Done(None),
+            (_, State::Stopped | State::Drained) => Look::Done(None),
         })
     }
 
+    fn look_at_connections(&self, machine: &dyn Inspect, port: u16) -> Result<Look, Failure> {
+        let mine = self.host.parse::<IpAddr>().ok().filter(|ip| !ip.is_unspecified());
+        let excluded: Vec<IpAddr> = self.exclude_hosts.iter().filter_map(|host| host.parse().ok()).collect();
+        let states: Vec<&str> = self.active_connection_states.iter().map(String::as_str).collect();
+        for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+            let bytes = machine.read(Path::new(table), MAX_SEARCH).unwrap_or_default();
+            let counts = |c: &Connection| {
+                c.local.1 == port
+                    && mine.is_none_or(|mine| mine == c.local.0 || c.local.0.is_unspecified())
+                    && !excluded.contains(&c.remote)
+                    && states.contains(&c.state)
+            };
+            if connections(&String::from_utf8_lossy(&bytes)).any(|connection| counts(&connection)) {
+                return Ok(Look::NotYet);
+            }
+        }
+        Ok(Look::Done(None))
+    }
+
     fn outcome(&self, elapsed: u64, matched: Option<Map>) -> Outcome {
-        let state = if self.state == State::Started { "started" } else { "stopped" };
+        let state = match self.state {
+            State::Started => "started",
+            State::Stopped => "stopped",
+            State::Drained => "drained",
+        };
         let mut outcome = Outcome::of([
             ("state", Value::str(state)),
             ("host", Value::str(&self.host)),
@@ -166,6 +221,7 @@ impl WaitFor {
                 format!("Timeout when waiting for {what} to be absent.")
             }
             (None, _, State::Stopped) => format!("Timeout when waiting for {what} to stop."),
+            (None, _, State::Drained) => format!("Timeout when waiting for {what} to drain"),
         };
         let mut failure = Failure::new(message);
         failure.result.insert("elapsed".into(), Value::from(elapsed));
@@ -175,6 +231,36 @@ impl WaitFor {
 
 fn seconds(number: i64) -> Duration {
     Duration::from_secs(u64::try_from(number).unwrap_or(0))
+}
+
+/// A line of the kernel's table of connections.
+struct Connection {
+    local: (IpAddr, u16),
+    remote: IpAddr,
+    state: &'static str,
+}
+
+/// Reads `/proc/net/tcp` or `tcp6`.
+fn connections(text: &str) -> impl Iterator<Item = Connection> + '_ {
+    text.lines().skip(1).filter_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let (local, remote, state) = (words.next()?, words.next()?, words.next()?);
+        let number = usize::from_str_radix(state, 16).ok()?.checked_sub(1)?;
+        Some(Connection { local: endpoint(local)?, remote: endpoint(remote)?.0, state: STATES.get(number)? })
+    })
+}
+
+/// `0100007F:1F90`: words of the address as the processor has them, and the port.
+fn endpoint(text: &str) -> Option<(IpAddr, u16)> {
+    let (address, port) = text.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let word = |at: usize| u32::from_str_radix(address.get(at * 8..at * 8 + 8)?, 16).ok().map(u32::to_ne_bytes);
+    if address.len() == 8 {
+        return Some((IpAddr::V4(word(0)?.into()), port));
+    }
+    let bytes: Vec<u8> = [word(0)?, word(1)?, word(2)?, word(3)?].concat();
+    let six = Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?);
+    Some((six.to_ipv4_mapped().map_or(IpAddr::V6(six), IpAddr::V4), port))
 }
 
 /// Searches a text, and gives the groups of the match.
@@ -236,6 +322,25 @@ mod tests {
     }
 
     #[test]
+    fn connections_of_the_kernel() {
+        let line = "   0: 0100007F:1F90 0200007F:B3C4 01 00000000:00000000 00:00000000 00000000 0 0 1 1 0\n";
+        let all: Vec<_> = super::connections(&format!("head\n{line}")).collect();
+        assert_eq!(all.len(), 1);
+        assert_eq!(
+            (all[0].local.0.to_string(), all[0].local.1, all[0].state),
+            ("127.0.0.1".into(), 8080, "ESTABLISHED")
+        );
+        assert_eq!(all[0].remote.to_string(), "127.0.0.2");
+        let bench = Bench::with(&[]);
+        bench.run("file", "{path: /proc/net, state: directory}").unwrap();
+        bench.run("copy", &format!("{{dest: /proc/net/tcp, content: {:?}}}", format!("head\n{line}"))).unwrap();
+        bench.settle("wait_for", "{port: 1, state: drained}");
+        bench.settle("wait_for", "{port: 8080, state: drained, exclude_hosts: 127.0.0.2}");
+        assert!(bench.fails("wait_for", "{port: 1, exclude_hosts: 127.0.0.2}").contains("drained"));
+        assert!(bench.fails("wait_for", "{path: /x, state: drained}").contains("`port`"));
+    }
+
+    #[test]
     fn a_plan_does_not_wait() {
         let bench = Bench::with(&[]);
         for text in
@@ -266,11 +371,10 @@ mod tests {
     fn refusals() {
         let bench = Bench::with(&[]);
         let table = [
-            ("{port: 1, path: /x}", "exclude"),
+            ("{port: 1, path: /x}", "mutually exclusive"),
             ("{port: 70000}", "not a port"),
-            ("{port: 1, state: drained}", "expected one of"),
             ("{search_regex: x}", "needs `port`"),
-            ("{port: 1, exclude_hosts: x}", "`exclude_hosts`"),
+            ("{port: 1, exclude_hosts: x}", "exclude_hosts"),
             ("{path: /x, timeout: -1}", "0 or more"),
         ];
         for (text, expected) in table {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::account::{parse_group, parse_passwd};
-use super::super::{Command, Fault, Group, GroupChange, Identity, Key, Result, User, UserChange};
+use super::super::{Aging, Command, Fault, Group, GroupChange, Identity, Key, Result, User, UserChange};
 use super::{Cancel, Live, exec, files};
 
 const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -30,7 +30,8 @@ pub fn user(key: &Key) -> Result<Option<User>> {
     let passwd = text("/etc/passwd")?;
     let mut found = parse_passwd(&passwd).find(|user| key.is_user(user));
     if found.is_none() {
-        found = getent("passwd", key).and_then(|line| parse_passwd(&line).next());
+        found =
+            getent("passwd", key).and_then(|line| parse_passwd(&line).next()).map(|user| User { local: false, ..user });
     }
     let Some(mut user) = found else { return Ok(None) };
     user.groups =
@@ -40,7 +41,9 @@ pub fn user(key: &Key) -> Result<Option<User>> {
         && let Some(line) = shadow.lines().find(|line| line.split(':').next() == Some(user.name.as_str()))
     {
         user.password = line.split(':').nth(1).map(str::to_owned);
-        user.expires = line.split(':').nth(7).and_then(|days| days.parse().ok());
+        let days = |field: usize| line.split(':').nth(field).and_then(|days| days.parse().ok());
+        user.expires = days(7);
+        user.aging = Aging { min: days(3), max: days(4), warn: days(5), inactive: days(6) };
     }
     Ok(Some(user))
 }
@@ -49,7 +52,9 @@ pub fn user(key: &Key) -> Result<Option<User>> {
 pub fn group(key: &Key) -> Result<Option<Group>> {
     let groups = text("/etc/group")?;
     let found = parse_group(&groups).find(|group| key.is_group(group));
-    Ok(found.or_else(|| getent("group", key).and_then(|line| parse_group(&line).next())))
+    Ok(found.or_else(|| {
+        getent("group", key).and_then(|line| parse_group(&line).next()).map(|group| Group { local: false, ..group })
+    }))
 }
 
 /// Who this process is.
@@ -58,7 +63,9 @@ pub fn identity() -> Result<Identity> {
     let gid = rustix::process::getegid().as_raw();
     let user = user(&Key::Id(uid)).ok().flatten();
     let home = user.as_ref().map_or_else(|| std::env::var("HOME").unwrap_or_else(|_| "/".into()), |u| u.home.clone());
-    Ok(Identity { uid, gid, user: user.map_or_else(|| uid.to_string(), |u| u.name), home: home.into() })
+    let home = std::path::PathBuf::from(home);
+    let cwd = std::env::current_dir().unwrap_or_else(|_| home.clone());
+    Ok(Identity { uid, gid, user: user.map_or_else(|| uid.to_string(), |u| u.name), home, cwd })
 }
 
 /// Makes or changes a user.
@@ -78,6 +85,7 @@ pub fn put_user(live: &Live, change: &UserChange) -> Result<()> {
     option("--home", &change.home.clone().filter(|_| existing.is_some()));
     option("--shell", &change.shell);
     option("--expiredate", &change.expires.map(|days| if days < 0 { String::new() } else { date_of(days) }));
+    option("--inactive", &change.aging.inactive.map(|days| days.to_string()));
     if change.non_unique {
         argv.push("--non-unique".into());
     }
@@ -91,7 +99,28 @@ pub fn put_user(live: &Live, change: &UserChange) -> Result<()> {
     if has_work {
         exec::checked(live, &Command::new(argv))?;
     }
+    set_aging(live, change)?;
     set_password(live, change)
+}
+
+/// Options that keep the number of a new account within bounds.
+fn range(what: &str, (min, max): (Option<u32>, Option<u32>)) -> Vec<String> {
+    let bound = |name: &str, bound: Option<u32>| bound.map(|id| ["--key".to_owned(), format!("{what}_{name}={id}")]);
+    bound("MIN", min).into_iter().chain(bound("MAX", max)).flatten().collect()
+}
+
+/// Sets how passwords age.
+fn set_aging(live: &Live, change: &UserChange) -> Result<()> {
+    let aging = &change.aging;
+    let mut argv = vec!["chage".to_owned()];
+    for (flag, days) in [("--mindays", aging.min), ("--maxdays", aging.max), ("--warndays", aging.warn)] {
+        argv.extend(days.into_iter().flat_map(|days| [flag.to_owned(), days.to_string()]));
+    }
+    if argv.len() == 1 {
+        return Ok(());
+    }
+    argv.extend(["--".to_owned(), change.name.clone()]);
+    exec::checked(live, &Command::new(argv))
 }
 
 fn new_user_options(change: &UserChange, argv: &mut Vec<String>) {
@@ -99,6 +128,7 @@ fn new_user_options(change: &UserChange, argv: &mut Vec<String>) {
     if change.system {
         argv.push("--system".into());
     }
+    argv.extend(range("UID", change.range));
     if let Some(skeleton) = change.skeleton.as_ref().filter(|_| change.create_home) {
         argv.extend(["--skel".to_owned(), skeleton.clone()]);
     }
@@ -161,6 +191,9 @@ pub fn put_group(live: &Live, change: &GroupChange) -> Result<()> {
     }
     if change.system && !exists {
         argv.push("--system".into());
+    }
+    if !exists {
+        argv.extend(range("GID", change.range));
     }
     argv.extend(["--".to_owned(), change.name.clone()]);
     exec::checked(live, &Command::new(argv))

@@ -249,9 +249,10 @@ impl Machine for Live {
         accounts::put_group(self, change)
     }
 
-    fn remove_group(&self, name: &str) -> Result<()> {
+    fn remove_group(&self, name: &str, force: bool) -> Result<()> {
         self.note("remove_group", name)?;
-        exec::checked(self, &Command::new(["groupdel", "--", name]))
+        let force = force.then_some("--force");
+        exec::checked(self, &Command::new(["groupdel"].into_iter().chain(force).chain(["--", name])))
     }
 
     fn fetch(&self, fetch: &Fetch, path: &Path, attrs: &Attrs, how: &Written) -> Result<Fetched> {

@@ -58,12 +58,14 @@ impl Inspect for Blank {
             groups: Vec::new(),
             password: Some("*".into()),
             expires: None,
+            aging: super::super::Aging::default(),
+            local: true,
         };
         Ok(key.is_user(&root).then_some(root))
     }
 
     fn group(&self, key: &Key) -> Result<Option<Group>> {
-        let root = Group { name: "root".into(), gid: 0, members: Vec::new() };
+        let root = Group { name: "root".into(), gid: 0, members: Vec::new(), local: true };
         Ok(key.is_group(&root).then_some(root))
     }
 
@@ -80,7 +82,7 @@ impl Inspect for Blank {
     }
 
     fn identity(&self) -> Result<Identity> {
-        Ok(Identity { uid: 0, gid: 0, user: "root".into(), home: "/root".into() })
+        Ok(Identity { uid: 0, gid: 0, user: "root".into(), home: "/root".into(), cwd: "/root".into() })
     }
 
     fn reach(&self, _host: &str, _port: u16, _timeout: std::time::Duration, _limit: u64) -> Result<Reach> {

@@ -404,11 +404,13 @@ impl Machine for Preview {
         let old = self.group(&Key::Name(change.name.clone()))?;
         let gid = change.gid.or(old.as_ref().map(|g| g.gid)).map_or_else(|| self.free_id(change.system), Ok)?;
         let members = old.map(|g| g.members).unwrap_or_default();
-        self.state().groups.insert(change.name.clone(), Some(Group { name: change.name.clone(), gid, members }));
+        self.state()
+            .groups
+            .insert(change.name.clone(), Some(Group { name: change.name.clone(), gid, members, local: true }));
         Ok(())
     }
 
-    fn remove_group(&self, name: &str) -> Result<()> {
+    fn remove_group(&self, name: &str, _force: bool) -> Result<()> {
         self.state().groups.insert(name.to_owned(), None);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::package::ForeseenFile;
 use super::super::{
-    FileKind, Group, GroupChange, Inspect as _, Key, Machine as _, Package, Result, Service, Stat, Transaction,
+    Aging, FileKind, Group, GroupChange, Inspect as _, Key, Machine as _, Package, Result, Service, Stat, Transaction,
     TransactionReport, Unit, User, UserChange,
 };
 use super::overlay::Data;
@@ -200,7 +200,9 @@ impl Preview {
             shell,
             groups,
             password: locked(change.password.clone().or(old.as_ref().and_then(|u| u.password.clone())), change.lock),
-            expires: change.expires.or(old.and_then(|u| u.expires)),
+            expires: change.expires.or(old.as_ref().and_then(|u| u.expires)),
+            aging: aged(&change.aging, old.map(|u| u.aging).unwrap_or_default()),
+            local: true,
         };
         self.state().users.insert(change.name.clone(), Some(user));
         if is_new && change.create_home && self.lstat(Path::new(&home))?.is_none() {
@@ -224,7 +226,7 @@ impl Preview {
         if let Some(group) = self.group(&Key::Name(change.name.clone()))? {
             return Ok(group.gid);
         }
-        let group = Group { name: change.name.clone(), gid: uid, members: Vec::new() };
+        let group = Group { name: change.name.clone(), gid: uid, members: Vec::new(), local: true };
         self.state().groups.insert(change.name.clone(), Some(group));
         Ok(uid)
     }
@@ -239,6 +241,16 @@ impl Preview {
             }
         }
         Ok(60_000)
+    }
+}
+
+/// How passwords age after a change.
+fn aged(change: &Aging, old: Aging) -> Aging {
+    Aging {
+        min: change.min.or(old.min),
+        max: change.max.or(old.max),
+        warn: change.warn.or(old.warn),
+        inactive: change.inactive.or(old.inactive),
     }
 }
 
