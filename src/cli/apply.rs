@@ -129,7 +129,8 @@ pub fn run(mut args: ApplyArgs, plan: bool) -> Result<Exit, CliError> {
     settings.fill_ssh(&mut args.ssh);
     args.ask_become_pass |= settings.flag("ask_become_pass");
     become_variables(&mut args)?;
-    let options = LoadOptions { local: args.ssh.local, plan, diff: args.diff || plan, start_at: args.start_at_task.clone() };
+    let options =
+        LoadOptions { local: args.ssh.local, plan, diff: args.diff || plan, start_at: args.start_at_task.clone() };
     let mut loaded = project::load(&args.project, &args.playbooks, options)?;
     with_login_variables(&mut loaded.project, &args)?;
     let plays = loaded.plays;
