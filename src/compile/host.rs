@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::frame::{Frame, RoleInstance};
 use super::listen::Listeners;
+use super::lookups::{Log, Reach};
 use super::requisites::Requests;
 use super::scope::Names;
 use super::{Driver, Project, Stop, diagnose};
@@ -78,6 +79,10 @@ pub struct HostCompiler<'a> {
     /// How blocks and the host came out so far.
     pub(super) so_far: SegmentReport,
     pub(super) started: Instant,
+    /// What was looked up for the task that is compiled.
+    pub(super) lookups: Arc<Log>,
+    /// Tasks work on the controller itself, or have done so.
+    pub(super) here: bool,
     magic_cache: Arc<BTreeMap<String, Value>>,
     pub(super) hostvars: RefCell<Option<super::hostvars::Source>>,
 }
@@ -96,6 +101,7 @@ impl<'a> HostCompiler<'a> {
         let facts_layer = Arc::new(facts_layer(&facts));
         let host_layers = project.inventory.layers(&host, Some(&play.dir), &project.files);
         let explicit = play.keywords.get(crate::parse::Keyword::Order).and_then(Yaml::text) == Some("explicit");
+        let here = works_here(play, &host, &host_layers);
         let magic_cache = Arc::new(magic(project, play, &host, &hosts));
         Self {
             project,
@@ -128,6 +134,8 @@ impl<'a> HostCompiler<'a> {
             open_ended: false,
             so_far: SegmentReport::default(),
             started: Instant::now(),
+            lookups: Arc::default(),
+            here,
             magic_cache,
             hostvars: RefCell::default(),
         }
@@ -268,8 +276,41 @@ impl<'a> HostCompiler<'a> {
             locals: all,
             facts_unknown: matches!(self.facts, Facts::Unknown),
             open: self.open_ended.then(|| self.project.engine.clone()),
-            search: self.search_path(frame),
+            reach: self.reach(frame),
         }
+    }
+
+    /// What lookups of a task can see.
+    fn reach(&self, frame: &Frame) -> Reach {
+        Reach {
+            project: self.project.clone(),
+            search: self.search_path(frame),
+            rehearsal: self.is_rehearsal(),
+            here: self.here,
+            // A rehearsal runs nothing: whatever was compiled is pending.
+            pending: !self.nodes.is_empty() || (self.is_rehearsal() && self.next_node > 0),
+            log: self.lookups.clone(),
+        }
+    }
+
+    /// No host has been asked yet: this is for mistakes only.
+    pub(super) fn is_rehearsal(&self) -> bool {
+        matches!(self.facts, Facts::Unknown)
+    }
+
+    /// Says whether a file of the controller that is not there may yet be made by a task.
+    pub(super) fn may_be_made(&self) -> bool {
+        self.here && (self.project.plan || (self.is_rehearsal() && self.next_node > 0))
+    }
+
+    /// Runs what was compiled so far where something could not be looked up before. Says whether it did: then what was
+    /// evaluated has to be evaluated again.
+    pub(super) fn settle_lookups(&mut self) -> Result<bool, Stop> {
+        if !self.lookups.take_wanted() || self.is_rehearsal() || self.nodes.is_empty() {
+            return Ok(false);
+        }
+        self.flush(true, false)?;
+        Ok(true)
     }
 
     /// The scope expressions of a task are evaluated in.
@@ -351,7 +392,15 @@ impl<'a> HostCompiler<'a> {
     ) -> (Vec<u32>, BTreeSet<String>) {
         let mut open: Vec<String> = Vec::new();
         let engine = self.project.engine.clone();
-        let collect = |template: &Template, open: &mut Vec<String>| open.extend(engine.names_in(template));
+        let mut asks = false;
+        let mut collect = |template: &Template, open: &mut Vec<String>| {
+            if looks_up(&template.text) {
+                asks = true;
+                // So that what it looks up is known, as far as it can be; a failure is that of the task.
+                drop(engine.evaluate_template(template, &(scope.clone() as Arc<dyn crate::template::Scope>)));
+            }
+            open.extend(engine.names_in(template));
+        };
         for term in terms {
             term.for_each_template(&mut |template| collect(template, &mut open));
         }
@@ -378,6 +427,10 @@ impl<'a> HostCompiler<'a> {
             }
             let strong = kind.is_some_and(|kind| kind >= LayerKind::RoleParams);
             indices.push(self.intern(Binding { name, term, strong }));
+        }
+        if asks && let Some(answers) = self.lookups.answers() {
+            let name = crate::template::ANSWERS.to_owned();
+            indices.push(self.intern(Binding { name, term: Term::Value(answers), strong: true }));
         }
         indices.sort_unstable();
         (indices, seen)
@@ -439,6 +492,11 @@ impl<'a> HostCompiler<'a> {
         let origin = self.project.files.sources.origin(at);
         Term::Template(Arc::new(Template { text: Arc::from(text), shape: Shape::Expression, origin, indent: 0 }))
     }
+}
+
+/// Says whether the text of a template may call a lookup.
+fn looks_up(text: &str) -> bool {
+    ["lookup(", "query(", "q(", "lookup (", "query (", "q ("].iter().any(|call| text.contains(call))
 }
 
 /// The names of magic variables.
@@ -529,6 +587,19 @@ fn magic(project: &Project, play: &Play, host: &str, hosts: &PlayHosts) -> BTree
         map.insert("inventory_dir".into(), path(source.parent().unwrap_or(source)));
     }
     map
+}
+
+/// Says whether a host is the controller itself, as far as the inventory and the play say so.
+fn works_here(play: &Play, host: &str, layers: &[Arc<Layer>]) -> bool {
+    let local = |text: &str| text.rsplit('.').next() == Some("local");
+    let variable = layers.iter().rev().find_map(|layer| layer.get("ansible_connection"));
+    match variable {
+        Some(definition) => definition.term.as_value().and_then(Value::as_str).is_some_and(local),
+        None => {
+            let keyword = play.keywords.get(crate::parse::Keyword::Connection).and_then(Yaml::text);
+            keyword.map_or(matches!(host, "localhost" | "127.0.0.1" | "::1"), local)
+        }
+    }
 }
 
 fn facts_layer(facts: &Facts) -> Layer {

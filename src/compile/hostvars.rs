@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use super::host::HostCompiler;
+use super::lookups::Reach;
 use super::scope::Names;
 use super::{Facts, Peers, Project};
 use crate::template::{Bindings as _, Scope as _, TermScope};
@@ -110,7 +111,7 @@ fn literal_name(text: &str) -> Option<&str> {
 
 /// The variables of a host without what tasks have set; kept for all who ask.
 fn variables_of(
-    project: &Project,
+    project: &Arc<Project>,
     dir: &std::path::Path,
     host: &Arc<str>,
     own: &Arc<str>,
@@ -134,7 +135,7 @@ fn variables_of(
     made
 }
 
-fn evaluate(project: &Project, dir: &std::path::Path, host: &str, facts: Option<&Map>, unknown: bool) -> Map {
+fn evaluate(project: &Arc<Project>, dir: &std::path::Path, host: &str, facts: Option<&Map>, unknown: bool) -> Map {
     let inventory = &project.inventory;
     let fact_layer = facts.map(|facts| Arc::new(Layer::of_values(LayerKind::Facts, crate::facts::as_variables(facts))));
     let mut layers: Vec<Arc<Layer>> = vec![project.extra.clone()];
@@ -155,7 +156,14 @@ fn evaluate(project: &Project, dir: &std::path::Path, host: &str, facts: Option<
         locals: Vec::new(),
         facts_unknown: unknown,
         open: None,
-        search: Vec::new(),
+        reach: Reach {
+            project: project.clone(),
+            search: vec![dir.to_path_buf()],
+            rehearsal: unknown,
+            here: false,
+            pending: false,
+            log: Arc::default(),
+        },
     };
     let every = names.names();
     let scope = TermScope::new(project.engine.clone(), Arc::new(names));

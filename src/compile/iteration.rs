@@ -9,7 +9,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Action, Iteration, Loop, Work};
 use crate::parse::{Keyword, Task};
 use crate::resource::{self, Args, Footprint};
-use crate::template::{EvalError, Term, TermScope};
+use crate::template::{EvalError, Lookup, Term, TermScope};
 use crate::value::{Map, Value};
 use crate::yaml::Node as Yaml;
 
@@ -102,16 +102,23 @@ impl HostCompiler<'_> {
         if value.has_unknown() {
             return match lookup.as_ref() {
                 "items" | "list" => Ok(Items::Late(self.partial(&term, &scope)?)),
-                _ => Err(EvalError::failed(format!(
-                    "`with_{lookup}` over a result is not supported; use `loop` with filters"
-                ))),
+                // What was compiled so far runs first; in a plan it stays unknown.
+                _ => {
+                    self.lookups.want_file();
+                    Ok(Items::Late(Term::Value(Value::Unknown)))
+                }
             };
         }
         let names = self.names(frame, Vec::new());
-        super::lookups::with_items(lookup, &value, scope.as_ref(), &names.search).map(Items::Known).map_err(|error| {
-            let origin = self.project.files.sources.origin(*span);
-            EvalError { place: error.place.or(Some((origin, lookup.len() as u32 + 5))), ..error }
-        })
+        super::lookups::with_items(lookup, &value, scope.as_ref(), &names)
+            .map(|found| match found {
+                Lookup::Results(items) => Items::Known(items),
+                Lookup::Unknown => Items::Late(Term::Value(Value::Unknown)),
+            })
+            .map_err(|error| {
+                let origin = self.project.files.sources.origin(*span);
+                EvalError { place: error.place.or(Some((origin, lookup.len() as u32 + 5))), ..error }
+            })
     }
 
     /// The arguments as they were written.
@@ -161,12 +168,14 @@ impl HostCompiler<'_> {
         item: Option<Value>,
         locals: Vec<(String, Value)>,
     ) -> Result<(Iteration, Footprint), Stop> {
+        self.lookups.begin_iteration();
         let scope = self.scope(frame, locals.clone());
         let (when, unknown_when) = match self.conditions(frame, &scope, task)? {
             Some(found) => found,
             None => return Ok((Iteration { item, ..skipped() }, Footprint::nothing())),
         };
         // What may never be reached is not judged here: its mistakes show up if it is reached.
+        self.lookups.set_uncertain(unknown_when);
         let certain = !unknown_when && !self.tolerates(task, frame);
         let written = self.args_term(task, action);
         if matches!(action, Action::Assert | Action::Debug) {

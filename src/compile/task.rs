@@ -138,6 +138,7 @@ impl HostCompiler<'_> {
         if !is_static {
             self.meet_before(task, &inner)?;
         }
+        self.lookups.begin();
         match module.as_str() {
             "import_tasks" | "include_tasks" => self.include_tasks(task, &inner, module == "import_tasks"),
             "import_role" | "include_role" => self.include_role(task, &inner, module == "import_role"),
@@ -206,8 +207,19 @@ impl HostCompiler<'_> {
         if self.reads_results_of_others(task, frame, &action) {
             self.meet()?;
         }
-        let (work, footprint) = self.work(task, frame, &action)?;
+        let (work, footprint) = self.settled_work(task, frame, &action)?;
         self.push(task, frame, action, work, footprint)
+    }
+
+    /// The work of a task. Where something has to be looked up that earlier tasks may make, or that depends on their
+    /// results, those run first.
+    fn settled_work(&mut self, task: &Arc<Task>, frame: &Frame, action: &Action) -> Result<(Work, Footprint), Stop> {
+        let first = self.work(task, frame, action);
+        if matches!(first, Err(Stop::Mistakes)) || !self.settle_lookups()? {
+            return first;
+        }
+        self.lookups.begin();
+        self.work(task, frame, action)
     }
 
     /// Says whether the conditions are already known not to hold.

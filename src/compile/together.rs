@@ -248,6 +248,8 @@ impl HostCompiler<'_> {
         self.binding_index.clear();
         let rescues = std::mem::take(&mut self.rescues);
         self.driver.compiled(&nodes, 0);
+        // From here on, what is looked up on the controller may have been made by this task.
+        self.here |= hosts.iter().any(|host| matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1" | "?"));
         let Some(node) = nodes.into_iter().next().filter(|_| admitted) else { return Ok(()) };
         let to_others = frame.keyword(&task.keywords, Keyword::DelegateFacts).map(|node| node.to_value());
         let to_others = to_others.is_some_and(|value| crate::apply_truth(&value));

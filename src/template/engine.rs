@@ -7,6 +7,7 @@ use std::sync::Arc;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Object, Value as Jinja};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use serde::{Deserialize, Serialize};
 
 use super::convert::{from_jinja, to_jinja};
 use super::error::{EvalError, Reason};
@@ -28,7 +29,7 @@ pub(super) fn current_scope() -> Option<Arc<dyn Scope>> {
 }
 
 /// How a template file wants to be read: the `#jinja2:` header and the parameters of the `template` module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileOptions {
     /// Remove the newline after a block tag.
     pub trim_blocks: bool,
@@ -40,6 +41,14 @@ pub struct FileOptions {
     pub block: (String, String),
     /// `{#`, `#}`
     pub comment: (String, String),
+    /// The newline at the very end of the file stays.
+    pub keep_trailing_newline: bool,
+    /// What lines end with.
+    pub newline: String,
+    /// What makes a line a statement.
+    pub line_statement: Option<String>,
+    /// What makes the rest of a line a comment.
+    pub line_comment: Option<String>,
 }
 
 impl Default for FileOptions {
@@ -51,6 +60,10 @@ impl Default for FileOptions {
             variable: pair("{{", "}}"),
             block: pair("{%", "%}"),
             comment: pair("{#", "#}"),
+            keep_trailing_newline: true,
+            newline: "\n".to_owned(),
+            line_statement: None,
+            line_comment: None,
         }
     }
 }
@@ -142,18 +155,27 @@ impl Engine {
         let (vo, vc) = pair(&options.variable);
         let (bo, bc) = pair(&options.block);
         let (co, cc) = pair(&options.comment);
-        let syntax = SyntaxConfig::builder()
+        let mut builder = SyntaxConfig::builder();
+        builder
             .variable_delimiters(vo, vc)
             .block_delimiters(bo, bc)
             .comment_delimiters(co, cc)
             .trim_blocks(options.trim_blocks)
             .lstrip_blocks(options.lstrip_blocks)
-            .keep_trailing_newline(true)
-            .build()
-            .map_err(|e| EvalError::failed(e.to_string()))?;
-        env.set_syntax(syntax);
-        env.set_loader(move |name| Ok(loader(name)));
+            .keep_trailing_newline(options.keep_trailing_newline);
+        if let Some(prefix) = &options.line_statement {
+            builder.line_statement_prefix(prefix.clone());
+        }
+        if let Some(prefix) = &options.line_comment {
+            builder.line_comment_prefix(prefix.clone());
+        }
+        env.set_syntax(builder.build().map_err(|e| EvalError::failed(e.to_string()))?);
+        let newline = options.newline.clone();
+        env.set_loader(
+            move |name| Ok(loader(name).map(|text| with_newlines(&chainable(&text), &newline).into_owned())),
+        );
         let text = chainable(&template.text);
+        let text = with_newlines(&text, &options.newline);
         self.run(template, scope, || {
             env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from)
         })
@@ -211,6 +233,9 @@ impl Engine {
             });
         }
         match result {
+            Err(_) if outcome.failure.is_some() => {
+                Err(outcome.failure.unwrap_or_else(|| EvalError::failed("")).in_template(template, None))
+            }
             Ok((false, value)) => Ok(value),
             Ok((true, _)) => {
                 let path = template.text.trim();
@@ -355,6 +380,15 @@ fn ends_with_value(text: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// Text with its lines ended as wanted, whatever they ended with.
+fn with_newlines<'t>(text: &'t str, newline: &str) -> std::borrow::Cow<'t, str> {
+    if newline == "\n" && !text.contains('\r') {
+        return std::borrow::Cow::Borrowed(text);
+    }
+    let plain = text.replace("\r\n", "\n").replace('\r', "\n");
+    std::borrow::Cow::Owned(if newline == "\n" { plain } else { plain.replace('\n', newline) })
 }
 
 /// Finds where a dotted path is used in an expression, for the caret.

@@ -22,7 +22,12 @@ mod version;
 
 pub use engine::{Engine, FileOptions, Loader, filter_names};
 pub use error::{EvalError, Reason, Via};
-pub use lookup::{Lookup, LookupCall};
+pub use filters::python_type;
+#[cfg(feature = "controller")]
+pub use filters::{password_hash, random_below, random_text};
+#[cfg(feature = "controller")]
+pub use lookup::answer_value;
+pub use lookup::{ANSWERS, Lookup, LookupCall};
 pub use scope::{Bindings, Scope, TermScope};
 pub use term::{Shape, Template, Term};
 

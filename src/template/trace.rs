@@ -17,6 +17,7 @@ use super::error::EvalError;
 struct Trace {
     unknown: bool,
     missing: Vec<MissingRecord>,
+    failure: Option<EvalError>,
 }
 
 struct MissingRecord {
@@ -35,6 +36,8 @@ pub struct Outcome {
     pub unknown: bool,
     /// The first undefined name that nobody excused, and why its own evaluation failed if that is the reason.
     pub missing: Option<(String, Option<EvalError>)>,
+    /// Why a lookup failed.
+    pub failure: Option<EvalError>,
 }
 
 /// Runs `work` with a fresh trace.
@@ -43,7 +46,7 @@ pub fn traced<T>(work: impl FnOnce() -> T) -> (T, Outcome) {
     let result = work();
     let trace = STACK.with_borrow_mut(Vec::pop).unwrap_or_default();
     let missing = trace.missing.into_iter().find(|m| !m.excused).map(|m| (m.path, m.cause));
-    (result, Outcome { unknown: trace.unknown, missing })
+    (result, Outcome { unknown: trace.unknown, missing, failure: trace.failure })
 }
 
 /// Hands out an unknown.
@@ -54,6 +57,22 @@ pub fn unknown() -> Jinja {
         }
     });
     Jinja::from_object(UnknownMark)
+}
+
+/// Says whether the evaluation has handed out an unknown.
+pub fn is_unknown() -> bool {
+    STACK.with_borrow(|stack| stack.last().is_some_and(|trace| trace.unknown))
+}
+
+/// The failure of a lookup, as an error of the engine: what it knows of its reason is kept for the end of the evaluation.
+pub fn failed(error: EvalError) -> minijinja::Error {
+    let message = error.message.clone();
+    STACK.with_borrow_mut(|stack| {
+        if let Some(trace) = stack.last_mut() {
+            trace.failure = Some(error);
+        }
+    });
+    minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message)
 }
 
 /// Hands out an undefined that knows its name.

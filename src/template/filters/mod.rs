@@ -19,6 +19,13 @@ mod yaml;
 #[cfg(feature = "controller")]
 mod yaml_read;
 
+#[cfg(feature = "controller")]
+pub use crypt::password_hash_of as password_hash;
+pub(super) use json::compact;
+#[cfg(feature = "controller")]
+pub use random::{random_below, random_text};
+pub use text::python_type;
+
 use minijinja::Environment;
 
 /// The names of the filters and tests, for suggestions: minijinja's own and those added here.

@@ -27,7 +27,8 @@ pub fn register(env: &mut Environment<'static>) {
     add(env, &["list"], |v, _| Ok(items(v)?.into()));
 }
 
-fn python_type(value: &Value) -> &'static str {
+/// The name of the type Python has for a value.
+pub fn python_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "NoneType",
         Value::Bool(_) => "bool",
