@@ -494,9 +494,14 @@ impl<'a> HostCompiler<'a> {
     }
 }
 
+const PATH_WORDS: &[&str] = &["directory", "is_dir", "exist", "file", "link", "mount"];
+
 /// Says whether the text of a template may call a lookup.
 fn looks_up(text: &str) -> bool {
-    ["lookup(", "query(", "q(", "lookup (", "query (", "q ("].iter().any(|call| text.contains(call))
+    let calls = ["lookup(", "query(", "q(", "lookup (", "query (", "q ("].iter().any(|call| text.contains(call));
+    // `is file` and its kin are lookups too.
+    let tests = [" is ", "select", "reject"].iter().any(|word| text.contains(word));
+    calls || (tests && PATH_WORDS.iter().any(|word| text.contains(word)))
 }
 
 /// The names of magic variables.

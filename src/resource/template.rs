@@ -81,7 +81,7 @@ impl Template {
         if let Some(newline) = &self.newline_sequence
             && !matches!(newline.as_str(), "\n" | "\r" | "\r\n" | "\\n" | "\\r" | "\\r\\n")
         {
-            return Err(ParamError::bad("newline_sequence", "expected \\n, \\r or \\r\\n"));
+            return Err(ParamError::bad("newline_sequence", "`newline_sequence` is \\n, \\r or \\r\\n"));
         }
         let options = self.options();
         let pairs = [&options.block, &options.variable, &options.comment];

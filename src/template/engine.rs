@@ -9,11 +9,11 @@ use minijinja::value::{Object, Value as Jinja};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 
-use super::convert::{from_jinja, to_jinja};
+use super::convert::{from_jinja, placed, to_jinja};
 use super::error::{EvalError, Reason};
 use super::scope::Scope;
 use super::term::{Shape, Template, Term};
-use super::{filters, lookup, tests, trace};
+use super::{filters, globals, lookup, methods, mutable, tests, trace};
 use crate::value::Value;
 
 /// Bounds the work and memory one evaluation may take: about 20 million steps, 1.2 GB at the very most.
@@ -87,10 +87,12 @@ impl Default for Engine {
         if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build() {
             env.set_syntax(syntax);
         }
-        env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        env.set_unknown_method_callback(methods::call);
         filters::register(&mut env);
         tests::register(&mut env);
         lookup::register(&mut env);
+        globals::register(&mut env);
+        filters::register_prefixed(&mut env);
         let globals = env.globals().map(|(name, _)| name.to_owned()).collect();
         Self { env, globals }
     }
@@ -131,7 +133,8 @@ impl Engine {
     /// As [`Engine::evaluate`].
     pub fn evaluate_template(&self, template: &Template, scope: &Arc<dyn Scope>) -> Result<Value, EvalError> {
         let text = chainable(&template.text);
-        self.run(template, scope, || match template.shape {
+        let (text, insertions) = mutable::wrapped(&text, "{%", "%}");
+        self.run(template, &insertions, scope, || match template.shape {
             Shape::Expression => self.env.compile_expression(&text)?.eval(self.context(scope)),
             Shape::Text => {
                 self.env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from)
@@ -176,7 +179,8 @@ impl Engine {
         );
         let text = chainable(&template.text);
         let text = with_newlines(&text, &options.newline);
-        self.run(template, scope, || {
+        let (text, insertions) = mutable::wrapped(&text, &options.block.0, &options.block.1);
+        self.run(template, &insertions, scope, || {
             env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from)
         })
     }
@@ -206,7 +210,7 @@ impl Engine {
             Shape::Expression => self.env.compile_expression(&text).map(drop),
             Shape::Text => self.env.template_from_str(&text).map(drop),
         };
-        result.map_err(|error| self.error(template, &error))
+        result.map_err(|error| self.error(template, &Vec::new(), &error))
     }
 
     fn context(&self, scope: &Arc<dyn Scope>) -> Jinja {
@@ -216,6 +220,7 @@ impl Engine {
     fn run(
         &self,
         template: &Template,
+        insertions: &mutable::Insertions,
         scope: &Arc<dyn Scope>,
         work: impl FnOnce() -> Result<Jinja, Error>,
     ) -> Result<Value, EvalError> {
@@ -225,12 +230,9 @@ impl Engine {
         if outcome.unknown {
             return Ok(Value::Unknown);
         }
-        if let Some((path, cause)) = outcome.missing {
+        if let Some((path, error)) = outcome.missing {
             let range = find_path(&template.text, &path);
-            return Err(match cause {
-                Some(cause) => cause,
-                None => EvalError::undefined(&path).in_template(template, range),
-            });
+            return Err(error.in_template(template, range));
         }
         match result {
             Err(_) if outcome.failure.is_some() => {
@@ -241,11 +243,11 @@ impl Engine {
                 let path = template.text.trim();
                 Err(EvalError::undefined(path).in_template(template, None))
             }
-            Err(error) => Err(self.error(template, &error)),
+            Err(error) => Err(self.error(template, insertions, &error)),
         }
     }
 
-    fn error(&self, template: &Template, error: &Error) -> EvalError {
+    fn error(&self, template: &Template, insertions: &mutable::Insertions, error: &Error) -> EvalError {
         let detail = error.detail().unwrap_or_default();
         let quoted = || detail.split(['`', '\'', '"', ' ']).find_map(known_word).unwrap_or(detail).to_owned();
         let (reason, message) = match error.kind() {
@@ -268,10 +270,28 @@ impl Engine {
             _ if detail.is_empty() => (Reason::Failed, format!("{} ({})", error.kind(), quoted())),
             _ => (Reason::Failed, detail.to_owned()),
         };
-        let own = error.template_source().is_none_or(|source| source.len() == template.text.len());
-        let range = error.range().filter(|range| own && range.end <= template.text.len());
-        EvalError { reason, message, place: None, via: Vec::new() }.in_template(template, range)
+        let added: usize = insertions.iter().map(|(_, length)| length).sum();
+        let own = error.template_source().is_none_or(|source| source.len() == template.text.len() + added);
+        let original = |range: std::ops::Range<usize>| {
+            mutable::original(range.start, insertions)..mutable::original(range.end, insertions)
+        };
+        let range = error.range().map(original).filter(|range| own && range.end <= template.text.len());
+        let help = advice(&message);
+        EvalError { reason, message, place: None, via: Vec::new(), help }.in_template(template, range)
     }
+}
+
+/// What to do about a failure of the engine that has a way round.
+fn advice(message: &str) -> Option<String> {
+    let table = [
+        ("operator on unsupported types map and map", "merge mappings with the filter `combine`"),
+        ("operator on unsupported types plain object", "cfg cannot calculate with dates: use `.timestamp()` of both"),
+        ("operator on unsupported types string and", "to fill in a text use the filter `format` or `~`"),
+        ("`varargs` is not defined", "macros of cfg take the arguments they name: give it a list"),
+        ("`kwargs` is not defined", "macros of cfg take the arguments they name: give it a mapping"),
+        ("unexpected `+`", "leave the sign `+` away"),
+    ];
+    table.iter().find(|(part, _)| message.contains(part)).map(|(_, help)| (*help).to_owned())
 }
 
 /// The names of every filter and test, for suggestions and documentation.
@@ -310,7 +330,8 @@ impl Object for Context {
 
     fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Jinja> {
         match self.scope.get(name) {
-            Ok(Some(value)) => Some(to_jinja(&value)),
+            Ok(Some(value)) => Some(placed(&value, || Some(Arc::from(name)))),
+            Ok(None) if name == "vars" => Some(Jinja::from_object(globals::AllVariables(self.scope.clone()))),
             Ok(None) if name == "omit" => Some(to_jinja(&Value::Omit)),
             Ok(None) if self.globals.contains(name) => None,
             Ok(None) => Some(trace::missing(name.to_owned(), None)),

@@ -16,6 +16,9 @@ use crate::value::{Map, Value};
 /// The variable that holds the answers to the lookups of a task.
 pub const ANSWERS: &str = "__cfg_lookups";
 
+/// What the names of the lookups behind `is file` and its kin begin with.
+pub const PATH_TEST: &str = "test of a path: ";
+
 /// A call of a lookup plugin.
 #[derive(Clone, Debug)]
 pub struct LookupCall {
@@ -122,14 +125,22 @@ fn call(name: &str, terms: &[Jinja], options: &Kwargs, want_list: bool) -> Resul
         }
     };
     let terms = terms.iter().map(from_jinja).collect();
-    let call = LookupCall { name: short, terms, options: map, guessing: trace::is_unknown() };
+    match in_scope(&LookupCall { name: short, terms, options: map, guessing: trace::is_unknown() })? {
+        Err(_) if errors => Ok(Lookup::Results(if want_list { Vec::new() } else { vec![Value::Null] })),
+        result => result.map_err(trace::failed),
+    }
+}
+
+/// Makes a lookup for a test.
+pub(super) fn ask(name: &str, terms: Vec<Value>) -> Result<Lookup, Error> {
+    let call = LookupCall { name: name.to_owned(), terms, options: Map::new(), guessing: trace::is_unknown() };
+    in_scope(&call)?.map_err(trace::failed)
+}
+
+fn in_scope(call: &LookupCall) -> Result<Result<Lookup, EvalError>, Error> {
     let scope =
         current_scope().ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "lookups need a scope of variables"))?;
-    match scope.lookup(&call) {
-        Ok(found) => Ok(found),
-        Err(_) if errors => Ok(Lookup::Results(if want_list { Vec::new() } else { vec![Value::Null] })),
-        Err(error) => Err(trace::failed(error)),
-    }
+    Ok(scope.lookup(call))
 }
 
 /// `lookup` gives one value as it is and joins several with commas, as in Ansible.

@@ -12,7 +12,11 @@ mod engine;
 mod engine_tests;
 mod error;
 pub mod filters;
+mod globals;
 mod lookup;
+mod methods;
+mod moment;
+mod mutable;
 mod scope;
 mod term;
 mod tests;
@@ -27,7 +31,7 @@ pub use filters::python_type;
 pub use filters::{password_hash, random_below, random_text};
 #[cfg(feature = "controller")]
 pub use lookup::answer_value;
-pub use lookup::{ANSWERS, Lookup, LookupCall};
+pub use lookup::{ANSWERS, Lookup, LookupCall, PATH_TEST};
 pub use scope::{Bindings, Scope, TermScope};
 pub use term::{Shape, Template, Term};
 

@@ -69,6 +69,37 @@ pub(super) fn unvault(ask: &Ask<'_>) -> Outcome {
     Ok(Lookup::Results(ask.texts().map(read).collect::<Result<_, EvalError>>()?))
 }
 
+/// `is file` and its kin.
+pub(super) fn path_test(ask: &Ask<'_>) -> Outcome {
+    use std::os::unix::fs::MetadataExt as _;
+    let texts: Vec<String> = ask.texts().collect();
+    let path = expanded(texts.first().map_or("", String::as_str));
+    let device = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+    let holds = match ask.call.name.trim_start_matches(crate::template::PATH_TEST) {
+        "directory" => path.is_dir(),
+        "exists" => path.exists(),
+        "file" => path.is_file(),
+        "link" => path.is_symlink(),
+        "link_exists" => path.symlink_metadata().is_ok(),
+        "mount" => {
+            let above = device(&path.join(".."));
+            device(&path).is_some_and(|own| above.is_none_or(|above| own.0 != above.0 || own.1 == above.1))
+        }
+        "same_file" => {
+            device(&path).is_some() && device(&path) == texts.get(1).and_then(|other| device(&expanded(other)))
+        }
+        "vaulted_file" => crate::secret::is_vault(&std::fs::read(&path).unwrap_or_default()),
+        other => return fail(format!("cfg has no test `{other}`")),
+    };
+    // What is not there yet may be made by an earlier task.
+    let early = ask.reach.here && (ask.reach.rehearsal || ask.reach.project.plan);
+    if !holds && early {
+        ask.reach.log.want(ask.call);
+        return Ok(Lookup::Unknown);
+    }
+    Ok(Lookup::Results(vec![Value::Bool(holds)]))
+}
+
 pub(super) fn fileglob(ask: &Ask<'_>) -> Outcome {
     Ok(Lookup::Results(ask.texts().flat_map(|pattern| glob(&pattern, &ask.reach.search)).collect()))
 }

@@ -26,7 +26,7 @@ pub use template::{header, load_all, loader, set_option, template_variables};
 
 use super::Project;
 use super::scope::Names;
-use crate::template::{EvalError, Lookup, LookupCall, Scope};
+use crate::template::{EvalError, Lookup, LookupCall, PATH_TEST, Scope};
 use crate::value::{Map, Value};
 
 /// What a lookup can see, and what it may do now.
@@ -139,7 +139,9 @@ impl Ask<'_> {
 /// Where it fails or cfg does not have it.
 pub fn run(call: &LookupCall, scope: &dyn Scope, names: &Names) -> Outcome {
     let reach = &names.reach;
-    let Some(plugin) = PLUGINS.iter().find(|plugin| plugin.name == call.name) else {
+    let path_test = plugin(PATH_TEST, Effect::Reads, &[], files::path_test);
+    let known = PLUGINS.iter().find(|plugin| plugin.name == call.name);
+    let Some(plugin) = known.or_else(|| call.name.starts_with(PATH_TEST).then_some(&path_test)) else {
         let near = crate::diagnostic::did_you_mean(&call.name, PLUGINS.iter().map(|plugin| plugin.name));
         let near = near.map(|near| format!("; {near}")).unwrap_or_default();
         return fail(format!("cfg has no lookup `{}`{near}", call.name));

@@ -13,11 +13,9 @@ pub fn register(env: &mut Environment<'static>) {
     for name in ["default", "d"] {
         env.add_filter(name, default);
     }
-    for prefix in ["", "ansible.builtin."] {
-        env.add_filter(format!("{prefix}bool"), to_bool);
-        env.add_filter(format!("{prefix}mandatory"), mandatory);
-        env.add_filter(format!("{prefix}ternary"), ternary);
-    }
+    env.add_filter("bool", to_bool);
+    env.add_filter("mandatory", mandatory);
+    env.add_filter("ternary", ternary);
     env.add_filter("sort", sort);
 }
 

@@ -90,9 +90,9 @@ fn split(values: &[Jinja]) -> Result<(&[Jinja], Kwargs), Error> {
     Ok((rest, last))
 }
 
-/// The names themselves, and with the collection they are in.
+/// The names as text; names with a collection before them are added for all at once.
 pub fn spellings(names: &[&'static str]) -> impl Iterator<Item = String> {
-    names.iter().flat_map(|name| [(*name).to_owned(), format!("ansible.builtin.{name}")])
+    names.iter().map(|name| (*name).to_owned())
 }
 
 /// Adds a filter that looks at all of its value: an unknown anywhere in it makes the result unknown.

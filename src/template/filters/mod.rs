@@ -7,10 +7,12 @@ mod encode;
 mod ip;
 mod json;
 mod maps;
+mod more;
 mod numbers;
 #[cfg(test)]
 mod oracle_tests;
 mod paths;
+mod query;
 mod random;
 pub(super) mod regex;
 pub(super) mod sets;
@@ -25,8 +27,10 @@ pub(super) use json::compact;
 #[cfg(feature = "controller")]
 pub use random::{random_below, random_text};
 pub use text::python_type;
+pub(super) use text::title;
 
-use minijinja::Environment;
+use minijinja::value::{Rest, ValueOrKwargs};
+use minijinja::{Environment, State};
 
 /// The names of the filters and tests, for suggestions: minijinja's own and those added here.
 pub const NAMES: &[&str] = &[
@@ -43,6 +47,7 @@ pub const NAMES: &[&str] = &[
     "combinations",
     "combine",
     "comment",
+    "commonpath",
     "count",
     "d",
     "default",
@@ -53,10 +58,13 @@ pub const NAMES: &[&str] = &[
     "e",
     "escape",
     "expanduser",
+    "expandvars",
     "extract",
+    "filesizeformat",
     "first",
     "flatten",
     "float",
+    "forceescape",
     "format",
     "from_json",
     "from_yaml",
@@ -75,6 +83,7 @@ pub const NAMES: &[&str] = &[
     "items",
     "items2dict",
     "join",
+    "json_query",
     "last",
     "length",
     "lines",
@@ -91,6 +100,7 @@ pub const NAMES: &[&str] = &[
     "path_join",
     "permutations",
     "pow",
+    "pprint",
     "product",
     "quote",
     "random",
@@ -101,6 +111,7 @@ pub const NAMES: &[&str] = &[
     "regex_search",
     "reject",
     "rejectattr",
+    "rekey_on_member",
     "relpath",
     "replace",
     "reverse",
@@ -118,11 +129,13 @@ pub const NAMES: &[&str] = &[
     "splitlines",
     "strftime",
     "string",
+    "striptags",
     "subelements",
     "sum",
     "symmetric_difference",
     "ternary",
     "title",
+    "to_datetime",
     "to_json",
     "to_nice_json",
     "to_nice_yaml",
@@ -138,46 +151,75 @@ pub const NAMES: &[&str] = &[
     "urldecode",
     "urlencode",
     "urlsplit",
+    "win_basename",
+    "win_dirname",
+    "win_splitdrive",
     "wordcount",
     "wordwrap",
+    "xmlattr",
     "zip",
     "zip_longest",
 ];
 
 /// The names of the tests.
 pub const TESTS: &[&str] = &[
+    "abs",
     "all",
     "any",
     "boolean",
+    "callable",
     "change",
     "changed",
     "contains",
     "defined",
+    "directory",
     "divisibleby",
     "eq",
     "equalto",
+    "escaped",
     "even",
+    "exists",
     "failed",
     "failure",
     "false",
     "falsy",
+    "file",
+    "filter",
     "finished",
     "float",
     "ge",
+    "greaterthan",
     "gt",
     "in",
+    "int",
     "integer",
+    "is_abs",
+    "is_dir",
+    "is_file",
+    "is_link",
+    "is_mount",
+    "is_same_file",
+    "isnan",
+    "issubset",
+    "issuperset",
     "iterable",
     "le",
+    "lessthan",
+    "link",
+    "link_exists",
     "lower",
     "lt",
     "mapping",
     "match",
+    "mount",
+    "nan",
     "ne",
     "none",
     "number",
     "odd",
+    "reachable",
     "regex",
+    "same_file",
     "sameas",
     "search",
     "sequence",
@@ -190,12 +232,18 @@ pub const TESTS: &[&str] = &[
     "success",
     "successful",
     "superset",
+    "test",
+    "timedout",
     "true",
     "truthy",
     "undefined",
     "unreachable",
     "upper",
+    "uri",
     "url",
+    "urn",
+    "vault_encrypted",
+    "vaulted_file",
     "version",
     "version_compare",
 ];
@@ -215,6 +263,33 @@ pub fn register(env: &mut Environment<'static>) {
     numbers::register(env);
     random::register(env);
     ip::register(env);
+    more::register(env);
+    query::register(env);
+}
+
+/// Gives every filter and test its names with a collection before it.
+pub fn register_prefixed(env: &mut Environment<'static>) {
+    let prefixes = |name: &str| -> &[&str] {
+        match name {
+            "ipaddr" | "ipv4" | "ipv6" | "ipwrap" => &["ansible.utils.", "ansible.netcommon.", "ansible.builtin."],
+            "json_query" => &["community.general."],
+            _ => &["ansible.builtin.", "ansible.legacy."],
+        }
+    };
+    for name in NAMES.iter().copied() {
+        for prefix in prefixes(name) {
+            env.add_filter(format!("{prefix}{name}"), move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| {
+                state.apply_filter(name, &args.into_values())
+            });
+        }
+    }
+    for name in TESTS.iter().copied() {
+        for prefix in prefixes(name) {
+            env.add_test(format!("{prefix}{name}"), move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| {
+                state.perform_test(name, &args.into_values())
+            });
+        }
+    }
 }
 
 #[cfg(test)]

@@ -188,7 +188,8 @@ fn indent(value: &Value, args: &Args) -> Outcome {
     Ok(text.split('\n').enumerate().map(line).collect::<Vec<_>>().join("\n").into())
 }
 
-fn title(text: &str) -> String {
+/// Each word with a capital.
+pub fn title(text: &str) -> String {
     let (mut out, mut inside) = (String::new(), false);
     for c in text.chars() {
         if inside {
