@@ -385,6 +385,7 @@ impl HostCompiler<'_> {
                 entries = std::iter::once((Arc::from(name), definition)).collect();
             }
             self.included_vars.push(Arc::new(Layer { kind: LayerKind::IncludeVars, entries }));
+            self.hostvars.take();
         }
         Ok(())
     }

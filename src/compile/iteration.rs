@@ -48,13 +48,25 @@ impl HostCompiler<'_> {
             Items::Known(items) => {
                 let mut iterations = Vec::new();
                 let mut all = Footprint::nothing();
+                let before = self.runtime.clone();
                 for (i, item) in items.into_iter().enumerate() {
                     let mut locals = vec![(looped.var.clone(), item.clone())];
                     locals.extend(looped.index_var.clone().map(|name| (name, Value::from(i))));
                     locals.push(("ansible_loop_var".into(), Value::str(&looped.var)));
                     let (iteration, footprint) = self.iteration(task, frame, action, Some(item), locals)?;
                     all = all.and(footprint);
+                    if *action == Action::SetFact {
+                        // What one time sets the next one sees, as in `x: "{{ x + [item] }}"`.
+                        for (name, value) in super::task::facts_of(&iteration, frame.gates.is_empty()) {
+                            self.set_runtime(&name, value);
+                        }
+                    }
                     iterations.push(iteration);
+                }
+                if *action == Action::SetFact {
+                    // What is known late begins with the value from before the loop.
+                    self.runtime = before;
+                    self.hostvars.take();
                 }
                 Ok((Work::Items(looped, iterations), all))
             }

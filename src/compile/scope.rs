@@ -54,6 +54,10 @@ impl Names {
         if !asked && let Some(found) = runtime() {
             return Some(found);
         }
+        if name == "ansible_host" {
+            // Where nobody says otherwise a host is reached by its name.
+            return (self.magic)("inventory_hostname").map(|host| (Term::Value(host), Some(LayerKind::RoleDefaults)));
+        }
         let is_fact = self.facts_unknown && (name.starts_with("ansible_") || name == "facts");
         if is_fact {
             return Some((Term::Value(Value::Unknown), Some(LayerKind::Facts)));

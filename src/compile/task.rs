@@ -508,26 +508,8 @@ impl HostCompiler<'_> {
 
     /// What `set_fact` sets, as far as it is known: unknown where a condition or the value is.
     fn facts_set(&self, node: &Node) -> Vec<(String, Value)> {
-        let of = |iteration: &Iteration| -> Vec<(String, Value)> {
-            let certain =
-                node.gates.is_empty() && iteration.when.is_empty() && node.blocks.is_empty() && node.handler.is_none();
-            match &iteration.args {
-                Term::Value(Value::Map(map)) => map
-                    .iter()
-                    .filter(|(name, _)| name.as_ref() != "cacheable")
-                    .map(|(name, value)| (name.to_string(), if certain { value.clone() } else { Value::Unknown }))
-                    .collect(),
-                Term::Map(entries) => entries
-                    .iter()
-                    .filter_map(|(key, value)| {
-                        let name = key.as_value()?.to_string();
-                        let value = value.as_value().filter(|_| certain).cloned();
-                        Some((name, value.unwrap_or(Value::Unknown)))
-                    })
-                    .collect(),
-                _ => Vec::new(),
-            }
-        };
+        let certain = node.gates.is_empty() && node.blocks.is_empty() && node.handler.is_none();
+        let of = |iteration: &Iteration| facts_of(iteration, certain);
         let skipped = |iteration: &Iteration| iteration.when.iter().any(|t| *t == Term::Value(Value::Bool(false)));
         match &node.work {
             Work::Once(iteration) if skipped(iteration) => Vec::new(),
@@ -535,6 +517,30 @@ impl HostCompiler<'_> {
             Work::Items(_, iterations) => iterations.iter().filter(|i| !skipped(i)).flat_map(of).collect(),
             Work::Late(_, _, iteration) => of(iteration).into_iter().map(|(name, _)| (name, Value::Unknown)).collect(),
         }
+    }
+}
+
+/// What one time of `set_fact` sets; unknown where it is not certain or the value is not known.
+pub(super) fn facts_of(iteration: &Iteration, certain: bool) -> Vec<(String, Value)> {
+    let certain = certain && iteration.when.is_empty();
+    if iteration.when.iter().any(|term| *term == Term::Value(Value::Bool(false))) {
+        return Vec::new();
+    }
+    match &iteration.args {
+        Term::Value(Value::Map(map)) => map
+            .iter()
+            .filter(|(name, _)| name.as_ref() != "cacheable")
+            .map(|(name, value)| (name.to_string(), if certain { value.clone() } else { Value::Unknown }))
+            .collect(),
+        Term::Map(entries) => entries
+            .iter()
+            .filter_map(|(key, value)| {
+                let name = key.as_value()?.to_string();
+                let value = value.as_value().filter(|_| certain).cloned();
+                Some((name, value.unwrap_or(Value::Unknown)))
+            })
+            .collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -13,7 +13,7 @@ use super::convert::{from_jinja, placed, to_jinja};
 use super::error::{EvalError, Reason};
 use super::scope::Scope;
 use super::term::{Shape, Template, Term};
-use super::{filters, globals, lookup, methods, mutable, tests, trace};
+use super::{filters, globals, lookup, methods, mutable, native, tests, trace};
 use crate::value::Value;
 
 /// Bounds the work and memory one evaluation may take: about 20 million steps, 1.2 GB at the very most.
@@ -88,6 +88,7 @@ impl Default for Engine {
             env.set_syntax(syntax);
         }
         env.set_unknown_method_callback(methods::call);
+        env.set_formatter(native::format);
         filters::register(&mut env);
         tests::register(&mut env);
         lookup::register(&mut env);
@@ -137,7 +138,7 @@ impl Engine {
         self.run(template, &insertions, scope, || match template.shape {
             Shape::Expression => self.env.compile_expression(&text)?.eval(self.context(scope)),
             Shape::Text => {
-                self.env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from)
+                native::render(|| self.env.render_named_str(&template.origin.file, &text, self.context(scope)))
             }
         })
     }
@@ -174,9 +175,13 @@ impl Engine {
         }
         env.set_syntax(builder.build().map_err(|e| EvalError::failed(e.to_string()))?);
         let newline = options.newline.clone();
-        env.set_loader(
-            move |name| Ok(loader(name).map(|text| with_newlines(&chainable(&text), &newline).into_owned())),
-        );
+        env.set_loader(move |name| {
+            // An included template loses the newline at its end, as in Jinja.
+            let cut = |text: String| {
+                text.strip_suffix('\n').map(|t| t.strip_suffix('\r').unwrap_or(t).to_owned()).unwrap_or(text)
+            };
+            Ok(loader(name).map(cut).map(|text| with_newlines(&chainable(&text), &newline).into_owned()))
+        });
         let text = chainable(&template.text);
         let text = with_newlines(&text, &options.newline);
         let (text, insertions) = mutable::wrapped(&text, &options.block.0, &options.block.1);

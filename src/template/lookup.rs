@@ -60,7 +60,13 @@ pub fn answer_value(answer: &Result<Lookup, EvalError>) -> Value {
     match answer {
         Ok(Lookup::Results(values)) => Value::list(values.iter().cloned()),
         Ok(Lookup::Unknown) => Value::Unknown,
-        Err(error) => Value::str(&error.message),
+        Err(error) => {
+            let mut parts = vec![("message", Value::str(&error.message))];
+            if let super::error::Reason::Undefined(path) = &error.reason {
+                parts.push(("undefined", Value::str(path)));
+            }
+            Value::map(parts)
+        }
     }
 }
 
@@ -73,7 +79,13 @@ pub(super) fn answered(call: &LookupCall, answers: Option<Term>) -> Result<Looku
     match found {
         Some(Value::List(values)) => Ok(Lookup::Results(values.to_vec())),
         Some(Value::Unknown) => Ok(Lookup::Unknown),
-        Some(message) => Err(EvalError::failed(message.to_string())),
+        Some(failure) => {
+            let message = failure.get("message").map(Value::to_string).unwrap_or_default();
+            Err(match failure.get("undefined") {
+                Some(path) => EvalError { message, ..EvalError::undefined(&path.to_string()) },
+                None => EvalError::failed(message),
+            })
+        }
         None => Err(EvalError::failed(format!(
             "the lookup `{}` works on the controller, and what it is asked for is known on the host only",
             call.name

@@ -17,6 +17,7 @@ mod lookup;
 mod methods;
 mod moment;
 mod mutable;
+mod native;
 mod scope;
 mod term;
 mod tests;

@@ -13,7 +13,8 @@ impl Reach {
         if path.is_absolute() {
             return path.exists().then_some(path);
         }
-        self.search.iter().flat_map(|dir| [dir.join(folder).join(&path), dir.join(&path)]).find(|path| path.exists())
+        let places = self.search.iter().flat_map(|dir| [dir.join(folder).join(&path), dir.join(&path)]);
+        places.filter(|path| path.exists()).map(absolute).next()
     }
 
     /// The content of a file, decrypted where it is a vault.

@@ -145,6 +145,9 @@ fn elements(item: &Value, path: &str, skip: bool) -> Result<Vec<Value>, EvalErro
     let (mut at, mut parts) = (item, path.split('.').peekable());
     while let Some(part) = parts.next() {
         let Some(map) = at.as_map() else {
+            if skip {
+                return Ok(Vec::new());
+            }
             return fail(format!("the key {part} should point to a dictionary, got '{at}'"));
         };
         let Some(next) = map.get(part) else {
@@ -156,6 +159,7 @@ fn elements(item: &Value, path: &str, skip: bool) -> Result<Vec<Value>, EvalErro
         at = next;
         match (parts.peek().is_some(), at) {
             (true, Value::Map(_)) => {}
+            (true, _) | (_, Value::Null) if skip => return Ok(Vec::new()),
             (true, other) => return fail(format!("the key {part} should point to a dictionary, got '{other}'")),
             (false, Value::List(items)) => return Ok(items.to_vec()),
             (false, other) => return fail(format!("the key {part} should point to a list, got '{other}'")),

@@ -156,7 +156,9 @@ pub fn run(call: &LookupCall, scope: &dyn Scope, names: &Names) -> Outcome {
         reach.log.want(call);
         return Ok(Lookup::Unknown);
     }
-    if let Some(known) = reach.log.known(call) {
+    // Chance answers anew each time it is asked.
+    let by_chance = matches!(plugin.name, "password" | "random_choice");
+    if let Some(known) = reach.log.known(call).filter(|_| !by_chance) {
         return known;
     }
     let answer = (plugin.run)(&Ask { call, scope, names, reach });
