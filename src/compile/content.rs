@@ -12,7 +12,7 @@ use crate::graph::{Action, Iteration, TemplateFile};
 use crate::parse::Task;
 use crate::resource::Assembly;
 use crate::source::{Origin, Span};
-use crate::template::{FileOptions, Shape, Template, Term, TermScope};
+use crate::template::{EvalError, FileOptions, Shape, Template, Term, TermScope};
 use crate::value::{Map, Value};
 
 /// Content up to this size travels with the task; larger content is sent when the target lacks it.
@@ -177,7 +177,17 @@ impl HostCompiler<'_> {
         certain: bool,
     ) -> Result<Iteration, Stop> {
         let Some((_, text)) = self.project.files.text(path, Some(span)) else { return Err(Stop::Mistakes) };
-        let (options, body, line) = self.template_options(&iteration.args, &text, span)?;
+        let (options, body, line) = match template_options(&iteration.args, &text) {
+            Ok(found) => found,
+            Err(message) if certain => {
+                self.mistake(Diagnostic::error(Code::TemplateSyntax, message).at(span, "in this template"));
+                return Err(Stop::Mistakes);
+            }
+            Err(message) => {
+                let args = Term::Failed(Arc::new(EvalError::failed(message)));
+                return Ok(Iteration { args, ..iteration });
+            }
+        };
         let origin = Origin { file: crate::source::display_path(path), line, col: 1 };
         let template = Template { text: Arc::from(body), shape: Shape::Text, origin, indent: 0 };
         let dest = match &iteration.args {
@@ -225,33 +235,6 @@ impl HostCompiler<'_> {
     pub(super) fn loop_var(&self, task: &Task) -> String {
         let control = task.keywords.get(crate::parse::Keyword::LoopControl);
         control.and_then(|c| c.get("loop_var")?.text()).unwrap_or("item").to_owned()
-    }
-
-    /// The parameters of the module, then the `#jinja2:` header of the file, which wins.
-    fn template_options<'t>(
-        &mut self,
-        args: &Term,
-        text: &'t str,
-        span: Span,
-    ) -> Result<(FileOptions, &'t str, u32), Stop> {
-        let mut options = FileOptions::default();
-        let mut set = || -> Result<(&'t str, u32), String> {
-            if let Term::Value(Value::Map(map)) = args {
-                let own =
-                    |name: &str| name.ends_with("_string") || name.ends_with("_blocks") || name == "newline_sequence";
-                for (name, value) in map.iter().filter(|(name, value)| own(name) && !value.has_unknown()) {
-                    lookups::set_option(&mut options, name, &value.to_string())?;
-                }
-            }
-            lookups::header(text, &mut options)
-        };
-        match set() {
-            Ok((body, line)) => Ok((options, body, line)),
-            Err(message) => {
-                self.mistake(Diagnostic::error(Code::TemplateSyntax, message).at(span, "in this template"));
-                Err(Stop::Mistakes)
-            }
-        }
     }
 
     /// A directory: what is in it, its files by their digests.
@@ -303,6 +286,20 @@ impl HostCompiler<'_> {
             _ => with_arg(iteration, "_content_sha256", Value::from(digest)),
         })
     }
+}
+
+/// The parameters of the module, then the `#jinja2:` header of the file, which wins. Gives the rest of the file too, and
+/// the line it begins at.
+fn template_options<'t>(args: &Term, text: &'t str) -> Result<(FileOptions, &'t str, u32), String> {
+    let mut options = FileOptions::default();
+    if let Term::Value(Value::Map(map)) = args {
+        let own = |name: &str| name.ends_with("_string") || name.ends_with("_blocks") || name == "newline_sequence";
+        for (name, value) in map.iter().filter(|(name, value)| own(name) && !value.has_unknown()) {
+            lookups::set_option(&mut options, name, &value.to_string())?;
+        }
+    }
+    let (body, line) = lookups::header(text, &mut options)?;
+    Ok((options, body, line))
 }
 
 /// Adds an argument.

@@ -334,11 +334,24 @@ impl<'a> HostCompiler<'a> {
         let cache = self.magic_cache.clone();
         let role = frame.role.clone();
         let hostvars = self.hostvars_source();
+        let named = self.magic_cache.get("ansible_play_role_names").and_then(Value::as_list).unwrap_or_default();
+        let mut dependent: Vec<Arc<str>> = Vec::new();
+        for role in &self.roles {
+            let name: Arc<str> = Arc::from(role.role.name.as_ref());
+            if !named.iter().any(|known| known.as_str() == Some(&name)) && !dependent.contains(&name) {
+                dependent.push(name);
+            }
+        }
         Arc::new(move |name| match name {
             "role_path" => role.as_ref().map(|r| Value::str(r.role.path.to_string_lossy())),
             "role_name" | "ansible_role_name" => role.as_ref().map(|r| Value::str(&r.role.name)),
             "ansible_parent_role_names" => {
                 role.as_ref().map(|r| Value::list(r.parents.iter().rev().map(|p| Value::str(&p.role.name))))
+            }
+            "ansible_dependent_role_names" => Some(Value::list(dependent.iter().map(Value::str))),
+            "ansible_role_names" => {
+                let own = cache.get("ansible_play_role_names").and_then(Value::as_list).unwrap_or_default();
+                Some(Value::list(own.iter().cloned().chain(dependent.iter().map(Value::str))))
             }
             "hostvars" => Some(hostvars()),
             _ => cache.get(name).cloned(),
@@ -508,6 +521,7 @@ fn looks_up(text: &str) -> bool {
 pub const MAGIC: &[&str] = &[
     "ansible_check_mode",
     "ansible_config_file",
+    "ansible_dependent_role_names",
     "ansible_diff_mode",
     "ansible_forks",
     "ansible_inventory_sources",
@@ -574,12 +588,10 @@ fn magic(project: &Project, play: &Play, host: &str, hosts: &PlayHosts) -> BTree
         ("playbook_dir", path(&play.dir)),
         ("ansible_check_mode", Value::Bool(project.plan)),
         ("ansible_diff_mode", Value::Bool(project.diff)),
-        ("ansible_managed", Value::str("Ansible managed")),
         ("ansible_run_tags", all),
         ("ansible_skip_tags", tags(&project.tags.skip)),
         ("ansible_version", version),
         ("ansible_verbosity", Value::Int(0)),
-        ("ansible_role_names", Value::list(roles.clone())),
         ("ansible_play_role_names", Value::list(roles.clone())),
         ("role_names", Value::list(roles)),
         ("omit", Value::Omit),

@@ -54,6 +54,9 @@ impl Names {
         if !asked && let Some(found) = runtime() {
             return Some(found);
         }
+        if name == "ansible_managed" {
+            return Some((Term::Value(Value::str("Ansible managed")), Some(LayerKind::RoleDefaults)));
+        }
         if name == "ansible_host" {
             // Where nobody says otherwise a host is reached by its name.
             return (self.magic)("inventory_hostname").map(|host| (Term::Value(host), Some(LayerKind::RoleDefaults)));

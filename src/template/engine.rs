@@ -272,6 +272,9 @@ impl Engine {
                 (Reason::UnknownName(unknown_name(detail)), format!("cfg has no function `{}`", unknown_name(detail)))
             }
             ErrorKind::OutOfFuel => (Reason::Failed, "the template takes too long or makes too much text".to_owned()),
+            _ if is_division_by_zero(detail) => {
+                (Reason::Failed, format!("division by zero: {}", detail.trim_start_matches("unable to calculate ")))
+            }
             _ if detail.is_empty() => (Reason::Failed, format!("{} ({})", error.kind(), quoted())),
             _ => (Reason::Failed, detail.to_owned()),
         };
@@ -284,6 +287,12 @@ impl Engine {
         let help = advice(&message);
         EvalError { reason, message, place: None, via: Vec::new(), help }.in_template(template, range)
     }
+}
+
+fn is_division_by_zero(detail: &str) -> bool {
+    detail
+        .strip_prefix("unable to calculate ")
+        .is_some_and(|rest| ["/ 0", "// 0", "% 0"].iter().any(|end| rest.ends_with(end)))
 }
 
 /// What to do about a failure of the engine that has a way round.

@@ -93,7 +93,7 @@ fn evaluation_means_what_ansible_means() {
         ("{{ nothing }}", "`nothing` is not defined"),
         ("x {{ nothing.at.all }}", "`nothing` is not defined"),
         ("{{ nested.zz }}", "`nested.zz` is not defined"),
-        ("{{ nested.zz == 1 }}", "`zz` is not defined"),
+        ("{{ nested.zz == 1 }}", "`nested.zz` is not defined"),
         ("{{ broken }}", "`nothing_here` is not defined"),
         ("{{ nothing | upper }}", "`nothing` is not defined"),
         ("{{ list[7] }}", "`list[7]` is not defined"),

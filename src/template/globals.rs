@@ -1,16 +1,17 @@
 //! The functions of expressions: those of Jinja that the engine lacks, and Ansible's `now` and `undef`.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use minijinja::value::{Kwargs, Object, ObjectRepr, Rest, Value as Jinja, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
 
-use super::convert::to_jinja;
+use super::convert::{from_jinja, to_jinja};
 use super::moment::Moment;
 use super::mutable;
 use super::trace;
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 /// Registers them.
 pub fn register(env: &mut Environment<'static>) {
@@ -34,34 +35,35 @@ pub fn register(env: &mut Environment<'static>) {
         Jinja::from_object(Joiner { separator, used: Mutex::new(false) })
     });
     env.add_function("namespace", |arg: Option<Jinja>, named: Kwargs| -> Result<Jinja, Error> {
-        let mut entries: Vec<(Jinja, Jinja)> = Vec::new();
+        let mut entries: BTreeMap<String, Jinja> = BTreeMap::new();
         if let Some(map) = arg.filter(|arg| !arg.is_kwargs()) {
             for key in map.try_iter()? {
                 let value = map.get_item(&key)?;
-                entries.push((key, mutable::of(&value)));
+                entries.insert(key.to_string(), mutable::of(&value));
             }
         }
         for name in named.args() {
-            entries.push((Jinja::from(name), mutable::of(&named.get::<Jinja>(name)?)));
+            entries.insert(name.to_owned(), mutable::of(&named.get::<Jinja>(name)?));
         }
-        let entries: Jinja = entries.into_iter().collect();
+        let entries = Jinja::from(entries);
         minijinja::functions::namespace(Some(entries.into()))
     });
     env.add_function("dict", |arg: Option<Jinja>, named: Kwargs| -> Result<Jinja, Error> {
-        let mut entries: Vec<(Jinja, Jinja)> = Vec::new();
+        let mut map = Map::new();
         if let Some(arg) = arg {
             for key in arg.try_iter()? {
                 // A mapping, or a list of pairs.
-                entries.push(match arg.kind() {
+                let (key, value) = match arg.kind() {
                     ValueKind::Map => (key.clone(), arg.get_item(&key)?),
                     _ => (key.get_item_by_index(0)?, key.get_item_by_index(1)?),
-                });
+                };
+                map.insert(Arc::from(key.to_string()), from_jinja(&value));
             }
         }
         for name in named.args() {
-            entries.push((Jinja::from(name), named.get(name)?));
+            map.insert(Arc::from(name), from_jinja(&named.get::<Jinja>(name)?));
         }
-        Ok(entries.into_iter().collect())
+        Ok(to_jinja(&Value::from(map)))
     });
     env.add_function("lipsum", |_rest: Rest<Jinja>| -> Result<Jinja, Error> {
         Err(Error::new(

@@ -108,13 +108,15 @@ pub(super) fn subelements(ask: &Ask<'_>) -> Outcome {
         [items, path, flags] => (items, path, Some(flags)),
         _ => return fail("subelements lookup expects a list of two or three items"),
     };
-    let Some(path) = path.as_str() else { return fail("subelements lookup expects a string as its second term") };
+    let Some(path) = path.as_str() else {
+        return fail("subelements lookup expects first a dict or a list, second a string pointing to the subkey");
+    };
     let items: Vec<Value> = match items {
         Value::List(items) => items.to_vec(),
         // A record that was skipped has no elements.
         Value::Map(map) if is_skipped(map) => Vec::new(),
         Value::Map(map) => map.values().cloned().collect(),
-        _ => return fail("subelements lookup expects first a dict or a list"),
+        _ => return fail("subelements lookup expects first a dict or a list, second a string pointing to the subkey"),
     };
     let skip = match flags {
         None => ask.option("skip_missing").is_some_and(crate::apply_truth),

@@ -74,7 +74,7 @@ fn numbers(given: &Map) -> Result<Vec<Value>, EvalError> {
         let Some(value) = given.get(name).filter(|value| **value != Value::Null) else { return Ok(None) };
         match number(&value.to_string()) {
             Some(number) => Ok(Some(number)),
-            None => fail(format!("can't parse {name}={value} as integer")),
+            None => fail(format!("`{name}` has an invalid value: can't parse '{value}' as integer")),
         }
     };
     let (start, stride, count) = (get("start")?.unwrap_or(1), get("stride")?, get("count")?);

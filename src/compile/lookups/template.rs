@@ -130,7 +130,7 @@ pub fn header<'t>(text: &'t str, options: &mut FileOptions) -> Result<(&'t str, 
     let (header, body) = rest.split_once('\n').unwrap_or((rest, ""));
     for pair in header.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
         let Some((name, value)) = pair.split_once(':') else {
-            return Err(format!("`{pair}` in a #jinja2: header is not of the form `option: value`"));
+            return Err(format!("Missing key-value separator `:` in the #jinja2: header: `{pair}`"));
         };
         set_option(options, name.trim(), literal(value.trim()))?;
     }

@@ -125,7 +125,10 @@ pub fn items(value: &Value) -> Result<Vec<Value>, Error> {
         Value::Map(map) => Ok(map.keys().map(Value::str).collect()),
         Value::Str(text) => Ok(text.chars().map(|c| Value::from(c.to_string())).collect()),
         Value::Unknown => Ok(Vec::new()),
-        other => Err(fail(format!("expected a list, found {}", other.type_name()))),
+        other => {
+            let python = super::python_type(other);
+            Err(fail(format!("expected a list, found {} ('{python}' object is not iterable)", other.type_name())))
+        }
     }
 }
 
