@@ -345,14 +345,19 @@ impl<'a> HostCompiler<'a> {
         Arc::new(move |name| match name {
             "role_path" => role.as_ref().map(|r| Value::str(r.role.path.to_string_lossy())),
             "role_name" | "ansible_role_name" => role.as_ref().map(|r| Value::str(&r.role.name)),
-            "ansible_parent_role_names" => {
-                role.as_ref().map(|r| Value::list(r.parents.iter().rev().map(|p| Value::str(&p.role.name))))
-            }
+            "ansible_parent_role_names" => role
+                .as_ref()
+                .filter(|role| !role.parents.is_empty())
+                .map(|r| Value::list(r.parents.iter().rev().map(|p| Value::str(&p.role.name)))),
             "ansible_dependent_role_names" => Some(Value::list(dependent.iter().map(Value::str))),
             "ansible_role_names" => {
                 let own = cache.get("ansible_play_role_names").and_then(Value::as_list).unwrap_or_default();
                 Some(Value::list(own.iter().cloned().chain(dependent.iter().map(Value::str))))
             }
+            "ansible_parent_role_paths" => role
+                .as_ref()
+                .filter(|role| !role.parents.is_empty())
+                .map(|r| Value::list(r.parents.iter().rev().map(|p| Value::str(p.role.path.to_string_lossy())))),
             "hostvars" => Some(hostvars()),
             _ => cache.get(name).cloned(),
         })
@@ -528,6 +533,7 @@ pub const MAGIC: &[&str] = &[
     "ansible_limit",
     "ansible_managed",
     "ansible_parent_role_names",
+    "ansible_parent_role_paths",
     "ansible_play_batch",
     "ansible_play_hosts",
     "ansible_play_hosts_all",

@@ -108,7 +108,11 @@ impl HostCompiler<'_> {
             };
         }
         let Some((lookup, span, terms)) = &task.with else { return Ok(Items::None) };
-        let term = self.term(terms);
+        let mut term = self.term(terms);
+        if lookup.rsplit('.').next() == Some("first_found") {
+            // What is not defined is a file that is not there.
+            term = self.defined_part(&term, frame);
+        }
         // A bare name stands for the variable, as `with_items: packages` did in old playbooks.
         let value = scope.evaluate(&term)?;
         if value.has_unknown() {
@@ -131,6 +135,31 @@ impl HostCompiler<'_> {
                 let origin = self.project.files.sources.origin(*span);
                 EvalError { place: error.place.or(Some((origin, lookup.len() as u32 + 5))), ..error }
             })
+    }
+
+    /// A term without what is not defined in it, also where a variable holds it.
+    fn defined_part(&self, term: &Term, frame: &Frame) -> Term {
+        let scope = self.scope(frame, Vec::new());
+        match term {
+            Term::List(items) => {
+                let parts = items.iter().map(|item| self.defined_part(item, frame));
+                Term::list(parts.filter(|part| *part != Term::Value(Value::Null)).collect())
+            }
+            Term::Map(entries) => {
+                Term::map(entries.iter().map(|(key, value)| (key.clone(), self.defined_part(value, frame))).collect())
+            }
+            Term::Template(template) => match scope.evaluate(term) {
+                Err(EvalError { reason: crate::template::Reason::Undefined(_), .. }) => {
+                    let name = template.text.trim();
+                    match self.names(frame, Vec::new()).find(name) {
+                        Some((held @ (Term::List(_) | Term::Map(_)), _)) => self.defined_part(&held, frame),
+                        _ => Term::Value(Value::Null),
+                    }
+                }
+                _ => term.clone(),
+            },
+            other => other.clone(),
+        }
     }
 
     /// The arguments as they were written.

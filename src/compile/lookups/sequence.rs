@@ -47,7 +47,7 @@ fn short(word: &str, given: &mut Map) -> Result<(), EvalError> {
     for (name, value) in [("start", start), ("end", Some(end)), ("stride", stride)] {
         if let Some(value) = value {
             if number(value).is_none() {
-                return fail(format!("unrecognized arguments to with_sequence: `{word}`"));
+                return fail(format!("`{name}` of `{word}` has an invalid value: can't parse '{value}' as integer"));
             }
             given.insert(name.into(), Value::str(value));
         }

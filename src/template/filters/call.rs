@@ -95,10 +95,18 @@ pub fn spellings(names: &[&'static str]) -> impl Iterator<Item = String> {
     names.iter().map(|name| (*name).to_owned())
 }
 
+/// What is not defined stays that through a filter: `x | first | default(1)`.
+pub fn is_undefined(value: &Jinja) -> bool {
+    value.downcast_object_ref::<trace::MissingMark>().is_some()
+}
+
 /// Adds a filter that looks at all of its value: an unknown anywhere in it makes the result unknown.
 pub fn add(env: &mut Environment<'static>, names: &[&'static str], filter: fn(&Value, &Args) -> Outcome) {
     for name in spellings(names) {
         env.add_filter(name, move |value: &Jinja, rest: Rest<ValueOrKwargs>| {
+            if is_undefined(value) {
+                return Ok(value.clone());
+            }
             let (value, args) = (from_jinja(value), Args::read(rest)?);
             if value.has_unknown() || args.has_unknown() {
                 return Ok(trace::unknown());
@@ -112,6 +120,9 @@ pub fn add(env: &mut Environment<'static>, names: &[&'static str], filter: fn(&V
 pub fn add_shape(env: &mut Environment<'static>, names: &[&'static str], filter: fn(&Value, &Args) -> Outcome) {
     for name in spellings(names) {
         env.add_filter(name, move |value: &Jinja, rest: Rest<ValueOrKwargs>| {
+            if is_undefined(value) {
+                return Ok(value.clone());
+            }
             let (value, args) = (from_jinja(value), Args::read(rest)?);
             filter(&value, &args).map(|value| to_jinja(&value))
         });
