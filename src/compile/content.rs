@@ -59,12 +59,13 @@ impl HostCompiler<'_> {
         let file =
             if kind == "script" { text.split_whitespace().next().unwrap_or("").to_owned() } else { text.clone() };
         let Some(path) = self.find_file(frame, folder, &file) else {
-            let pending = self.here && !self.is_rehearsal() && !self.nodes.is_empty();
+            let absolute = Path::new(&file).is_absolute();
+            let pending = absolute && self.here && !self.is_rehearsal() && !self.nodes.is_empty();
             if pending {
                 // An earlier task may make it: what was compiled so far runs, and this is asked again.
                 self.lookups.want_file();
             }
-            if !certain || pending || self.may_be_made() {
+            if !certain || pending || (absolute && self.may_be_made()) {
                 return Ok(iteration);
             }
             return Err(self.file_not_found(frame, folder, &file, span));

@@ -31,6 +31,10 @@ pub struct PlayHosts {
     pub batch: Arc<Vec<Arc<str>>>,
     /// More plays follow, which may use what tasks of this one set.
     pub more_plays: bool,
+    /// Plays came before, whose tasks may have made files.
+    pub earlier_plays: bool,
+    /// Nothing is run: this is for mistakes, or to look at the graph.
+    pub rehearsal: bool,
 }
 
 /// What is known of a host's facts.
@@ -83,6 +87,8 @@ pub struct HostCompiler<'a> {
     pub(super) lookups: Arc<Log>,
     /// Tasks work on the controller itself, or have done so.
     pub(super) here: bool,
+    /// Tasks that may make files were compiled.
+    pub(super) worked: bool,
     magic_cache: Arc<BTreeMap<String, Value>>,
     pub(super) hostvars: RefCell<Option<super::hostvars::Source>>,
 }
@@ -136,6 +142,7 @@ impl<'a> HostCompiler<'a> {
             started: Instant::now(),
             lookups: Arc::default(),
             here,
+            worked: false,
             magic_cache,
             hostvars: RefCell::default(),
         }
@@ -288,19 +295,20 @@ impl<'a> HostCompiler<'a> {
             rehearsal: self.is_rehearsal(),
             here: self.here,
             // A rehearsal runs nothing: whatever was compiled is pending.
-            pending: !self.nodes.is_empty() || (self.is_rehearsal() && self.next_node > 0),
+            pending: self.nodes.iter().any(makes_files) || (self.is_rehearsal() && self.worked),
+            early: self.may_be_made(),
             log: self.lookups.clone(),
         }
     }
 
     /// No host has been asked yet: this is for mistakes only.
     pub(super) fn is_rehearsal(&self) -> bool {
-        matches!(self.facts, Facts::Unknown)
+        self.hosts.rehearsal || matches!(self.facts, Facts::Unknown)
     }
 
     /// Says whether a file of the controller that is not there may yet be made by a task.
     pub(super) fn may_be_made(&self) -> bool {
-        self.here && (self.project.plan || (self.is_rehearsal() && self.next_node > 0))
+        self.here && (self.project.plan || self.is_rehearsal()) && (self.worked || self.hosts.earlier_plays)
     }
 
     /// Runs what was compiled so far where something could not be looked up before. Says whether it did: then what was
@@ -514,9 +522,15 @@ impl<'a> HostCompiler<'a> {
 
 const PATH_WORDS: &[&str] = &["directory", "is_dir", "exist", "file", "link", "mount"];
 
+/// Says whether a node may make files.
+pub(super) fn makes_files(node: &Node) -> bool {
+    matches!(node.action, crate::graph::Action::Resource(_))
+}
+
 /// Says whether the text of a template may call a lookup.
 fn looks_up(text: &str) -> bool {
-    let calls = ["lookup(", "query(", "q(", "lookup (", "query (", "q ("].iter().any(|call| text.contains(call));
+    let calls =
+        ["fileglob", "lookup(", "query(", "q(", "lookup (", "query (", "q ("].iter().any(|call| text.contains(call));
     // `is file` and its kin are lookups too.
     let tests = [" is ", "select", "reject"].iter().any(|word| text.contains(word));
     calls || (tests && PATH_WORDS.iter().any(|word| text.contains(word)))

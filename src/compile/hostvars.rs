@@ -178,6 +178,7 @@ fn evaluate(
             rehearsal: unknown,
             here: false,
             pending: false,
+            early: false,
             log: Arc::default(),
         },
     };

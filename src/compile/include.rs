@@ -358,7 +358,7 @@ impl HostCompiler<'_> {
             self.flush(true, false)?;
         }
         let found = self.find_file(frame, "vars", name);
-        if found.is_none() && self.may_be_made() {
+        if found.is_none() && std::path::Path::new(name).is_absolute() && self.may_be_made() {
             return self.known_after_apply(task, frame);
         }
         let Some(path) = found else {

@@ -320,6 +320,7 @@ impl HostCompiler<'_> {
         let sets = self.sets(&node);
         self.note_requests(task, frame, &node)?;
         self.builder.add(&mut node, footprint, &uses, &sets);
+        self.worked |= super::host::makes_files(&node);
         self.nodes.push(node);
         Ok(())
     }

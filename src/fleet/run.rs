@@ -205,7 +205,7 @@ impl Runner {
             if self.shared.cancelled.load(Ordering::SeqCst) || self.shared.state().mistakes {
                 break;
             }
-            self.play(play, hosts, i + 1 < plays.len()).await;
+            self.play(play, hosts, i > 0, i + 1 < plays.len()).await;
         }
         let state = self.shared.state();
         Outcome {
@@ -215,7 +215,7 @@ impl Runner {
         }
     }
 
-    async fn play(&self, play: &Arc<Play>, hosts: &[Arc<str>], more_plays: bool) {
+    async fn play(&self, play: &Arc<Play>, hosts: &[Arc<str>], earlier_plays: bool, more_plays: bool) {
         let project = &self.shared.project;
         let settings = PlaySettings::of(play, &|diagnostic| project.files.report(diagnostic));
         let alive: Vec<Arc<str>> = {
@@ -233,7 +233,13 @@ impl Runner {
                 self.shared.count(name, |_| {});
             }
             self.shared.emit(Event::PlayStarted { play: play.title(), hosts: names, batch: (i as u32 + 1, count) });
-            let hosts = PlayHosts { all: Arc::new(alive.clone()), batch: Arc::new(batch), more_plays };
+            let hosts = PlayHosts {
+                all: Arc::new(alive.clone()),
+                batch: Arc::new(batch),
+                more_plays,
+                earlier_plays,
+                rehearsal: false,
+            };
             self.batch(play, &hosts, &settings).await;
             self.shared.emit(Event::PlayFinished { play: play.title() });
             if std::mem::take(&mut self.shared.state().play_ended) {
@@ -410,11 +416,16 @@ pub fn rehearse(
     let mut all = Vec::new();
     let given = Arc::new(facts.clone());
     let mut carried: BTreeMap<Arc<str>, BTreeMap<String, Value>> = BTreeMap::new();
-    for (play, hosts) in plays {
+    for (i, (play, hosts)) in plays.iter().enumerate() {
         let settings = PlaySettings::of(play, &|diagnostic| project.files.report(diagnostic));
         for batch in settings.batches(hosts) {
-            let play_hosts =
-                PlayHosts { all: Arc::new(hosts.clone()), batch: Arc::new(batch.clone()), more_plays: true };
+            let play_hosts = PlayHosts {
+                all: Arc::new(hosts.clone()),
+                batch: Arc::new(batch.clone()),
+                more_plays: true,
+                earlier_plays: i > 0,
+                rehearsal: true,
+            };
             for host in batch {
                 let leads = play_hosts.batch.first() == Some(&host);
                 let mut driver = DryDriver { nodes: Vec::new(), facts: given.clone(), leads };

@@ -300,7 +300,7 @@ fn advice(message: &str) -> Option<String> {
     let table = [
         ("operator on unsupported types map and map", "merge mappings with the filter `combine`"),
         ("operator on unsupported types plain object", "cfg cannot calculate with dates: use `.timestamp()` of both"),
-        ("operator on unsupported types string and", "to fill in a text use the filter `format` or `~`"),
+        ("use % operator on unsupported types string and", "to fill in a text use the filter `format` or `~`"),
         ("`varargs` is not defined", "macros of cfg take the arguments they name: give it a list"),
         ("`kwargs` is not defined", "macros of cfg take the arguments they name: give it a mapping"),
         ("unexpected `+`", "leave the sign `+` away"),

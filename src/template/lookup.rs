@@ -103,6 +103,13 @@ pub fn register(env: &mut Environment<'static>) {
             Lookup::Results(values) => to_jinja(&joined(values)),
         })
     });
+    // The filter is the lookup of one pattern.
+    env.add_filter("fileglob", |pattern: Jinja| {
+        Ok::<Jinja, Error>(match ask("fileglob", vec![from_jinja(&pattern)])? {
+            Lookup::Unknown => trace::unknown(),
+            Lookup::Results(values) => to_jinja(&Value::from(values)),
+        })
+    });
     for name in ["query", "q"] {
         env.add_function(name, |name: String, terms: Rest<Jinja>, options: Kwargs| {
             Ok::<Jinja, Error>(match call(&name, &terms.0, &options, true)? {

@@ -20,7 +20,7 @@ impl Reach {
     /// The content of a file, decrypted where it is a vault.
     pub fn read(&self, name: &str, folder: &str) -> Result<Vec<u8>, EvalError> {
         let Some(path) = self.find(name, folder) else {
-            return fail(format!("there is no file `{name}` (No such file or directory)"));
+            return fail(format!("there is no file `{name}`"));
         };
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
@@ -93,8 +93,7 @@ pub(super) fn path_test(ask: &Ask<'_>) -> Outcome {
         other => return fail(format!("cfg has no test `{other}`")),
     };
     // What is not there yet may be made by an earlier task.
-    let early = ask.reach.here && (ask.reach.rehearsal || ask.reach.project.plan);
-    if !holds && early {
+    if !holds && ask.reach.early {
         ask.reach.log.want(ask.call);
         return Ok(Lookup::Unknown);
     }

@@ -40,8 +40,10 @@ pub struct Reach {
     pub rehearsal: bool,
     /// Tasks work on the controller itself: they may make what is looked up.
     pub here: bool,
-    /// Tasks that were compiled have not run yet.
+    /// Tasks that may make files were compiled and have not run yet.
     pub pending: bool,
+    /// What is not there may be made before it is asked for in earnest: this is a rehearsal or a plan.
+    pub early: bool,
     /// What was looked up for the task.
     pub log: Arc<Log>,
 }
@@ -163,8 +165,7 @@ pub fn run(call: &LookupCall, scope: &dyn Scope, names: &Names) -> Outcome {
     }
     let answer = (plugin.run)(&Ask { call, scope, names, reach });
     // What is not there may be made by a task that has not run, or was asked for only because something is not known.
-    let early = call.guessing || (reach.here && (reach.rehearsal || reach.project.plan));
-    if answer.is_err() && plugin.effect == Effect::Reads && early {
+    if answer.is_err() && plugin.effect == Effect::Reads && (call.guessing || reach.early) {
         reach.log.want(call);
         return Ok(Lookup::Unknown);
     }

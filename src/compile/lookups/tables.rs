@@ -24,6 +24,9 @@ pub const INI_OPTIONS: &[&str] = &[
 /// The text of a file in an encoding: UTF-8, or the first 256 characters of Unicode for Latin-1.
 fn text(ask: &Ask<'_>, options: &Options, default: &str) -> Result<String, EvalError> {
     let file = options.text("file", default);
+    if ask.reach.find(&file, "files").is_none() {
+        return fail(format!("there is no file `{file}` (No such file or directory)"));
+    }
     let encoding = options.text("encoding", "utf-8").to_lowercase().replace(['-', '_'], "");
     match encoding.as_str() {
         "utf8" => ask.reach.read_text(&file, "files"),

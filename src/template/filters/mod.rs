@@ -60,6 +60,7 @@ pub const NAMES: &[&str] = &[
     "expanduser",
     "expandvars",
     "extract",
+    "fileglob",
     "filesizeformat",
     "first",
     "flatten",
@@ -301,6 +302,7 @@ mod unit {
         let mut env = Environment::new();
         register(&mut env);
         crate::template::tests::register(&mut env);
+        crate::template::lookup::register(&mut env);
         for name in NAMES {
             let error = env.render_str(&format!("{{{{ 1 | {name} }}}}"), ()).err();
             assert_ne!(error.map(|e| e.kind()), Some(minijinja::ErrorKind::UnknownFilter), "no filter {name}");
