@@ -9,6 +9,7 @@ use std::time::Instant;
 use super::frame::{Frame, RoleInstance};
 use super::listen::Listeners;
 use super::lookups::{Log, Reach};
+use super::magic::{MAGIC, magic};
 use super::requisites::Requests;
 use super::scope::Names;
 use super::{Driver, Project, Stop, diagnose};
@@ -89,7 +90,7 @@ pub struct HostCompiler<'a> {
     pub(super) here: bool,
     /// Tasks that may make files were compiled.
     pub(super) worked: bool,
-    magic_cache: Arc<BTreeMap<String, Value>>,
+    pub(super) magic_cache: Arc<BTreeMap<String, Value>>,
     pub(super) hostvars: RefCell<Option<super::hostvars::Source>>,
 }
 
@@ -338,39 +339,6 @@ impl<'a> HostCompiler<'a> {
         dirs
     }
 
-    fn magic(&self, frame: &Frame) -> Arc<dyn Fn(&str) -> Option<Value> + Send + Sync> {
-        let cache = self.magic_cache.clone();
-        let role = frame.role.clone();
-        let hostvars = self.hostvars_source();
-        let named = self.magic_cache.get("ansible_play_role_names").and_then(Value::as_list).unwrap_or_default();
-        let mut dependent: Vec<Arc<str>> = Vec::new();
-        for role in &self.roles {
-            let name: Arc<str> = Arc::from(role.role.name.as_ref());
-            if !named.iter().any(|known| known.as_str() == Some(&name)) && !dependent.contains(&name) {
-                dependent.push(name);
-            }
-        }
-        Arc::new(move |name| match name {
-            "role_path" => role.as_ref().map(|r| Value::str(r.role.path.to_string_lossy())),
-            "role_name" | "ansible_role_name" => role.as_ref().map(|r| Value::str(&r.role.name)),
-            "ansible_parent_role_names" => role
-                .as_ref()
-                .filter(|role| !role.parents.is_empty())
-                .map(|r| Value::list(r.parents.iter().rev().map(|p| Value::str(&p.role.name)))),
-            "ansible_dependent_role_names" => Some(Value::list(dependent.iter().map(Value::str))),
-            "ansible_role_names" => {
-                let own = cache.get("ansible_play_role_names").and_then(Value::as_list).unwrap_or_default();
-                Some(Value::list(own.iter().cloned().chain(dependent.iter().map(Value::str))))
-            }
-            "ansible_parent_role_paths" => role
-                .as_ref()
-                .filter(|role| !role.parents.is_empty())
-                .map(|r| Value::list(r.parents.iter().rev().map(|p| Value::str(p.role.path.to_string_lossy())))),
-            "hostvars" => Some(hostvars()),
-            _ => cache.get(name).cloned(),
-        })
-    }
-
     /// Evaluates a term. A failure is reported as a mistake.
     pub(super) fn evaluate(&mut self, term: &Term, scope: &Arc<TermScope>, at: Span) -> Result<Value, Stop> {
         scope.evaluate(term).map_err(|error| self.failed(&error, scope, at))
@@ -534,96 +502,6 @@ fn looks_up(text: &str) -> bool {
     // `is file` and its kin are lookups too.
     let tests = [" is ", "select", "reject"].iter().any(|word| text.contains(word));
     calls || (tests && PATH_WORDS.iter().any(|word| text.contains(word)))
-}
-
-/// The names of magic variables.
-pub const MAGIC: &[&str] = &[
-    "ansible_check_mode",
-    "ansible_config_file",
-    "ansible_dependent_role_names",
-    "ansible_diff_mode",
-    "ansible_forks",
-    "ansible_inventory_sources",
-    "ansible_limit",
-    "ansible_managed",
-    "ansible_parent_role_names",
-    "ansible_parent_role_paths",
-    "ansible_play_batch",
-    "ansible_play_hosts",
-    "ansible_play_hosts_all",
-    "ansible_play_name",
-    "ansible_play_role_names",
-    "ansible_playbook_python",
-    "ansible_role_name",
-    "ansible_role_names",
-    "ansible_run_tags",
-    "ansible_skip_tags",
-    "ansible_verbosity",
-    "ansible_version",
-    "group_names",
-    "groups",
-    "hostvars",
-    "inventory_dir",
-    "inventory_file",
-    "inventory_hostname",
-    "inventory_hostname_short",
-    "omit",
-    "play_hosts",
-    "playbook_dir",
-    "role_name",
-    "role_names",
-    "role_path",
-];
-
-fn magic(project: &Project, play: &Play, host: &str, hosts: &PlayHosts) -> BTreeMap<String, Value> {
-    let inventory = &project.inventory;
-    let list = |names: &[Arc<str>]| Value::list(names.iter().map(Value::str));
-    let groups: Map = inventory.groups.keys().map(|name| (name.clone(), list(&inventory.hosts_in(name)))).collect();
-    let path = |path: &std::path::Path| {
-        Value::str(path.canonicalize().unwrap_or_else(|_| path.to_path_buf()).to_string_lossy())
-    };
-    let tags = |set: &BTreeSet<String>| Value::list(set.iter().map(Value::str));
-    let mut all = tags(&project.tags.only);
-    if project.tags.only.is_empty() {
-        all = Value::list([Value::str("all")]);
-    }
-    let roles = play.roles.iter().filter_map(|role| role.name.text()).map(Value::str).collect::<Vec<_>>();
-    let version = Value::map([
-        ("full", Value::str("2.19.0")),
-        ("major", Value::Int(2)),
-        ("minor", Value::Int(19)),
-        ("revision", Value::Int(0)),
-        ("string", Value::str("2.19.0")),
-    ]);
-    let mut map: BTreeMap<String, Value> = [
-        ("inventory_hostname", Value::str(host)),
-        ("inventory_hostname_short", Value::str(host.split('.').next().unwrap_or(host))),
-        ("group_names", list(&inventory.group_names(host))),
-        ("groups", Value::from(groups)),
-        ("ansible_play_hosts", list(&hosts.all)),
-        ("ansible_play_hosts_all", list(&hosts.all)),
-        ("ansible_play_batch", list(&hosts.batch)),
-        ("play_hosts", list(&hosts.batch)),
-        ("ansible_play_name", Value::from(play.title())),
-        ("playbook_dir", path(&play.dir)),
-        ("ansible_check_mode", Value::Bool(project.plan)),
-        ("ansible_diff_mode", Value::Bool(project.diff)),
-        ("ansible_run_tags", all),
-        ("ansible_skip_tags", tags(&project.tags.skip)),
-        ("ansible_version", version),
-        ("ansible_verbosity", Value::Int(0)),
-        ("ansible_play_role_names", Value::list(roles.clone())),
-        ("role_names", Value::list(roles)),
-        ("omit", Value::Omit),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect();
-    if let Some(source) = inventory.sources.first() {
-        map.insert("inventory_file".into(), path(source));
-        map.insert("inventory_dir".into(), path(source.parent().unwrap_or(source)));
-    }
-    map
 }
 
 /// Says whether a host is the controller itself, as far as the inventory and the play say so.

@@ -57,7 +57,7 @@ impl HostCompiler<'_> {
                     all = all.and(footprint);
                     if *action == Action::SetFact {
                         // What one time sets the next one sees, as in `x: "{{ x + [item] }}"`.
-                        for (name, value) in super::task::facts_of(&iteration, frame.gates.is_empty()) {
+                        for (name, value) in super::sets::facts_of(&iteration, frame.gates.is_empty()) {
                             self.set_runtime(&name, value);
                         }
                     }

@@ -179,7 +179,7 @@ impl HostCompiler<'_> {
         let handler = Handler { id, names };
         let name = format!("{}{id}_{}", crate::apply::HANDLER_GATE, self.next_node);
         let mut own = Keywords::default();
-        own.set_name(&keywords.get(Keyword::Name).and_then(Yaml::text).unwrap_or("handlers").to_owned(), span);
+        own.set_name(keywords.get(Keyword::Name).and_then(Yaml::text).unwrap_or("handlers"), span);
         let marker = Arc::new(Task {
             span,
             module: Arc::from("meta"),

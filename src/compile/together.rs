@@ -269,8 +269,10 @@ impl HostCompiler<'_> {
                 continue;
             };
             if to_others {
-                let given: Vec<_> = variables.extract_if(.., |name, _| Some(name) != node.register.as_ref()).collect();
-                self.driver.give(&host, given);
+                let (own, given): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                    variables.into_iter().partition(|(name, _)| Some(name) == node.register.as_ref());
+                variables = own;
+                self.driver.give(&host, given.into_iter().collect());
             }
             whole = Some(match whole {
                 None => (outcome, variables),

@@ -237,7 +237,8 @@ impl Engine {
         }
         if let Some((path, error)) = outcome.missing {
             let range = find_path(&template.text, &path);
-            return Err(error.in_template(template, range));
+            let help = error.help.clone().or_else(|| advice(&error.message));
+            return Err(EvalError { help, ..error }.in_template(template, range));
         }
         match result {
             Err(_) if outcome.failure.is_some() => {
