@@ -15,7 +15,7 @@ pub fn expression(error: &EvalError, names: &BTreeSet<String>, files: &Files, fa
         Reason::Syntax => Code::TemplateSyntax,
         Reason::UnknownName(_) => Code::UnknownFilter,
         Reason::Loop => Code::VariableLoop,
-        Reason::Failed => Code::TemplateFailed,
+        Reason::Misuse | Reason::Failed => Code::TemplateFailed,
     };
     let span =
         error.place.as_ref().and_then(|(origin, length)| files.sources.span_at(origin, *length)).unwrap_or(fallback);

@@ -41,6 +41,8 @@ pub enum Reason {
     UnknownName(String),
     /// Variables defined in terms of each other.
     Loop,
+    /// It is written wrongly, whatever the values: an unknown lookup, or an unknown option of one.
+    Misuse,
     /// Anything else.
     Failed,
 }
@@ -49,6 +51,11 @@ impl EvalError {
     /// A failure without a place yet.
     pub fn failed(message: impl Into<String>) -> Self {
         Self { reason: Reason::Failed, message: message.into(), place: None, via: Vec::new(), help: None }
+    }
+
+    /// It is written wrongly.
+    pub fn misuse(message: impl Into<String>) -> Self {
+        Self { reason: Reason::Misuse, ..Self::failed(message) }
     }
 
     /// Something undefined was used.

@@ -145,7 +145,10 @@ fn call(name: &str, terms: &[Jinja], options: &Kwargs, want_list: bool) -> Resul
     };
     let terms = terms.iter().map(from_jinja).collect();
     match in_scope(&LookupCall { name: short, terms, options: map, guessing: trace::is_unknown() })? {
-        Err(_) if errors => Ok(Lookup::Results(if want_list { Vec::new() } else { vec![Value::Null] })),
+        // `errors` is about what is looked up, not about how it is written.
+        Err(error) if errors && error.reason != super::error::Reason::Misuse => {
+            Ok(Lookup::Results(if want_list { Vec::new() } else { vec![Value::Null] }))
+        }
         result => result.map_err(trace::failed),
     }
 }

@@ -146,11 +146,12 @@ pub fn run(call: &LookupCall, scope: &dyn Scope, names: &Names) -> Outcome {
     let Some(plugin) = known.or_else(|| call.name.starts_with(PATH_TEST).then_some(&path_test)) else {
         let near = crate::diagnostic::did_you_mean(&call.name, PLUGINS.iter().map(|plugin| plugin.name));
         let near = near.map(|near| format!("; {near}")).unwrap_or_default();
-        return fail(format!("cfg has no lookup `{}`{near}", call.name));
+        return Err(EvalError::misuse(format!("cfg has no lookup `{}`{near}", call.name)));
     };
     for name in call.options.keys().map(AsRef::as_ref) {
         if !plugin.options.contains(&name) && !matches!(name, "wantlist" | "errors") {
-            return fail(format!("`{name}` is not a valid option of the lookup `{}`", call.name));
+            let message = format!("`{name}` is not a valid option of the lookup `{}`", call.name);
+            return Err(EvalError::misuse(message));
         }
     }
     let is_open = call.terms.iter().chain(call.options.values()).any(Value::has_unknown);

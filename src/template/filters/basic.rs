@@ -20,12 +20,18 @@ pub fn register(env: &mut Environment<'static>) {
     env.add_filter("ternary", ternary);
     env.add_filter("sort", sort);
     choosers(env);
-    env.add_filter("first", |value: Jinja| {
-        if is_undefined(&value) { Ok(value) } else { minijinja::filters::first(&value) }
-    });
-    env.add_filter("last", |value: Jinja| {
-        if is_undefined(&value) { Ok(value) } else { minijinja::filters::last(value) }
-    });
+    env.add_filter(
+        "first",
+        |value: Jinja| {
+            if is_undefined(&value) { Ok(value) } else { minijinja::filters::first(&value) }
+        },
+    );
+    env.add_filter(
+        "last",
+        |value: Jinja| {
+            if is_undefined(&value) { Ok(value) } else { minijinja::filters::last(value) }
+        },
+    );
     env.add_filter("map", |state: &mut State<'_, '_>, value: Jinja, rest: Rest<ValueOrKwargs>| {
         if is_undefined(&value) {
             return Ok(value);
