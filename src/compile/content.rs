@@ -226,6 +226,10 @@ impl HostCompiler<'_> {
             Ok(_) | Err(_) => {
                 // What is known of the rest is in the text; what it includes has to travel, whether it was reached or not.
                 lookups::load_all(&template.text, &loader);
+                if super::host::looks_up(&template.text) {
+                    // With results there, all of it can be known here.
+                    self.lookups.want_file();
+                }
                 let included = included.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
                 let term = Term::Template(Arc::new(template));
                 Ok(Iteration { template: Some(TemplateFile { term, options, included }), ..named })

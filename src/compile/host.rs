@@ -496,7 +496,7 @@ pub(super) fn makes_files(node: &Node) -> bool {
 }
 
 /// Says whether the text of a template may call a lookup.
-fn looks_up(text: &str) -> bool {
+pub(super) fn looks_up(text: &str) -> bool {
     let calls =
         ["fileglob", "lookup(", "query(", "q(", "lookup (", "query (", "q ("].iter().any(|call| text.contains(call));
     // `is file` and its kin are lookups too.

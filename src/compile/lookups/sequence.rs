@@ -19,7 +19,7 @@ pub(super) fn sequence(ask: &Ask<'_>) -> Outcome {
 }
 
 /// `start=1 end=5 stride=2 format=%02d`, `count=5`, or the short form `[start-]end[/stride][:format]`.
-fn one(text: &str, options: &Map) -> Result<Vec<Value>, EvalError> {
+pub(super) fn one(text: &str, options: &Map) -> Result<Vec<Value>, EvalError> {
     let mut given = options.clone();
     let words: Vec<&str> = text.split_whitespace().collect();
     if let [word] = words.as_slice()
@@ -84,18 +84,19 @@ fn numbers(given: &Map) -> Result<Vec<Value>, EvalError> {
         (None, Some(0)) => return Ok(Vec::new()),
         (None, Some(count)) => {
             let stride = stride.unwrap_or(1);
-            (start.saturating_add((count - 1).saturating_mul(stride)), stride)
+            // As in Ansible, which counts one too many each way where it counts backwards.
+            (start.saturating_add(count.saturating_mul(stride)).saturating_sub(1), stride)
         }
         (Some(end), None) => (end, stride.unwrap_or(1)),
     };
+    if stride == 0 {
+        return Ok(Vec::new());
+    }
     if stride > 0 && end < start {
         return fail("to count backwards make stride negative");
     }
     if stride < 0 && end > start {
         return fail("to count forward don't make stride negative");
-    }
-    if stride == 0 {
-        return Ok(Vec::new());
     }
     if end.saturating_sub(start).saturating_abs() / stride.saturating_abs() > MOST {
         return fail(format!("this sequence has more than {MOST} numbers"));
