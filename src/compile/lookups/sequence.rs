@@ -12,7 +12,8 @@ pub(super) fn sequence(ask: &Ask<'_>) -> Outcome {
     for term in &ask.call.terms {
         results.extend(one(&term.to_string(), &ask.call.options)?);
     }
-    if ask.call.terms.is_empty() {
+    let asked = ask.call.options.keys().any(|name| !matches!(name.as_ref(), "wantlist" | "errors"));
+    if ask.call.terms.is_empty() && asked {
         results.extend(one("", &ask.call.options)?);
     }
     Ok(Lookup::Results(results))
