@@ -65,18 +65,36 @@ fn report(args: &Map) -> Attempt {
 fn set_fact(runner: &Runner<'_>, args: &Map) -> Attempt {
     let mut facts = args.clone();
     facts.shift_remove("cacheable");
+    if let Some(name) = facts.keys().find(|name| !is_variable_name(name)) {
+        return Attempt::failed(format!(
+            "Invalid variable name '{name}': a name is made of letters, digits and `_`, and is no keyword"
+        ));
+    }
     for (name, value) in &facts {
         runner.session.runtime.set(name, value.clone());
     }
     fine([("ansible_facts", Value::from(facts))])
 }
 
+/// Says whether expressions can use a name.
+fn is_variable_name(name: &str) -> bool {
+    const WORDS: &[&str] =
+        &["true", "false", "none", "True", "False", "None", "and", "or", "not", "in", "is", "if", "else"];
+    let letters = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    letters && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && !WORDS.contains(&name)
+}
+
 fn debug(args: &Map, scope: &Arc<TermScope>) -> Attempt {
     let (key, value) = match (args.get("var"), args.get("msg")) {
         (Some(Value::Str(name)), _) => {
             let term = Term::expression(name, crate::source::Origin { file: "debug".into(), line: 1, col: 1 }, 0);
-            let value = scope.evaluate(&term).unwrap_or_else(|_| Value::str("VARIABLE IS NOT DEFINED!"));
-            (name.to_string(), value)
+            match scope.evaluate(&term) {
+                Ok(value) => (name.to_string(), value),
+                Err(error) if matches!(error.reason, crate::template::Reason::Undefined(_)) => {
+                    (name.to_string(), Value::str("VARIABLE IS NOT DEFINED!"))
+                }
+                Err(error) => return Attempt::eval(error),
+            }
         }
         (Some(value), _) => ("var".to_owned(), value.clone()),
         (None, Some(message)) => ("msg".to_owned(), message.clone()),

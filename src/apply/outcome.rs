@@ -71,8 +71,11 @@ impl Attempt {
             Some(origin) => format!("in the variable `{}`, {origin}", via.name),
             None => format!("in the variable `{}`", via.name),
         });
-        let help = via.collect::<Vec<_>>().join("; ");
-        Self { place: error.place, help: (!help.is_empty()).then_some(help), ..Self::failed(error.message) }
+        let help = error.help.clone().into_iter().chain(via).collect::<Vec<_>>().join("; ");
+        let mut attempt = Self { help: (!help.is_empty()).then_some(help), ..Self::failed(error.message.clone()) };
+        attempt.result.insert("msg".into(), Value::from(error.for_result()));
+        attempt.place = error.place;
+        attempt
     }
 
     /// It depends on something that is known after apply.

@@ -347,14 +347,11 @@ impl<'a> Runner<'a> {
         if let Some(file) = &iteration.template
             && let Term::Template(template) = &file.term
         {
-            let options = crate::template::FileOptions {
-                trim_blocks: file.trim_blocks,
-                lstrip_blocks: file.lstrip_blocks,
-                ..Default::default()
-            };
-            let none: crate::template::Loader = Arc::new(|_| None);
+            let included = file.included.clone();
+            let loader: crate::template::Loader = Arc::new(move |name| included.get(name).cloned());
             let scope = scope.clone() as Arc<dyn crate::template::Scope>;
-            let text = self.session.engine.render_file(template, &options, none, &scope).map_err(Attempt::eval)?;
+            let text =
+                self.session.engine.render_file(template, &file.options, loader, &scope).map_err(Attempt::eval)?;
             args.insert("content".into(), text);
         }
         Ok(args)

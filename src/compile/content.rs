@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::Stop;
 use super::frame::Frame;
 use super::host::HostCompiler;
+use super::lookups;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Action, Iteration, TemplateFile};
 use crate::parse::Task;
 use crate::resource::Assembly;
 use crate::source::{Origin, Span};
-use crate::template::{FileOptions, Loader, Shape, Template, Term, TermScope};
+use crate::template::{EvalError, FileOptions, Shape, Template, Term, TermScope};
 use crate::value::{Map, Value};
 
 /// Content up to this size travels with the task; larger content is sent when the target lacks it.
@@ -60,7 +61,13 @@ impl HostCompiler<'_> {
         }
         let file = if kind == "script" { crate::resource::script_of(&text).to_owned() } else { text.clone() };
         let Some(path) = self.find_file(frame, folder, &file) else {
-            if !certain {
+            let absolute = Path::new(&file).is_absolute();
+            let pending = absolute && self.here && !self.is_rehearsal() && !self.nodes.is_empty();
+            if pending {
+                // An earlier task may make it: what was compiled so far runs, and this is asked again.
+                self.lookups.want_file();
+            }
+            if !certain || pending || (absolute && self.may_be_made()) {
                 return Ok(iteration);
             }
             return Err(self.file_not_found(frame, folder, &file, span));
@@ -209,36 +216,39 @@ impl HostCompiler<'_> {
         certain: bool,
     ) -> Result<Iteration, Stop> {
         let Some((_, text)) = self.project.files.text(path, Some(span)) else { return Err(Stop::Mistakes) };
-        // Jinja writes every kind of line end as `\n`.
-        let text: Arc<str> =
-            if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n").into() } else { text };
-        let (options, body) = self.template_options(&iteration.args, &text, span)?;
-        let header_lines = text.len() - body.len();
-        let first_line = text.get(..header_lines).unwrap_or("").matches('\n').count() as u32 + 1;
-        let origin = Origin { file: crate::source::display_path(path), line: first_line, col: 1 };
+        let (options, body, line) = match template_options(&iteration.args, &text) {
+            Ok(found) => found,
+            Err(message) if certain => {
+                self.mistake(Diagnostic::error(Code::TemplateSyntax, message).at(span, "in this template"));
+                return Err(Stop::Mistakes);
+            }
+            Err(message) => {
+                let args = Term::Failed(Arc::new(EvalError::failed(message)));
+                return Ok(Iteration { args, ..iteration });
+            }
+        };
+        let origin = Origin { file: crate::source::display_path(path), line, col: 1 };
         let template = Template { text: Arc::from(body), shape: Shape::Text, origin, indent: 0 };
-        let extra = template_variables(path);
-        let mut locals: Vec<(String, Value)> = extra;
+        let dest = match &iteration.args {
+            Term::Value(args) => args.get("dest").map(ToString::to_string),
+            _ => None,
+        };
+        let mut locals = lookups::template_variables(path, dest.as_deref());
         if let Some(item) = &iteration.item {
             locals.push((self.loop_var(task), item.clone()));
         }
         let scope = if locals.is_empty() { scope.clone() } else { self.scope(frame, locals) };
+        let (loader, included) = lookups::loader(path, &self.search_path(frame));
         let rendered = self.project.engine.render_file(
             &template,
             &options,
-            self.template_loader(frame, path),
+            loader.clone(),
             &(scope.clone() as Arc<dyn crate::template::Scope>),
         );
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let named = with_arg(iteration, "_original_basename", Value::from(name));
         match rendered {
             Ok(Value::Str(text)) => Ok(with_arg(named, "content", Value::Str(text))),
-            Ok(_) => {
-                let term = Term::Template(Arc::new(template));
-                let file =
-                    TemplateFile { term, lstrip_blocks: options.lstrip_blocks, trim_blocks: options.trim_blocks };
-                Ok(Iteration { template: Some(file), ..named })
-            }
             Err(error) if certain => {
                 let mut report =
                     super::diagnose::expression(&error, &scope.bindings().names(), &self.project.files, span);
@@ -251,11 +261,16 @@ impl HostCompiler<'_> {
                 self.mistake(report);
                 Err(Stop::Mistakes)
             }
-            Err(_) => {
+            Ok(_) | Err(_) => {
+                // What is known of the rest is in the text; what it includes has to travel, whether it was reached or not.
+                lookups::load_all(&template.text, &loader);
+                if super::host::looks_up(&template.text) {
+                    // With results there, all of it can be known here.
+                    self.lookups.want_file();
+                }
+                let included = included.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
                 let term = Term::Template(Arc::new(template));
-                let file =
-                    TemplateFile { term, lstrip_blocks: options.lstrip_blocks, trim_blocks: options.trim_blocks };
-                Ok(Iteration { template: Some(file), ..named })
+                Ok(Iteration { template: Some(TemplateFile { term, options, included }), ..named })
             }
         }
     }
@@ -263,44 +278,6 @@ impl HostCompiler<'_> {
     pub(super) fn loop_var(&self, task: &Task) -> String {
         let control = task.keywords.get(crate::parse::Keyword::LoopControl);
         control.and_then(|c| c.get("loop_var")?.text()).unwrap_or("item").to_owned()
-    }
-
-    /// The parameters of the module, then the `#jinja2:` header of the file, which wins.
-    fn template_options<'t>(&mut self, args: &Term, text: &'t str, span: Span) -> Result<(FileOptions, &'t str), Stop> {
-        let mut options = FileOptions::default();
-        if let Term::Value(Value::Map(map)) = args {
-            let flag = |name: &str| map.get(name).map(crate::apply_truth);
-            options.trim_blocks = flag("trim_blocks").unwrap_or(options.trim_blocks);
-            options.lstrip_blocks = flag("lstrip_blocks").unwrap_or(options.lstrip_blocks);
-            set_markers(&mut options, |name| map.get(name).map(ToString::to_string));
-        }
-        let Some(rest) = text.strip_prefix("#jinja2:") else { return Ok((options, text)) };
-        let (header, body) = rest.split_once('\n').unwrap_or((rest, ""));
-        for pair in header.split(',') {
-            let (name, value) = pair.split_once(':').unwrap_or((pair, ""));
-            let (name, value) = (name.trim(), value.trim().trim_matches(['\'', '"']));
-            match name {
-                "trim_blocks" => options.trim_blocks = value.eq_ignore_ascii_case("true"),
-                "lstrip_blocks" => options.lstrip_blocks = value.eq_ignore_ascii_case("true"),
-                _ if name.ends_with("_string") => set_markers(&mut options, |n| (n == name).then(|| value.to_owned())),
-                _ => {
-                    let report = Diagnostic::error(
-                        Code::TemplateSyntax,
-                        format!("`{name}` in a #jinja2: header is not supported"),
-                    );
-                    self.mistake(report.at(span, "in this template"));
-                    return Err(Stop::Mistakes);
-                }
-            }
-        }
-        Ok((options, body))
-    }
-
-    /// What a template includes or imports: beside it, and wherever templates are looked for.
-    fn template_loader(&self, frame: &Frame, path: &Path) -> Loader {
-        let mut places: Vec<PathBuf> = path.parent().map(Path::to_path_buf).into_iter().collect();
-        places.extend(self.places(frame, "templates"));
-        Arc::new(move |name| places.iter().find_map(|dir| std::fs::read_to_string(dir.join(name)).ok()))
     }
 
     /// A directory: what is in it, its files by their digests.
@@ -405,32 +382,18 @@ fn known_args(args: &Term) -> Map {
     }
 }
 
-fn set_markers(options: &mut FileOptions, get: impl Fn(&str) -> Option<String>) {
-    let mut set = |name: &str, slot: fn(&mut FileOptions) -> &mut String| {
-        if let Some(value) = get(name) {
-            *slot(options) = value;
+/// The parameters of the module, then the `#jinja2:` header of the file, which wins. Gives the rest of the file too, and
+/// the line it begins at.
+fn template_options<'t>(args: &Term, text: &'t str) -> Result<(FileOptions, &'t str, u32), String> {
+    let mut options = FileOptions::default();
+    if let Term::Value(Value::Map(map)) = args {
+        let own = |name: &str| name.ends_with("_string") || name.ends_with("_blocks") || name == "newline_sequence";
+        for (name, value) in map.iter().filter(|(name, value)| own(name) && !value.has_unknown()) {
+            lookups::set_option(&mut options, name, &value.to_string())?;
         }
-    };
-    set("variable_start_string", |o| &mut o.variable.0);
-    set("variable_end_string", |o| &mut o.variable.1);
-    set("block_start_string", |o| &mut o.block.0);
-    set("block_end_string", |o| &mut o.block.1);
-    set("comment_start_string", |o| &mut o.comment.0);
-    set("comment_end_string", |o| &mut o.comment.1);
-}
-
-/// `template_path` and its kin.
-fn template_variables(path: &Path) -> Vec<(String, Value)> {
-    let full = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    let text = |p: &Path| Value::str(p.to_string_lossy());
-    vec![
-        ("template_path".into(), text(path)),
-        ("template_fullpath".into(), text(&full)),
-        (
-            "template_host".into(),
-            Value::from(std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()),
-        ),
-    ]
+    }
+    let (body, line) = lookups::header(text, &mut options)?;
+    Ok((options, body, line))
 }
 
 /// Adds an argument.

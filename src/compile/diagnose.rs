@@ -15,16 +15,21 @@ pub fn expression(error: &EvalError, names: &BTreeSet<String>, files: &Files, fa
         Reason::Syntax => Code::TemplateSyntax,
         Reason::UnknownName(_) => Code::UnknownFilter,
         Reason::Loop => Code::VariableLoop,
-        Reason::Failed => Code::TemplateFailed,
+        Reason::Misuse | Reason::Failed => Code::TemplateFailed,
     };
     let span =
         error.place.as_ref().and_then(|(origin, length)| files.sources.span_at(origin, *length)).unwrap_or(fallback);
     let mut report = Diagnostic::error(code, error.message.clone()).at(span, "");
     if let Reason::Undefined(path) = &error.reason {
         let root = path.split(['.', '[']).next().unwrap_or(path);
-        if let Some(near) = nearest(root, names.iter().map(String::as_str)) {
+        if error.help.is_none()
+            && let Some(near) = nearest(root, names.iter().map(String::as_str))
+        {
             report = report.help(format!("did you mean `{near}`?"));
         }
+    }
+    if let Some(help) = &error.help {
+        report = report.help(help.clone());
     }
     if let Reason::UnknownName(name) = &error.reason {
         let known = crate::template::filter_names();

@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use super::frame::{Frame, RoleInstance};
 use super::listen::Listeners;
+use super::lookups::{Log, Reach};
+use super::magic::{MAGIC, magic};
 use super::requisites::Requests;
 use super::scope::Names;
 use super::{Driver, Project, Stop, diagnose};
@@ -30,17 +32,23 @@ pub struct PlayHosts {
     pub batch: Arc<Vec<Arc<str>>>,
     /// More plays follow, which may use what tasks of this one set.
     pub more_plays: bool,
+    /// Plays came before, whose tasks may have made files.
+    pub earlier_plays: bool,
+    /// Nothing is run: this is for mistakes, or to look at the graph.
+    pub rehearsal: bool,
     /// Both as values, made once for all hosts.
     values: Arc<OnceLock<(Value, Value)>>,
 }
 
 impl PlayHosts {
     /// The hosts of a play and of a batch of it.
-    pub fn new(all: Vec<Arc<str>>, batch: Vec<Arc<str>>, more_plays: bool) -> Self {
-        Self { all: Arc::new(all), batch: Arc::new(batch), more_plays, values: Arc::default() }
+    pub fn new(all: Vec<Arc<str>>, batch: Vec<Arc<str>>) -> Self {
+        Self { all: Arc::new(all), batch: Arc::new(batch), ..Self::default() }
     }
 
-    fn values(&self) -> &(Value, Value) {
+    /// Both lists as values.
+    pub(super) fn values(&self) -> &(Value, Value) {
+        let names = |names: &[Arc<str>]| Value::list(names.iter().map(Value::str));
         self.values.get_or_init(|| (names(&self.all), names(&self.batch)))
     }
 }
@@ -85,7 +93,7 @@ pub struct HostCompiler<'a> {
     /// Where in the play the walk is: the indices of sections, blocks, includes and tasks.
     pub(super) place: Vec<u32>,
     /// The inventory the magic variables were made of.
-    inventory_version: u64,
+    pub(super) inventory_version: u64,
     /// Hosts meet before every task.
     pub(super) lockstep: bool,
     /// Some tasks are known after apply only: what is not defined here may be set by them.
@@ -95,7 +103,13 @@ pub struct HostCompiler<'a> {
     /// How blocks and the host came out so far.
     pub(super) so_far: SegmentReport,
     pub(super) started: Instant,
-    magic_cache: Arc<BTreeMap<String, Value>>,
+    /// What was looked up for the task that is compiled.
+    pub(super) lookups: Arc<Log>,
+    /// Tasks work on the controller itself, or have done so.
+    pub(super) here: bool,
+    /// Tasks that may make files were compiled.
+    pub(super) worked: bool,
+    pub(super) magic_cache: Arc<BTreeMap<String, Value>>,
     pub(super) hostvars: RefCell<Option<super::hostvars::Source>>,
 }
 
@@ -113,6 +127,7 @@ impl<'a> HostCompiler<'a> {
         let facts_layer = Arc::new(facts_layer(&facts));
         let host_layers = project.inventory.get().layers(&host, Some(&play.dir), &project.files);
         let explicit = play.keywords.get(crate::parse::Keyword::Order).and_then(Yaml::text) == Some("explicit");
+        let here = works_here(play, &host, &host_layers);
         let magic_cache = Arc::new(magic(project, play, &host, &hosts));
         Self {
             project,
@@ -147,6 +162,9 @@ impl<'a> HostCompiler<'a> {
             open_ended: false,
             so_far: SegmentReport::default(),
             started: Instant::now(),
+            lookups: Arc::default(),
+            here,
+            worked: false,
             magic_cache,
             hostvars: RefCell::default(),
         }
@@ -292,8 +310,42 @@ impl<'a> HostCompiler<'a> {
             locals: all,
             facts_unknown: matches!(self.facts, Facts::Unknown),
             open: self.open_ended.then(|| self.project.engine.clone()),
-            search: self.search_path(frame),
+            reach: self.reach(frame),
         }
+    }
+
+    /// What lookups of a task can see.
+    fn reach(&self, frame: &Frame) -> Reach {
+        Reach {
+            project: self.project.clone(),
+            search: self.search_path(frame),
+            rehearsal: self.is_rehearsal(),
+            here: self.here,
+            // A rehearsal runs nothing: whatever was compiled is pending.
+            pending: self.nodes.iter().any(makes_files) || (self.is_rehearsal() && self.worked),
+            early: self.may_be_made(),
+            log: self.lookups.clone(),
+        }
+    }
+
+    /// No host has been asked yet: this is for mistakes only.
+    pub(super) fn is_rehearsal(&self) -> bool {
+        self.hosts.rehearsal || matches!(self.facts, Facts::Unknown)
+    }
+
+    /// Says whether a file of the controller that is not there may yet be made by a task.
+    pub(super) fn may_be_made(&self) -> bool {
+        self.here && (self.project.plan || self.is_rehearsal()) && (self.worked || self.hosts.earlier_plays)
+    }
+
+    /// Runs what was compiled so far where something could not be looked up before. Says whether it did: then what was
+    /// evaluated has to be evaluated again.
+    pub(super) fn settle_lookups(&mut self) -> Result<bool, Stop> {
+        if !self.lookups.take_wanted() || self.is_rehearsal() || self.nodes.is_empty() {
+            return Ok(false);
+        }
+        self.flush(true, false)?;
+        Ok(true)
     }
 
     /// The scope expressions of a task are evaluated in.
@@ -311,31 +363,6 @@ impl<'a> HostCompiler<'a> {
         dirs.push(frame.dir.clone());
         dirs.push(self.play.dir.clone());
         dirs
-    }
-
-    fn magic(&self, frame: &Frame) -> Arc<dyn Fn(&str) -> Option<Value> + Send + Sync> {
-        let cache = self.magic_cache.clone();
-        let role = frame.role.clone();
-        let hostvars = self.hostvars_source();
-        let (gone, play_hosts) = (self.gone.clone(), self.hosts.clone());
-        let (project, host, version) = (self.project.clone(), self.host.clone(), self.inventory_version);
-        Arc::new(move |name| match name {
-            "role_path" => role.as_ref().map(|r| Value::str(r.role.path.to_string_lossy())),
-            "role_name" | "ansible_role_name" => role.as_ref().map(|r| Value::str(&r.role.name)),
-            "ansible_parent_role_names" => {
-                role.as_ref().map(|r| Value::list(r.parents.iter().rev().map(|p| Value::str(&p.role.name))))
-            }
-            "hostvars" => Some(hostvars()),
-            "ansible_play_hosts" | "ansible_play_batch" | "play_hosts" if !gone.is_empty() => {
-                let hosts = if name == "ansible_play_hosts" { &play_hosts.all } else { &play_hosts.batch };
-                Some(Value::list(hosts.iter().filter(|host| !gone.contains(*host)).map(Value::str)))
-            }
-            "groups" | "group_names" if project.inventory.version() != version => {
-                let groups = || names(&project.inventory.get().group_names(&host));
-                Some(if name == "groups" { project.inventory.groups() } else { groups() })
-            }
-            _ => cache.get(name).cloned(),
-        })
     }
 
     /// Evaluates a term. A failure is reported as a mistake.
@@ -385,7 +412,15 @@ impl<'a> HostCompiler<'a> {
     ) -> (Vec<u32>, BTreeSet<String>) {
         let mut open: Vec<String> = Vec::new();
         let engine = self.project.engine.clone();
-        let collect = |template: &Template, open: &mut Vec<String>| open.extend(engine.names_in(template));
+        let mut asks = false;
+        let mut collect = |template: &Template, open: &mut Vec<String>| {
+            if looks_up(&template.text) {
+                asks = true;
+                // So that what it looks up is known, as far as it can be; a failure is that of the task.
+                drop(engine.evaluate_template(template, &(scope.clone() as Arc<dyn crate::template::Scope>)));
+            }
+            open.extend(engine.names_in(template));
+        };
         for term in terms {
             term.for_each_template(&mut |template| collect(template, &mut open));
         }
@@ -412,6 +447,10 @@ impl<'a> HostCompiler<'a> {
             }
             let strong = kind.is_some_and(|kind| kind >= LayerKind::RoleParams);
             indices.push(self.intern(Binding { name, term, strong }));
+        }
+        if asks && let Some(answers) = self.lookups.answers() {
+            let name = crate::template::ANSWERS.to_owned();
+            indices.push(self.intern(Binding { name, term: Term::Value(answers), strong: true }));
         }
         indices.sort_unstable();
         (indices, seen)
@@ -475,97 +514,33 @@ impl<'a> HostCompiler<'a> {
     }
 }
 
-/// The names of magic variables.
-pub const MAGIC: &[&str] = &[
-    "ansible_check_mode",
-    "ansible_config_file",
-    "ansible_diff_mode",
-    "ansible_forks",
-    "ansible_inventory_sources",
-    "ansible_limit",
-    "ansible_managed",
-    "ansible_parent_role_names",
-    "ansible_play_batch",
-    "ansible_play_hosts",
-    "ansible_play_hosts_all",
-    "ansible_play_name",
-    "ansible_play_role_names",
-    "ansible_playbook_python",
-    "ansible_role_name",
-    "ansible_role_names",
-    "ansible_run_tags",
-    "ansible_skip_tags",
-    "ansible_verbosity",
-    "ansible_version",
-    "group_names",
-    "groups",
-    "hostvars",
-    "inventory_dir",
-    "inventory_file",
-    "inventory_hostname",
-    "inventory_hostname_short",
-    "omit",
-    "play_hosts",
-    "playbook_dir",
-    "role_name",
-    "role_names",
-    "role_path",
-];
+const PATH_WORDS: &[&str] = &["directory", "is_dir", "exist", "file", "link", "mount"];
 
-fn names(names: &[Arc<str>]) -> Value {
-    Value::list(names.iter().map(Value::str))
+/// Says whether a node may make files.
+pub(super) fn makes_files(node: &Node) -> bool {
+    matches!(node.action, crate::graph::Action::Resource(_))
 }
 
-fn magic(project: &Project, play: &Play, host: &str, hosts: &PlayHosts) -> BTreeMap<String, Value> {
-    let inventory = &project.inventory.get();
-    let list = |names: &[Arc<str>]| Value::list(names.iter().map(Value::str));
-    let path = |path: &std::path::Path| {
-        Value::str(path.canonicalize().unwrap_or_else(|_| path.to_path_buf()).to_string_lossy())
-    };
-    let tags = |set: &BTreeSet<String>| Value::list(set.iter().map(Value::str));
-    let mut all = tags(&project.tags.only);
-    if project.tags.only.is_empty() {
-        all = Value::list([Value::str("all")]);
+/// Says whether the text of a template may call a lookup.
+pub(super) fn looks_up(text: &str) -> bool {
+    let calls =
+        ["fileglob", "lookup(", "query(", "q(", "lookup (", "query (", "q ("].iter().any(|call| text.contains(call));
+    // `is file` and its kin are lookups too.
+    let tests = [" is ", "select", "reject"].iter().any(|word| text.contains(word));
+    calls || (tests && PATH_WORDS.iter().any(|word| text.contains(word)))
+}
+
+/// Says whether a host is the controller itself, as far as the inventory and the play say so.
+fn works_here(play: &Play, host: &str, layers: &[Arc<Layer>]) -> bool {
+    let local = |text: &str| text.rsplit('.').next() == Some("local");
+    let variable = layers.iter().rev().find_map(|layer| layer.get("ansible_connection"));
+    match variable {
+        Some(definition) => definition.term.as_value().and_then(Value::as_str).is_some_and(local),
+        None => {
+            let keyword = play.keywords.get(crate::parse::Keyword::Connection).and_then(Yaml::text);
+            keyword.map_or(matches!(host, "localhost" | "127.0.0.1" | "::1"), local)
+        }
     }
-    let roles = play.roles.iter().filter_map(|role| role.name.text()).map(Value::str).collect::<Vec<_>>();
-    let version = Value::map([
-        ("full", Value::str("2.19.0")),
-        ("major", Value::Int(2)),
-        ("minor", Value::Int(19)),
-        ("revision", Value::Int(0)),
-        ("string", Value::str("2.19.0")),
-    ]);
-    let mut map: BTreeMap<String, Value> = [
-        ("inventory_hostname", Value::str(host)),
-        ("inventory_hostname_short", Value::str(host.split('.').next().unwrap_or(host))),
-        ("group_names", list(&inventory.group_names(host))),
-        ("groups", project.inventory.groups()),
-        ("ansible_play_hosts", hosts.values().0.clone()),
-        ("ansible_play_hosts_all", hosts.values().0.clone()),
-        ("ansible_play_batch", hosts.values().1.clone()),
-        ("play_hosts", hosts.values().1.clone()),
-        ("ansible_play_name", Value::from(play.title())),
-        ("playbook_dir", path(&play.dir)),
-        ("ansible_check_mode", Value::Bool(project.plan)),
-        ("ansible_diff_mode", Value::Bool(project.diff)),
-        ("ansible_managed", Value::str("Ansible managed")),
-        ("ansible_run_tags", all),
-        ("ansible_skip_tags", tags(&project.tags.skip)),
-        ("ansible_version", version),
-        ("ansible_verbosity", Value::Int(0)),
-        ("ansible_role_names", Value::list(roles.clone())),
-        ("ansible_play_role_names", Value::list(roles.clone())),
-        ("role_names", Value::list(roles)),
-        ("omit", Value::Omit),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect();
-    if let Some(source) = inventory.sources.first() {
-        map.insert("inventory_file".into(), path(source));
-        map.insert("inventory_dir".into(), path(source.parent().unwrap_or(source)));
-    }
-    map
 }
 
 fn facts_layer(facts: &Facts) -> Layer {

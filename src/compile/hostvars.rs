@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use super::host::HostCompiler;
+use super::lookups::Reach;
 use super::scope::Names;
 use super::{Facts, Peers, Project};
 use crate::template::{Bindings as _, Scope as _, TermScope};
@@ -26,6 +27,7 @@ impl HostCompiler<'_> {
         let (project, dir) = (self.project.clone(), self.play.dir.clone());
         let (own, facts, runtime) = (self.host.clone(), self.facts.clone(), self.runtime.clone());
         let peers = self.driver.peers();
+        let included = self.included_vars.clone();
         let known = matches!(facts, Facts::Known(_));
         // What tasks have set here they have set on the others too, but what they came to there is known there only.
         let set: Arc<BTreeSet<String>> = Arc::new(if known { BTreeSet::new() } else { self.set_names() });
@@ -35,6 +37,13 @@ impl HostCompiler<'_> {
                 let one = |host: &Arc<str>| {
                     let mut vars = variables_of(&project, &dir, host, &own, &facts, peers.as_ref());
                     let results = if *host == own { runtime.clone() } else { peers.results_of(host) };
+                    if *host == own && !included.is_empty() {
+                        let facts = match &facts {
+                            Facts::Known(facts) => Some(facts.as_ref()),
+                            Facts::Unknown => None,
+                        };
+                        vars = Arc::new(evaluate(&project, &dir, host, facts, facts.is_none(), &included));
+                    }
                     let unknown = if *host == own { &BTreeSet::new() } else { set.as_ref() };
                     if !results.is_empty() || !unknown.is_empty() {
                         let map = Arc::make_mut(&mut vars);
@@ -110,7 +119,7 @@ fn literal_name(text: &str) -> Option<&str> {
 
 /// The variables of a host without what tasks have set; kept for all who ask.
 fn variables_of(
-    project: &Project,
+    project: &Arc<Project>,
     dir: &std::path::Path,
     host: &Arc<str>,
     own: &Arc<str>,
@@ -126,7 +135,7 @@ fn variables_of(
         Facts::Unknown if host == own => None,
         _ => peers.facts_of(host),
     };
-    let made = Arc::new(evaluate(project, dir, host, facts.as_ref(), !known && facts.is_none()));
+    let made = Arc::new(evaluate(project, dir, host, facts.as_ref(), !known && facts.is_none(), &[]));
     // Without facts, which may come in a later play, it is not the last word.
     if facts.is_some() || !known {
         project.hostvars.keep(dir, host, known, made.clone());
@@ -134,10 +143,18 @@ fn variables_of(
     made
 }
 
-fn evaluate(project: &Project, dir: &std::path::Path, host: &str, facts: Option<&Map>, unknown: bool) -> Map {
+fn evaluate(
+    project: &Arc<Project>,
+    dir: &std::path::Path,
+    host: &str,
+    facts: Option<&Map>,
+    unknown: bool,
+    included: &[Arc<Layer>],
+) -> Map {
     let inventory = &project.inventory.get();
     let fact_layer = facts.map(|facts| Arc::new(Layer::of_values(LayerKind::Facts, crate::facts::as_variables(facts))));
     let mut layers: Vec<Arc<Layer>> = vec![project.extra.clone()];
+    layers.extend(included.iter().rev().cloned());
     layers.extend(fact_layer);
     layers.extend(inventory.layers(host, Some(dir), &project.files).iter().rev().cloned());
     let (own_name, own_groups) = (Value::str(host), Value::list(inventory.group_names(host).iter().map(Value::str)));
@@ -155,7 +172,15 @@ fn evaluate(project: &Project, dir: &std::path::Path, host: &str, facts: Option<
         locals: Vec::new(),
         facts_unknown: unknown,
         open: None,
-        search: Vec::new(),
+        reach: Reach {
+            project: project.clone(),
+            search: vec![dir.to_path_buf()],
+            rehearsal: unknown,
+            here: false,
+            pending: false,
+            early: false,
+            log: Arc::default(),
+        },
     };
     let every = names.names();
     let scope = TermScope::new(project.engine.clone(), Arc::new(names));

@@ -175,7 +175,13 @@ impl HostCompiler<'_> {
     /// Judges the conditions of a dynamic include. Where they depend on a result, a hidden node does, and the tasks ask it.
     fn gate(&mut self, task: &Arc<Task>, frame: &mut Frame) -> Result<bool, Stop> {
         let when = std::mem::take(&mut frame.when);
-        let scope = self.scope(frame, Vec::new());
+        let mut scope = self.scope(frame, Vec::new());
+        for term in &when {
+            drop(scope.evaluate(term));
+        }
+        if self.settle_lookups()? {
+            scope = self.scope(frame, Vec::new());
+        }
         let mut open = Vec::new();
         for term in when {
             match scope.evaluate(&term) {
@@ -350,8 +356,23 @@ impl HostCompiler<'_> {
         self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::nothing())
     }
 
-    fn load_vars(&mut self, task: &Task, frame: &Frame, name: &str, node: &Yaml, is_dir: bool) -> Result<(), Stop> {
-        let Some(path) = self.find_file(frame, "vars", name) else {
+    fn load_vars(
+        &mut self,
+        task: &Arc<Task>,
+        frame: &Frame,
+        name: &str,
+        node: &Yaml,
+        is_dir: bool,
+    ) -> Result<(), Stop> {
+        if self.here && !self.is_rehearsal() {
+            // Earlier tasks may make the file.
+            self.flush(true, false)?;
+        }
+        let found = self.find_file(frame, "vars", name);
+        if found.is_none() && std::path::Path::new(name).is_absolute() && self.may_be_made() {
+            return self.known_after_apply(task, frame);
+        }
+        let Some(path) = found else {
             return Err(self.file_not_found(frame, "vars", name, node.span));
         };
         let mut paths = vec![path.clone()];
@@ -375,6 +396,7 @@ impl HostCompiler<'_> {
                 entries = std::iter::once((Arc::from(name), definition)).collect();
             }
             self.included_vars.push(Arc::new(Layer { kind: LayerKind::IncludeVars, entries }));
+            self.hostvars.take();
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Action, Iteration, Loop, Work};
 use crate::parse::{Keyword, Task};
 use crate::resource::{self, Args, Footprint};
-use crate::template::{EvalError, Term, TermScope};
+use crate::template::{EvalError, Lookup, Term, TermScope};
 use crate::value::{Map, Value};
 use crate::yaml::Node as Yaml;
 
@@ -48,18 +48,23 @@ impl HostCompiler<'_> {
             Items::Known(items) => {
                 let mut iterations = Vec::new();
                 let mut all = Footprint::nothing();
+                let before = self.runtime.clone();
                 for (i, item) in items.iter().cloned().enumerate() {
                     let locals = crate::apply::loop_variables(&looped, &items, i);
                     let (iteration, footprint) = self.iteration(task, frame, action, Some(item), locals)?;
                     all = all.and(footprint);
                     if *action == Action::SetFact {
-                        // The next item sees what this one sets.
-                        let known = iteration.when.is_empty() && !self.tolerates(task, frame);
-                        for (name, value) in self.facts_of(&iteration, known) {
+                        // What one time sets the next one sees, as in `x: "{{ x + [item] }}"`.
+                        for (name, value) in super::sets::facts_of(&iteration, !self.tolerates(task, frame)) {
                             self.set_runtime(&name, value);
                         }
                     }
                     iterations.push(iteration);
+                }
+                if *action == Action::SetFact {
+                    // What is known late begins with the value from before the loop.
+                    self.runtime = before;
+                    self.hostvars.take();
                 }
                 Ok((Work::Items(looped, iterations), all))
             }
@@ -101,22 +106,58 @@ impl HostCompiler<'_> {
             };
         }
         let Some((lookup, span, terms)) = &task.with else { return Ok(Items::None) };
-        let term = self.term(terms);
+        let mut term = self.term(terms);
+        if lookup.rsplit('.').next() == Some("first_found") {
+            // What is not defined is a file that is not there.
+            term = self.defined_part(&term, frame);
+        }
         // A bare name stands for the variable, as `with_items: packages` did in old playbooks.
         let value = scope.evaluate(&term)?;
         if value.has_unknown() {
             return match lookup.as_ref() {
                 "items" | "list" => Ok(Items::Late(self.partial(&term, &scope)?)),
-                _ => Err(EvalError::failed(format!(
-                    "`with_{lookup}` over a result is not supported; use `loop` with filters"
-                ))),
+                // What was compiled so far runs first; in a plan it stays unknown.
+                _ => {
+                    self.lookups.want_file();
+                    Ok(Items::Late(Term::Value(Value::Unknown)))
+                }
             };
         }
         let names = self.names(frame, Vec::new());
-        super::lookups::with_items(lookup, &value, scope.as_ref(), &names.search).map(Items::Known).map_err(|error| {
-            let origin = self.project.files.sources.origin(*span);
-            EvalError { place: error.place.or(Some((origin, lookup.len() as u32 + 5))), ..error }
-        })
+        super::lookups::with_items(lookup, &value, scope.as_ref(), &names)
+            .map(|found| match found {
+                Lookup::Results(items) => Items::Known(items),
+                Lookup::Unknown => Items::Late(Term::Value(Value::Unknown)),
+            })
+            .map_err(|error| {
+                let origin = self.project.files.sources.origin(*span);
+                EvalError { place: error.place.or(Some((origin, lookup.len() as u32 + 5))), ..error }
+            })
+    }
+
+    /// A term without what is not defined in it, also where a variable holds it.
+    fn defined_part(&self, term: &Term, frame: &Frame) -> Term {
+        let scope = self.scope(frame, Vec::new());
+        match term {
+            Term::List(items) => {
+                let parts = items.iter().map(|item| self.defined_part(item, frame));
+                Term::list(parts.filter(|part| *part != Term::Value(Value::Null)).collect())
+            }
+            Term::Map(entries) => {
+                Term::map(entries.iter().map(|(key, value)| (key.clone(), self.defined_part(value, frame))).collect())
+            }
+            Term::Template(template) => match scope.evaluate(term) {
+                Err(EvalError { reason: crate::template::Reason::Undefined(_), .. }) => {
+                    let name = template.text.trim();
+                    match self.names(frame, Vec::new()).find(name) {
+                        Some((held @ (Term::List(_) | Term::Map(_)), _)) => self.defined_part(&held, frame),
+                        _ => Term::Value(Value::Null),
+                    }
+                }
+                _ => term.clone(),
+            },
+            other => other.clone(),
+        }
     }
 
     /// The arguments as they were written.
@@ -166,12 +207,14 @@ impl HostCompiler<'_> {
         item: Option<Value>,
         locals: Vec<(String, Value)>,
     ) -> Result<(Iteration, Footprint), Stop> {
+        self.lookups.begin_iteration();
         let scope = self.scope(frame, locals.clone());
         let (when, unknown_when) = match self.conditions(frame, &scope, task)? {
             Some(found) => found,
             None => return Ok((Iteration { item, ..skipped() }, Footprint::nothing())),
         };
         // What may never be reached is not judged here: its mistakes show up if it is reached.
+        self.lookups.set_uncertain(unknown_when);
         let certain = !unknown_when && !self.tolerates(task, frame);
         let written = self.args_term(task, action);
         if matches!(action, Action::Assert | Action::Debug) {

@@ -1,14 +1,15 @@
 //! The names a task can use, from the strongest layer to the weakest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::lookups::Reach;
 use crate::template::{Bindings, Engine, EvalError, Lookup, LookupCall, Scope, Term};
 use crate::value::Value;
 use crate::variables::{Layer, LayerKind};
 
 /// Names of one task on one host.
+#[derive(Clone)]
 pub struct Names {
     /// Magic variables: they stand above everything.
     pub magic: Arc<dyn Fn(&str) -> Option<Value> + Send + Sync>,
@@ -24,8 +25,8 @@ pub struct Names {
     pub facts_unknown: bool,
     /// Tasks that are not known yet may have set more: a name that is not defined may be theirs. Not the engine's own.
     pub open: Option<Arc<Engine>>,
-    /// Directories relative paths of lookups are looked for in.
-    pub search: Vec<PathBuf>,
+    /// What lookups can see.
+    pub reach: Reach,
 }
 
 impl Names {
@@ -53,6 +54,13 @@ impl Names {
         if !asked && let Some(found) = runtime() {
             return Some(found);
         }
+        if name == "ansible_managed" {
+            return Some((Term::Value(Value::str("Ansible managed")), Some(LayerKind::RoleDefaults)));
+        }
+        if name == "ansible_host" {
+            // Where nobody says otherwise a host is reached by its name.
+            return (self.magic)("inventory_hostname").map(|host| (Term::Value(host), Some(LayerKind::RoleDefaults)));
+        }
         let is_fact = self.facts_unknown && (name.starts_with("ansible_") || name == "facts");
         if is_fact {
             return Some((Term::Value(Value::Unknown), Some(LayerKind::Facts)));
@@ -78,6 +86,6 @@ impl Bindings for Names {
     }
 
     fn lookup(&self, call: &LookupCall, scope: &dyn Scope) -> Result<Lookup, EvalError> {
-        super::lookups::run(call, scope, &self.search)
+        super::lookups::run(call, scope, self)
     }
 }

@@ -141,6 +141,7 @@ impl HostCompiler<'_> {
         if !is_static {
             self.meet_before(task, &inner)?;
         }
+        self.lookups.begin();
         match module.as_str() {
             "import_tasks" | "include_tasks" => self.include_tasks(task, &inner, module == "import_tasks"),
             "import_role" | "include_role" => self.include_role(task, &inner, module == "import_role"),
@@ -227,11 +228,31 @@ impl HostCompiler<'_> {
         if let Some(message) = self.check_argument_names(task, module, self.tolerates(task, frame))? {
             return self.failing_node(task, frame, EvalError::failed(message));
         }
+        if action == Action::Assert && task.args.free.is_some() {
+            let message = "the conditions of an `assert` are read with the playbook: they cannot come out of a value";
+            if self.tolerates(task, frame) {
+                return self.failing_node(task, frame, EvalError::failed(message));
+            }
+            let report = Diagnostic::error(Code::Unsupported, message).at(task.module_span, "");
+            self.mistake(report.help("write them under `that:`"));
+            return Err(Stop::Mistakes);
+        }
         if self.reads_results_of_others(task, frame, &action) {
             self.meet()?;
         }
-        let (work, footprint) = self.work(task, frame, &action)?;
+        let (work, footprint) = self.settled_work(task, frame, &action)?;
         self.push(task, frame, action, work, footprint)
+    }
+
+    /// The work of a task. Where something has to be looked up that earlier tasks may make, or that depends on their
+    /// results, those run first.
+    fn settled_work(&mut self, task: &Arc<Task>, frame: &Frame, action: &Action) -> Result<(Work, Footprint), Stop> {
+        let first = self.work(task, frame, action);
+        if matches!(first, Err(Stop::Mistakes)) || !self.settle_lookups()? {
+            return first;
+        }
+        self.lookups.begin();
+        self.work(task, frame, action)
     }
 
     /// Says whether the conditions are already known not to hold.
@@ -323,6 +344,7 @@ impl HostCompiler<'_> {
         let sets = self.sets(&node);
         self.note_requests(task, frame, &node)?;
         self.builder.add(&mut node, footprint, &uses, &sets);
+        self.worked |= super::host::makes_files(&node);
         self.nodes.push(node);
         Ok(())
     }
@@ -506,108 +528,6 @@ impl HostCompiler<'_> {
     fn flag_or_text(&self, node: &Yaml, keyword: Keyword) -> Term {
         if keyword == Keyword::Become { self.flag_term(node) } else { self.term(node) }
     }
-
-    /// The variables a node sets.
-    fn sets(&mut self, node: &Node) -> Vec<String> {
-        let mut sets: Vec<String> = node.register.iter().cloned().collect();
-        if let Some(name) = &node.register {
-            let value = registered_shape(node);
-            self.set_runtime(name, value);
-        }
-        if node.action == Action::SetFact {
-            for (name, value) in self.facts_set(node) {
-                self.set_runtime(&name, value);
-                sets.push(name);
-            }
-        }
-        if let Action::Resource(kind) = &node.action {
-            for name in module_facts(kind, node) {
-                self.set_runtime(&name, Value::Unknown);
-                sets.push(name);
-            }
-        }
-        if let Action::Gate(name) = &node.action {
-            sets.push(name.clone());
-        }
-        sets
-    }
-
-    /// What one item of `set_fact` sets; unknown where it is not `certain` that it is reached.
-    pub(super) fn facts_of(&self, iteration: &Iteration, certain: bool) -> Vec<(String, Value)> {
-        if iteration.when.iter().any(|term| *term == Term::Value(Value::Bool(false))) {
-            return Vec::new();
-        }
-        match &iteration.args {
-            Term::Value(Value::Map(map)) => map
-                .iter()
-                .filter(|(name, _)| name.as_ref() != "cacheable")
-                .map(|(name, value)| (name.to_string(), if certain { value.clone() } else { Value::Unknown }))
-                .collect(),
-            Term::Map(entries) => entries
-                .iter()
-                .filter_map(|(key, value)| {
-                    let name = key.as_value()?.to_string();
-                    let value = value.as_value().filter(|_| certain).cloned();
-                    Some((name, value.unwrap_or(Value::Unknown)))
-                })
-                .collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// What `set_fact` sets, as far as it is known: unknown where a condition or the value is.
-    fn facts_set(&self, node: &Node) -> Vec<(String, Value)> {
-        let free = node.gates.is_empty() && node.blocks.is_empty() && node.handler.is_none();
-        let of = |iteration: &Iteration| self.facts_of(iteration, free && iteration.when.is_empty());
-        let skipped = |iteration: &Iteration| iteration.when.iter().any(|t| *t == Term::Value(Value::Bool(false)));
-        match &node.work {
-            Work::Once(iteration) if skipped(iteration) => Vec::new(),
-            Work::Once(iteration) => of(iteration),
-            Work::Items(_, iterations) => iterations.iter().filter(|i| !skipped(i)).flat_map(of).collect(),
-            Work::Late(_, _, iteration) => of(iteration).into_iter().map(|(name, _)| (name, Value::Unknown)).collect(),
-        }
-    }
-}
-
-/// The variables a resource sets by its facts.
-fn module_facts(kind: &str, node: &Node) -> Vec<String> {
-    let mut names: Vec<String> = match kind {
-        "package_facts" => vec!["packages".into()],
-        "service_facts" => vec!["services".into()],
-        "hostname" => ["hostname", "nodename", "fqdn", "domain"].map(|name| format!("ansible_{name}")).to_vec(),
-        "getent" => databases(&node.work).into_iter().map(|name| format!("getent_{name}")).collect(),
-        _ => return Vec::new(),
-    };
-    names.push("ansible_facts".into());
-    names
-}
-
-/// The databases a `getent` asks, as far as they are known.
-fn databases(work: &Work) -> Vec<String> {
-    let of = |iteration: &Iteration| match &iteration.args {
-        Term::Value(args) => args.get("database").map(ToString::to_string),
-        _ => None,
-    };
-    match work {
-        Work::Once(iteration) | Work::Late(_, _, iteration) => of(iteration).into_iter().collect(),
-        Work::Items(_, iterations) => iterations.iter().filter_map(of).collect(),
-    }
-}
-
-/// What is known of a result before the task has run: that it was skipped, or nothing.
-fn registered_shape(node: &Node) -> Value {
-    if let Work::Once(iteration) = &node.work
-        && node.gates.is_empty()
-        && iteration.when.iter().any(|term| *term == Term::Value(Value::Bool(false)))
-    {
-        return Value::map([
-            ("changed", Value::Bool(false)),
-            ("failed", Value::Bool(false)),
-            ("skipped", Value::Bool(true)),
-            ("skip_reason", Value::str("Conditional result was False")),
-        ]);
-    }
-    Value::Unknown
 }
 
 /// Every term of a node.

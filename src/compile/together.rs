@@ -259,6 +259,8 @@ impl HostCompiler<'_> {
         self.binding_index.clear();
         let rescues = std::mem::take(&mut self.rescues);
         self.driver.compiled(&nodes, 0);
+        // From here on, what is looked up on the controller may have been made by this task.
+        self.here |= hosts.iter().any(|host| matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1" | "?"));
         let Some(node) = nodes.into_iter().next().filter(|_| admitted) else { return Ok(()) };
         let mut whole: Option<(TaskOutcome, BTreeMap<String, Value>)> = None;
         for (host, node) in parts(node, hosts) {

@@ -217,7 +217,7 @@ impl Runner {
                 break;
             }
             let now = (self.shared.project.inventory.version() != before).then(|| select(play));
-            self.play(play, now.as_ref().unwrap_or(hosts), i + 1 < plays.len()).await;
+            self.play(play, now.as_ref().unwrap_or(hosts), i > 0, i + 1 < plays.len()).await;
         }
         let state = self.shared.state();
         Outcome {
@@ -227,7 +227,7 @@ impl Runner {
         }
     }
 
-    async fn play(&self, play: &Arc<Play>, hosts: &[Arc<str>], more_plays: bool) {
+    async fn play(&self, play: &Arc<Play>, hosts: &[Arc<str>], earlier_plays: bool, more_plays: bool) {
         let project = &self.shared.project;
         let settings = PlaySettings::of(play, &|diagnostic| project.files.report(diagnostic));
         let alive: Vec<Arc<str>> = {
@@ -245,7 +245,8 @@ impl Runner {
                 self.shared.count(name, |_| {});
             }
             self.shared.emit(Event::PlayStarted { play: play.title(), hosts: names, batch: (i as u32 + 1, count) });
-            let hosts = PlayHosts::new(alive.clone(), batch, more_plays);
+            let mut hosts = PlayHosts::new(alive.clone(), batch);
+            (hosts.more_plays, hosts.earlier_plays) = (more_plays, earlier_plays);
             self.batch(play, &hosts, &settings).await;
             self.shared.emit(Event::PlayFinished { play: play.title() });
             if std::mem::take(&mut self.shared.state().play_ended) {
@@ -423,10 +424,11 @@ pub fn rehearse(
 ) {
     let given = Arc::new(facts.clone());
     let mut carried: BTreeMap<Arc<str>, BTreeMap<String, Value>> = BTreeMap::new();
-    for (play, hosts) in plays {
+    for (i, (play, hosts)) in plays.iter().enumerate() {
         let settings = PlaySettings::of(play, &|diagnostic| project.files.report(diagnostic));
         for batch in settings.batches(hosts) {
-            let play_hosts = PlayHosts::new(hosts.clone(), batch.clone(), true);
+            let mut play_hosts = PlayHosts::new(hosts.clone(), batch.clone());
+            (play_hosts.more_plays, play_hosts.earlier_plays, play_hosts.rehearsal) = (true, i > 0, true);
             for host in batch {
                 let leads = play_hosts.batch.first() == Some(&host);
                 let mut driver = DryDriver { nodes: Vec::new(), facts: given.clone(), leads };

@@ -17,6 +17,8 @@ pub struct Builder {
     barrier: Option<NodeId>,
     /// Who set a variable last.
     writers: HashMap<String, Vec<NodeId>>,
+    /// Who has used a variable since it was set.
+    readers: HashMap<String, Vec<NodeId>>,
     /// The nodes of each section of a block.
     sections: HashMap<BlockRef, Vec<NodeId>>,
     /// Only explicit edges and data flow: `order: explicit`.
@@ -47,6 +49,12 @@ impl Builder {
                 wait(*writer, Why::Uses(name.clone()));
             }
         }
+        // Who sets a variable again comes after those that set it before, and after those that want its old value.
+        for name in sets {
+            for other in [&self.writers, &self.readers].into_iter().filter_map(|known| known.get(name)).flatten() {
+                wait(*other, Why::Touches(format!("the variable `{name}`")));
+            }
+        }
         self.wait_for_sections(node, &mut wait);
         if !self.explicit {
             self.wait_for_touches(&footprint, &mut wait);
@@ -55,8 +63,12 @@ impl Builder {
         for block in &node.blocks {
             self.sections.entry(*block).or_default().push(node.id);
         }
+        for name in uses {
+            self.readers.entry(name.clone()).or_default().push(node.id);
+        }
         for name in sets {
-            self.writers.entry(name.clone()).or_default().push(node.id);
+            self.writers.insert(name.clone(), vec![node.id]);
+            self.readers.remove(name);
         }
         if footprint.writes.contains(&Claim::World) {
             self.barrier = Some(node.id);

@@ -1,5 +1,6 @@
 //! Nodes and edges.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -147,10 +148,10 @@ pub struct Iteration {
 pub struct TemplateFile {
     /// The text.
     pub term: Term,
-    /// The settings of the `template` module and the `#jinja2:` header that differ from the default.
-    pub lstrip_blocks: bool,
-    /// Remove the newline after a block tag.
-    pub trim_blocks: bool,
+    /// The settings of the `template` module and of the `#jinja2:` header.
+    pub options: crate::template::FileOptions,
+    /// The templates it includes, by name.
+    pub included: BTreeMap<String, String>,
 }
 
 /// How a loop names things.

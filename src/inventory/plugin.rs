@@ -69,7 +69,7 @@ pub(super) fn failed(files: &Files, at: Span, error: &EvalError, more: &str) {
         Reason::Syntax => Code::TemplateSyntax,
         Reason::UnknownName(_) => Code::UnknownFilter,
         Reason::Loop => Code::VariableLoop,
-        Reason::Failed => Code::TemplateFailed,
+        Reason::Misuse | Reason::Failed => Code::TemplateFailed,
     };
     files.report(Diagnostic::error(code, format!("{}{more}", error.message)).at(place, ""));
 }

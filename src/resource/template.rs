@@ -54,6 +54,8 @@ params! {
         comment_start_string: String = "{#";
         /// What ends a comment.
         comment_end_string: String = "#}";
+        /// What lines of the template end with: `\\n`, `\\r` or `\\r\\n`.
+        newline_sequence: Option<String>;
         /// (Set by the compiler.) The rendered text.
         content: Option<Value>;
         /// (Set by the compiler.) The SHA-256 of content that did not travel with the task.
@@ -74,6 +76,11 @@ impl Template {
         if self.src.is_none() && self.original_basename.is_none() {
             return Err(ParamError::conflict("the parameter `src` is missing"));
         }
+        if let Some(newline) = &self.newline_sequence
+            && !matches!(newline.as_str(), "\n" | "\r" | "\r\n" | "\\n" | "\\r" | "\\r\\n")
+        {
+            return Err(ParamError::bad("newline_sequence", "`newline_sequence` is \\n, \\r or \\r\\n"));
+        }
         let options = self.options();
         let pairs = [&options.block, &options.variable, &options.comment];
         if pairs.iter().any(|(start, end)| start.is_empty() || end.is_empty()) {
@@ -90,6 +97,7 @@ impl Template {
             variable: (self.variable_start_string.clone(), self.variable_end_string.clone()),
             block: (self.block_start_string.clone(), self.block_end_string.clone()),
             comment: (self.comment_start_string.clone(), self.comment_end_string.clone()),
+            ..FileOptions::default()
         }
     }
 

@@ -4,19 +4,25 @@ use std::sync::Arc;
 
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value as Jinja, ValueKind};
 
-use super::trace::{self, MissingMark, OmitMark, UnknownMark};
+use super::globals::AllVariables;
+use super::trace::{self, MissingMark, OmitMark, Parent, UnknownMark};
 use crate::value::{Map, Value};
 
 /// Gives a value to the engine.
 pub fn to_jinja(value: &Value) -> Jinja {
+    placed(value, || None)
+}
+
+/// Gives a value to the engine that stands at a path: what is missing in it can be named.
+pub fn placed(value: &Value, path: impl FnOnce() -> Option<Arc<str>>) -> Jinja {
     match value {
         Value::Null => Jinja::from(()),
         Value::Bool(b) => Jinja::from(*b),
         Value::Int(i) => Jinja::from(*i),
         Value::Float(x) => Jinja::from(*x),
         Value::Str(text) => Jinja::from(text.clone()),
-        Value::List(items) => Jinja::from_object(ListObject(items.clone())),
-        Value::Map(map) => Jinja::from_object(MapObject(map.clone())),
+        Value::List(items) => Jinja::from_object(ListObject(items.clone(), path())),
+        Value::Map(map) => Jinja::from_object(MapObject(map.clone(), path())),
         Value::Omit => Jinja::from_object(OmitMark),
         Value::Unknown => trace::unknown(),
     }
@@ -59,6 +65,9 @@ fn from_object(value: &Jinja) -> Value {
     if value.downcast_object_ref::<MissingMark>().is_some() {
         return Value::Null;
     }
+    if let Some(vars) = value.downcast_object_ref::<AllVariables>() {
+        return super::globals::all_variables(vars);
+    }
     match value.kind() {
         ValueKind::Map => {
             let keys = value.try_iter().into_iter().flatten();
@@ -77,7 +86,7 @@ fn from_object(value: &Jinja) -> Value {
 
 /// A shared list, seen by the engine.
 #[derive(Debug)]
-struct ListObject(Arc<Vec<Value>>);
+struct ListObject(Arc<Vec<Value>>, Option<Arc<str>>);
 
 impl Object for ListObject {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
@@ -85,7 +94,15 @@ impl Object for ListObject {
     }
 
     fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
-        self.0.get(key.as_usize()?).map(to_jinja)
+        let at = key.as_usize()?;
+        let path = || self.1.as_ref().map(|path| Arc::from(format!("{path}[{at}]")));
+        match self.0.get(at) {
+            Some(value) => Some(placed(value, path)),
+            None => Some(trace::missing_in(
+                path().unwrap_or_else(|| Arc::from(format!("[{at}]"))).to_string(),
+                Parent::List,
+            )),
+        }
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
@@ -93,9 +110,15 @@ impl Object for ListObject {
     }
 }
 
+impl MapObject {
+    fn below(&self, key: &str) -> Option<Arc<str>> {
+        self.1.as_ref().map(|path| Arc::from(format!("{path}.{key}")))
+    }
+}
+
 /// A shared mapping, seen by the engine.
 #[derive(Debug)]
-struct MapObject(Arc<Map>);
+struct MapObject(Arc<Map>, Option<Arc<str>>);
 
 impl Object for MapObject {
     fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
@@ -103,12 +126,18 @@ impl Object for MapObject {
             Some(text) => self.0.get(text),
             None => self.0.get(key.to_string().as_str()),
         }
-        .map(to_jinja)
+        .map(|value| placed(value, || self.below(&key.to_string())))
     }
 
     /// Attribute access, `map.key`: what is not there is an undefined with a name. (`key in map` asks `get_value`.)
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Jinja> {
-        Some(self.0.get(key).map_or_else(|| trace::missing(key.to_owned(), None), to_jinja))
+        Some(match self.0.get(key) {
+            Some(value) => placed(value, || self.below(key)),
+            None => {
+                let path = self.below(key).unwrap_or_else(|| Arc::from(key));
+                trace::missing_in(path.to_string(), Parent::Map(self.0.clone()))
+            }
+        })
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {

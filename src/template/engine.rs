@@ -7,12 +7,13 @@ use std::sync::Arc;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Object, Value as Jinja};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use serde::{Deserialize, Serialize};
 
-use super::convert::{from_jinja, to_jinja};
+use super::convert::{from_jinja, placed, to_jinja};
 use super::error::{EvalError, Reason};
 use super::scope::Scope;
 use super::term::{Shape, Template, Term};
-use super::{filters, lookup, tests, trace};
+use super::{filters, globals, lookup, methods, mutable, native, tests, trace};
 use crate::value::Value;
 
 /// Bounds the work and memory one evaluation may take: about 20 million steps, 1.2 GB at the very most.
@@ -28,7 +29,7 @@ pub(super) fn current_scope() -> Option<Arc<dyn Scope>> {
 }
 
 /// How a template file wants to be read: the `#jinja2:` header and the parameters of the `template` module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileOptions {
     /// Remove the newline after a block tag.
     pub trim_blocks: bool,
@@ -40,6 +41,14 @@ pub struct FileOptions {
     pub block: (String, String),
     /// `{#`, `#}`
     pub comment: (String, String),
+    /// The newline at the very end of the file stays.
+    pub keep_trailing_newline: bool,
+    /// What lines end with.
+    pub newline: String,
+    /// What makes a line a statement.
+    pub line_statement: Option<String>,
+    /// What makes the rest of a line a comment.
+    pub line_comment: Option<String>,
 }
 
 impl Default for FileOptions {
@@ -51,6 +60,10 @@ impl Default for FileOptions {
             variable: pair("{{", "}}"),
             block: pair("{%", "%}"),
             comment: pair("{#", "#}"),
+            keep_trailing_newline: true,
+            newline: "\n".to_owned(),
+            line_statement: None,
+            line_comment: None,
         }
     }
 }
@@ -74,10 +87,13 @@ impl Default for Engine {
         if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build() {
             env.set_syntax(syntax);
         }
-        env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        env.set_unknown_method_callback(methods::call);
+        env.set_formatter(native::format);
         filters::register(&mut env);
         tests::register(&mut env);
         lookup::register(&mut env);
+        globals::register(&mut env);
+        filters::register_prefixed(&mut env);
         let globals = env.globals().map(|(name, _)| name.to_owned()).collect();
         Self { env, globals }
     }
@@ -118,10 +134,11 @@ impl Engine {
     /// As [`Engine::evaluate`].
     pub fn evaluate_template(&self, template: &Template, scope: &Arc<dyn Scope>) -> Result<Value, EvalError> {
         let text = chainable(&template.text);
-        self.run(template, scope, || match template.shape {
+        let (text, insertions) = mutable::wrapped(&text, "{%", "%}");
+        self.run(template, &insertions, scope, || match template.shape {
             Shape::Expression => self.env.compile_expression(&text)?.eval(self.context(scope)),
             Shape::Text => {
-                self.env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from)
+                native::render(|| self.env.render_named_str(&template.origin.file, &text, self.context(scope)))
             }
         })
     }
@@ -142,21 +159,35 @@ impl Engine {
         let (vo, vc) = pair(&options.variable);
         let (bo, bc) = pair(&options.block);
         let (co, cc) = pair(&options.comment);
-        let syntax = SyntaxConfig::builder()
+        let mut builder = SyntaxConfig::builder();
+        builder
             .variable_delimiters(vo, vc)
             .block_delimiters(bo, bc)
             .comment_delimiters(co, cc)
             .trim_blocks(options.trim_blocks)
             .lstrip_blocks(options.lstrip_blocks)
-            .keep_trailing_newline(true)
-            .build()
-            .map_err(|e| EvalError::failed(e.to_string()))?;
-        env.set_syntax(syntax);
-        env.set_loader(move |name| Ok(loader(name)));
+            .keep_trailing_newline(options.keep_trailing_newline);
+        if let Some(prefix) = &options.line_statement {
+            builder.line_statement_prefix(prefix.clone());
+        }
+        if let Some(prefix) = &options.line_comment {
+            builder.line_comment_prefix(prefix.clone());
+        }
+        env.set_syntax(builder.build().map_err(|e| EvalError::failed(e.to_string()))?);
+        let newline = options.newline.clone();
+        env.set_loader(move |name| {
+            // An included template loses the newline at its end, as in Jinja.
+            let cut = |text: String| {
+                text.strip_suffix('\n').map(|t| t.strip_suffix('\r').unwrap_or(t).to_owned()).unwrap_or(text)
+            };
+            Ok(loader(name).map(cut).map(|text| with_newlines(&chainable(&text), &newline).into_owned()))
+        });
         // As Ansible does: the last newline of the file is not part of the template, and the result ends in as many as
         // the file at least.
         let text = chainable(template.text.strip_suffix('\n').unwrap_or(&template.text));
-        let value = self.run(template, scope, || {
+        let text = with_newlines(&text, &options.newline);
+        let (text, insertions) = mutable::wrapped(&text, &options.block.0, &options.block.1);
+        let value = self.run(template, &insertions, scope, || {
             env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from)
         })?;
         let newlines = |text: &str| text.len() - text.trim_end_matches('\n').len();
@@ -194,7 +225,7 @@ impl Engine {
             Shape::Expression => self.env.compile_expression(&text).map(drop),
             Shape::Text => self.env.template_from_str(&text).map(drop),
         };
-        result.map_err(|error| self.error(template, &error))
+        result.map_err(|error| self.error(template, &Vec::new(), &error))
     }
 
     fn context(&self, scope: &Arc<dyn Scope>) -> Jinja {
@@ -204,6 +235,7 @@ impl Engine {
     fn run(
         &self,
         template: &Template,
+        insertions: &mutable::Insertions,
         scope: &Arc<dyn Scope>,
         work: impl FnOnce() -> Result<Jinja, Error>,
     ) -> Result<Value, EvalError> {
@@ -213,24 +245,25 @@ impl Engine {
         if outcome.unknown {
             return Ok(Value::Unknown);
         }
-        if let Some((path, cause)) = outcome.missing {
+        if let Some((path, error)) = outcome.missing {
             let range = find_path(&template.text, &path);
-            return Err(match cause {
-                Some(cause) => cause,
-                None => EvalError::undefined(&path).in_template(template, range),
-            });
+            let help = error.help.clone().or_else(|| advice(&error.message));
+            return Err(EvalError { help, ..error }.in_template(template, range));
         }
         match result {
+            Err(_) if outcome.failure.is_some() => {
+                Err(outcome.failure.unwrap_or_else(|| EvalError::failed("")).in_template(template, None))
+            }
             Ok((false, value)) => Ok(value),
             Ok((true, _)) => {
                 let path = template.text.trim();
                 Err(EvalError::undefined(path).in_template(template, None))
             }
-            Err(error) => Err(self.error(template, &error)),
+            Err(error) => Err(self.error(template, insertions, &error)),
         }
     }
 
-    fn error(&self, template: &Template, error: &Error) -> EvalError {
+    fn error(&self, template: &Template, insertions: &mutable::Insertions, error: &Error) -> EvalError {
         let detail = error.detail().unwrap_or_default();
         let quoted = || detail.split(['`', '\'', '"', ' ']).find_map(known_word).unwrap_or(detail).to_owned();
         let (reason, message) = match error.kind() {
@@ -250,14 +283,40 @@ impl Engine {
                 (Reason::UnknownName(unknown_name(detail)), format!("cfg has no function `{}`", unknown_name(detail)))
             }
             ErrorKind::OutOfFuel => (Reason::Failed, "the template takes too long or makes too much text".to_owned()),
+            _ if is_division_by_zero(detail) => {
+                (Reason::Failed, format!("division by zero: {}", detail.trim_start_matches("unable to calculate ")))
+            }
             _ if detail.is_empty() => (Reason::Failed, format!("{} ({})", error.kind(), quoted())),
             _ => (Reason::Failed, detail.to_owned()),
         };
-        // The source is the text, but for the last newline of a file.
-        let own = error.template_source().is_none_or(|source| source.len().abs_diff(template.text.len()) <= 1);
-        let range = error.range().filter(|range| own && range.end <= template.text.len());
-        EvalError { reason, message, place: None, via: Vec::new() }.in_template(template, range)
+        let added: usize = insertions.iter().map(|(_, length)| length).sum();
+        let own = error.template_source().is_none_or(|source| source.len().abs_diff(template.text.len() + added) <= 1);
+        let original = |range: std::ops::Range<usize>| {
+            mutable::original(range.start, insertions)..mutable::original(range.end, insertions)
+        };
+        let range = error.range().map(original).filter(|range| own && range.end <= template.text.len());
+        let help = advice(&message);
+        EvalError { reason, message, place: None, via: Vec::new(), help }.in_template(template, range)
     }
+}
+
+fn is_division_by_zero(detail: &str) -> bool {
+    detail
+        .strip_prefix("unable to calculate ")
+        .is_some_and(|rest| ["/ 0", "// 0", "% 0"].iter().any(|end| rest.ends_with(end)))
+}
+
+/// What to do about a failure of the engine that has a way round.
+fn advice(message: &str) -> Option<String> {
+    let table = [
+        ("operator on unsupported types map and map", "merge mappings with the filter `combine`"),
+        ("operator on unsupported types plain object", "cfg cannot calculate with dates: use `.timestamp()` of both"),
+        ("use % operator on unsupported types string and", "to fill in a text use the filter `format` or `~`"),
+        ("`varargs` is not defined", "macros of cfg take the arguments they name: give it a list"),
+        ("`kwargs` is not defined", "macros of cfg take the arguments they name: give it a mapping"),
+        ("unexpected `+`", "leave the sign `+` away"),
+    ];
+    table.iter().find(|(part, _)| message.contains(part)).map(|(_, help)| (*help).to_owned())
 }
 
 /// The names of every filter and test, for suggestions and documentation.
@@ -296,7 +355,8 @@ impl Object for Context {
 
     fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Jinja> {
         match self.scope.get(name) {
-            Ok(Some(value)) => Some(to_jinja(&value)),
+            Ok(Some(value)) => Some(placed(&value, || Some(Arc::from(name)))),
+            Ok(None) if name == "vars" => Some(Jinja::from_object(globals::AllVariables(self.scope.clone()))),
             Ok(None) if name == "omit" => Some(to_jinja(&Value::Omit)),
             Ok(None) if self.globals.contains(name) => None,
             Ok(None) => Some(trace::missing(name.to_owned(), None)),
@@ -366,6 +426,15 @@ fn ends_with_value(text: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// Text with its lines ended as wanted, whatever they ended with.
+fn with_newlines<'t>(text: &'t str, newline: &str) -> std::borrow::Cow<'t, str> {
+    if newline == "\n" && !text.contains('\r') {
+        return std::borrow::Cow::Borrowed(text);
+    }
+    let plain = text.replace("\r\n", "\n").replace('\r', "\n");
+    std::borrow::Cow::Owned(if newline == "\n" { plain } else { plain.replace('\n', newline) })
 }
 
 /// Finds where a dotted path is used in an expression, for the caret.

@@ -17,6 +17,8 @@ pub struct EvalError {
     pub place: Option<(Origin, u32)>,
     /// The variables that led there, outermost first.
     pub via: Vec<Via>,
+    /// What to do about it.
+    pub help: Option<String>,
 }
 
 /// A variable on the way from the use to the failure.
@@ -39,6 +41,8 @@ pub enum Reason {
     UnknownName(String),
     /// Variables defined in terms of each other.
     Loop,
+    /// It is written wrongly, whatever the values: an unknown lookup, or an unknown option of one.
+    Misuse,
     /// Anything else.
     Failed,
 }
@@ -46,7 +50,12 @@ pub enum Reason {
 impl EvalError {
     /// A failure without a place yet.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { reason: Reason::Failed, message: message.into(), place: None, via: Vec::new() }
+        Self { reason: Reason::Failed, message: message.into(), place: None, via: Vec::new(), help: None }
+    }
+
+    /// It is written wrongly.
+    pub fn misuse(message: impl Into<String>) -> Self {
+        Self { reason: Reason::Misuse, ..Self::failed(message) }
     }
 
     /// Something undefined was used.
@@ -56,7 +65,24 @@ impl EvalError {
             message: format!("`{path}` is not defined"),
             place: None,
             via: Vec::new(),
+            help: None,
         }
+    }
+
+    /// The message in the words of Ansible, for playbooks that read it out of a registered result.
+    pub fn for_result(&self) -> String {
+        let Reason::Undefined(path) = &self.reason else { return self.message.clone() };
+        if self.message != format!("`{path}` is not defined") {
+            return self.message.clone();
+        }
+        let words = match (path.rsplit_once('['), path.rsplit_once('.')) {
+            (Some((_, index)), _) if path.ends_with(']') => {
+                format!("object has no element {}", index.trim_end_matches(']'))
+            }
+            (_, Some((_, key))) => format!("object of type 'dict' has no attribute '{key}'"),
+            _ => format!("'{path}' is undefined"),
+        };
+        format!("Task failed: {words} ({})", self.message)
     }
 
     /// Gives the failure a place in `template` unless it has one.

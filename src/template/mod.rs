@@ -12,7 +12,12 @@ mod engine;
 mod engine_tests;
 mod error;
 pub mod filters;
+mod globals;
 mod lookup;
+mod methods;
+mod moment;
+mod mutable;
+mod native;
 mod scope;
 mod term;
 mod tests;
@@ -22,7 +27,12 @@ mod version;
 
 pub use engine::{Engine, FileOptions, Loader, filter_names};
 pub use error::{EvalError, Reason, Via};
-pub use lookup::{Lookup, LookupCall};
+pub use filters::python_type;
+#[cfg(feature = "controller")]
+pub use filters::{password_hash, random_below, random_text};
+#[cfg(feature = "controller")]
+pub use lookup::answer_value;
+pub use lookup::{ANSWERS, Lookup, LookupCall, PATH_TEST};
 pub use scope::{Bindings, Scope, TermScope};
 pub use term::{Shape, Template, Term};
 

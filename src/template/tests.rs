@@ -66,6 +66,16 @@ fn register_results(env: &mut Environment<'static>) {
         env.add_test(name, move |v: &Jinja| flag(v, "skipped"));
     }
     env.add_test("unreachable", move |v: &Jinja| flag(v, "unreachable"));
-    env.add_test("finished", move |v: &Jinja| flag(v, "finished"));
-    env.add_test("started", move |v: &Jinja| flag(v, "started"));
+    env.add_test("reachable", move |v: &Jinja| flag(v, "unreachable").map(|unreachable| !unreachable));
+    // A task that is not asynchronous has started and finished.
+    for name in ["finished", "started"] {
+        env.add_test(name, move |v: &Jinja| {
+            let asynchronous = from_jinja(v).get(name).is_some();
+            flag(v, name).map(|flag| flag || !asynchronous)
+        });
+    }
+    env.add_test("timedout", move |v: &Jinja| {
+        let period = from_jinja(v).at(&["timedout", "period"]).is_some_and(Value::is_true);
+        flag(v, "timedout").map(|timed_out| timed_out && period)
+    });
 }

@@ -42,13 +42,76 @@ pub fn register(env: &mut Environment<'static>) {
     add(env, &["superset", "issuperset"], |v, a| subset(a.need(0, "b")?, v));
     add(env, &["truthy"], truthy);
     add(env, &["falsy"], |v, a| truthy(v, a).map(|truthy| !truthy));
-    add(env, &["url"], |v, _| Ok(v.as_str().is_some_and(is_url)));
+    add(env, &["uri"], |v, a| Ok(v.as_str().is_some_and(|text| has_scheme(text, a))));
+    add(env, &["url"], |v, a| {
+        let is_web = |text: &str| has_scheme(text, a) && (!authority(text).is_empty() || scheme(text) == "file");
+        Ok(v.as_str().is_some_and(is_web))
+    });
+    add(env, &["urn"], |v, _| Ok(v.as_str().is_some_and(|text| scheme(text) == "urn")));
+    add(env, &["nan", "isnan"], |v, _| Ok(matches!(v, Value::Float(x) if x.is_nan())));
+    add(env, &["vault_encrypted"], |_, _| {
+        Err(fail("`vault_encrypted` cannot be answered: cfg decrypts what is in a vault when it reads it"))
+    });
+    add(env, &["escaped", "callable"], |_, _| Ok(false));
     add(env, &["integer"], |v, _| Ok(matches!(v, Value::Int(_))));
     add(env, &["float"], |v, _| Ok(matches!(v, Value::Float(_))));
     add(env, &["true"], |v, _| Ok(*v == Value::Bool(true)));
     add(env, &["false"], |v, _| Ok(*v == Value::Bool(false)));
-    add(env, &["abs"], |v, _| Ok(v.to_string().starts_with('/')));
-    // Whether a file exists is asked of a machine, which an expression must not do: a play uses `stat`.
+    add(env, &["abs", "is_abs"], |v, _| Ok(v.to_string().starts_with('/')));
+    for names in PATH_TESTS {
+        for name in names.iter() {
+            let kind = names.first().copied().unwrap_or(name);
+            env.add_test(*name, move |value: &Jinja, other: Option<Jinja>| path_test(kind, value, other));
+        }
+    }
+}
+
+/// Tests of files look at the controller, as in Ansible; for files of the target a play uses `stat`.
+const PATH_TESTS: &[&[&str]] = &[
+    &["directory", "is_dir"],
+    &["exists"],
+    &["file", "is_file"],
+    &["link", "is_link"],
+    &["link_exists"],
+    &["mount", "is_mount"],
+    &["same_file", "is_same_file"],
+    &["vaulted_file"],
+];
+
+/// A test of a path is a lookup: it is made where and when those are made.
+fn path_test(kind: &str, value: &Jinja, other: Option<Jinja>) -> Outcome {
+    let terms = std::iter::once(value).chain(&other).map(from_jinja).collect();
+    match super::lookup::ask(&format!("{}{kind}", super::lookup::PATH_TEST), terms)? {
+        super::Lookup::Unknown => {
+            trace::unknown();
+            Ok(false)
+        }
+        super::Lookup::Results(results) => Ok(results.first().is_some_and(Value::is_true)),
+    }
+}
+
+/// The scheme of a URL, in small letters; empty where it has none.
+fn scheme(text: &str) -> String {
+    let found = text.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    });
+    found.unwrap_or("").to_ascii_lowercase()
+}
+
+fn authority(text: &str) -> &str {
+    let rest = text.split_once(':').filter(|_| !scheme(text).is_empty()).map_or(text, |(_, rest)| rest);
+    let rest = rest.strip_prefix("//").unwrap_or("");
+    rest.split(['/', '?', '#']).next().unwrap_or("")
+}
+
+/// With a list of schemes it has to be one of those; without, any will do.
+fn has_scheme(text: &str, args: &Args) -> bool {
+    match args.get(0, "schemes") {
+        Some(Value::List(schemes)) => schemes.iter().any(|known| known.to_string() == scheme(text)),
+        Some(other) => other.to_string().contains(&scheme(text)),
+        None => true,
+    }
 }
 
 fn pattern(value: &Value, args: &Args, kind: &str) -> Outcome {
@@ -83,14 +146,6 @@ fn truthy(value: &Value, args: &Args) -> Outcome {
         _ => None,
     };
     Ok(converted.unwrap_or_else(|| value.is_true()))
-}
-
-fn is_url(text: &str) -> bool {
-    let known = [
-        "http", "https", "ftp", "ftps", "sftp", "ssh", "git", "file", "telnet", "ws", "wss", "rsync", "nfs", "svn",
-        "ldap",
-    ];
-    text.split_once("://").is_some_and(|(scheme, rest)| known.contains(&scheme) && !rest.is_empty())
 }
 
 fn compare_versions(value: &Value, args: &Args) -> Outcome {

@@ -12,17 +12,53 @@ use std::sync::Arc;
 use minijinja::value::{Object, ObjectRepr, Value as Jinja};
 
 use super::error::EvalError;
+use crate::value::Map;
 
 #[derive(Default)]
 struct Trace {
     unknown: bool,
     missing: Vec<MissingRecord>,
+    failure: Option<EvalError>,
 }
 
 struct MissingRecord {
     path: String,
     excused: bool,
     cause: Option<EvalError>,
+    parent: Parent,
+    hint: Option<String>,
+}
+
+/// In what something is missing.
+#[derive(Clone, Debug, Default)]
+pub enum Parent {
+    /// In the variables.
+    #[default]
+    Scope,
+    /// In a mapping.
+    Map(Arc<Map>),
+    /// In a list.
+    List,
+}
+
+impl MissingRecord {
+    fn error(self) -> EvalError {
+        let mut error = match (self.cause, &self.hint) {
+            (Some(cause), _) => return cause,
+            (None, Some(hint)) => EvalError { message: hint.clone(), ..EvalError::undefined(&self.path) },
+            (None, None) => EvalError::undefined(&self.path),
+        };
+        if let Parent::Map(map) = &self.parent {
+            let key = self.path.rsplit('.').next().unwrap_or(&self.path);
+            let near = crate::diagnostic::did_you_mean(key, map.keys().map(AsRef::as_ref));
+            error.help = near.or_else(|| {
+                let keys: Vec<&str> = map.keys().take(12).map(AsRef::as_ref).collect();
+                let more = if map.len() > keys.len() { ", …" } else { "" };
+                (!keys.is_empty()).then(|| format!("there is: {}{more}", keys.join(", ")))
+            });
+        }
+        error
+    }
 }
 
 thread_local! {
@@ -33,8 +69,10 @@ thread_local! {
 pub struct Outcome {
     /// An unknown was handed out.
     pub unknown: bool,
-    /// The first undefined name that nobody excused, and why its own evaluation failed if that is the reason.
-    pub missing: Option<(String, Option<EvalError>)>,
+    /// The first undefined name that nobody excused: its path, and the failure it is.
+    pub missing: Option<(String, EvalError)>,
+    /// Why a lookup failed.
+    pub failure: Option<EvalError>,
 }
 
 /// Runs `work` with a fresh trace.
@@ -42,8 +80,8 @@ pub fn traced<T>(work: impl FnOnce() -> T) -> (T, Outcome) {
     STACK.with_borrow_mut(|stack| stack.push(Trace::default()));
     let result = work();
     let trace = STACK.with_borrow_mut(Vec::pop).unwrap_or_default();
-    let missing = trace.missing.into_iter().find(|m| !m.excused).map(|m| (m.path, m.cause));
-    (result, Outcome { unknown: trace.unknown, missing })
+    let missing = trace.missing.into_iter().find(|m| !m.excused).map(|m| (m.path.clone(), m.error()));
+    (result, Outcome { unknown: trace.unknown, missing, failure: trace.failure })
 }
 
 /// Hands out an unknown.
@@ -56,11 +94,42 @@ pub fn unknown() -> Jinja {
     Jinja::from_object(UnknownMark)
 }
 
+/// Says whether the evaluation has handed out an unknown.
+pub fn is_unknown() -> bool {
+    STACK.with_borrow(|stack| stack.last().is_some_and(|trace| trace.unknown))
+}
+
+/// The failure of a lookup, as an error of the engine: what it knows of its reason is kept for the end of the evaluation.
+pub fn failed(error: EvalError) -> minijinja::Error {
+    let message = error.message.clone();
+    STACK.with_borrow_mut(|stack| {
+        if let Some(trace) = stack.last_mut() {
+            trace.failure = Some(error);
+        }
+    });
+    minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message)
+}
+
 /// Hands out an undefined that knows its name.
 pub fn missing(path: String, cause: Option<EvalError>) -> Jinja {
+    record(MissingRecord { path, excused: false, cause, parent: Parent::Scope, hint: None })
+}
+
+/// Hands out an undefined that is missing in something.
+pub fn missing_in(path: String, parent: Parent) -> Jinja {
+    record(MissingRecord { path, excused: false, cause: None, parent, hint: None })
+}
+
+/// Hands out what `undef()` makes.
+pub fn missing_because(hint: Option<String>) -> Jinja {
+    record(MissingRecord { path: "undef()".into(), excused: false, cause: None, parent: Parent::Scope, hint })
+}
+
+fn record(record: MissingRecord) -> Jinja {
+    let path = record.path.clone();
     let id = STACK.with_borrow_mut(|stack| {
         let trace = stack.last_mut()?;
-        trace.missing.push(MissingRecord { path: path.clone(), excused: false, cause });
+        trace.missing.push(record);
         Some(trace.missing.len() - 1)
     });
     Jinja::from_object(MissingMark { path, id })
@@ -126,14 +195,15 @@ impl Object for MissingMark {
     }
 
     fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
-        let cause = STACK.with_borrow(|stack| {
+        let known = STACK.with_borrow(|stack| {
             let record = stack.last().zip(self.id).and_then(|(trace, id)| trace.missing.get(id));
-            record.and_then(|record| record.cause.clone())
+            record.map(|record| (record.cause.clone(), record.parent.clone(), record.hint.clone()))
         });
         excuse(self);
         // The outermost missing name is the one to report: `a` of `a.b.c`.
         let _ = key;
-        Some(missing(self.path.clone(), cause))
+        let (cause, parent, hint) = known.unwrap_or_default();
+        Some(record(MissingRecord { path: self.path.clone(), excused: false, cause, parent, hint }))
     }
 
     fn is_true(self: &Arc<Self>) -> bool {

@@ -1,9 +1,11 @@
 //! The filters nearly every playbook uses: defaults and conversions.
 
+use std::borrow::Cow;
+
 use minijinja::value::{Kwargs, Rest, Value as Jinja, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State};
 
-use super::call::Args;
+use super::call::{Args, is_undefined};
 use crate::template::convert::{from_jinja, to_jinja};
 use crate::template::trace::{self, MissingMark};
 use crate::value::{Value, is_truthy_word};
@@ -13,12 +15,68 @@ pub fn register(env: &mut Environment<'static>) {
     for name in ["default", "d"] {
         env.add_filter(name, default);
     }
-    for prefix in ["", "ansible.builtin."] {
-        env.add_filter(format!("{prefix}bool"), to_bool);
-        env.add_filter(format!("{prefix}mandatory"), mandatory);
-        env.add_filter(format!("{prefix}ternary"), ternary);
-    }
+    env.add_filter("bool", to_bool);
+    env.add_filter("mandatory", mandatory);
+    env.add_filter("ternary", ternary);
     env.add_filter("sort", sort);
+    choosers(env);
+    env.add_filter(
+        "first",
+        |value: Jinja| {
+            if is_undefined(&value) { Ok(value) } else { minijinja::filters::first(&value) }
+        },
+    );
+    env.add_filter(
+        "last",
+        |value: Jinja| {
+            if is_undefined(&value) { Ok(value) } else { minijinja::filters::last(value) }
+        },
+    );
+    env.add_filter("map", |state: &mut State<'_, '_>, value: Jinja, rest: Rest<ValueOrKwargs>| {
+        if is_undefined(&value) {
+            return Ok(value);
+        }
+        minijinja::filters::map(state, value, rest).map(Jinja::from)
+    });
+}
+
+/// Jinja's filters that choose; what is not defined stays that.
+fn choosers(env: &mut Environment<'static>) {
+    use minijinja::filters::{reject, rejectattr, select, selectattr};
+    type Choose = fn(&mut State<'_, '_>, Jinja, Option<Cow<'_, str>>, Rest<ValueOrKwargs>) -> Result<Vec<Jinja>, Error>;
+    type ByAttribute = fn(
+        &mut State<'_, '_>,
+        Jinja,
+        Cow<'_, str>,
+        Option<Cow<'_, str>>,
+        Rest<ValueOrKwargs>,
+    ) -> Result<Vec<Jinja>, Error>;
+    for (name, choose) in [("select", select as Choose), ("reject", reject as Choose)] {
+        env.add_filter(
+            name,
+            move |state: &mut State<'_, '_>, value: Jinja, test: Option<Cow<'_, str>>, rest: Rest<ValueOrKwargs>| {
+                if is_undefined(&value) {
+                    return Ok(value);
+                }
+                choose(state, value, test, rest).map(Jinja::from)
+            },
+        );
+    }
+    for (name, choose) in [("selectattr", selectattr as ByAttribute), ("rejectattr", rejectattr as ByAttribute)] {
+        env.add_filter(
+            name,
+            move |state: &mut State<'_, '_>,
+                  value: Jinja,
+                  attribute: Cow<'_, str>,
+                  test: Option<Cow<'_, str>>,
+                  rest: Rest<ValueOrKwargs>| {
+                if is_undefined(&value) {
+                    return Ok(value);
+                }
+                choose(state, value, attribute, test, rest).map(Jinja::from)
+            },
+        );
+    }
 }
 
 /// Excuses an undefined and says whether it is one.
@@ -39,9 +97,23 @@ fn sort(state: &mut State<'_, '_>, value: Jinja, rest: Rest<ValueOrKwargs>) -> R
     minijinja::filters::sort(state, value, Kwargs::from_iter(kwargs))
 }
 
-fn default(value: &Jinja, other: Option<Jinja>, boolean: Option<bool>) -> Jinja {
-    let other = || other.clone().unwrap_or_else(|| Jinja::from(""));
-    if is_missing(value) || (boolean == Some(true) && !value.is_true()) { other() } else { value.clone() }
+/// The other value may be undefined itself: it stays the undefined it is.
+fn default(value: &Jinja, rest: Rest<ValueOrKwargs>) -> Result<Jinja, Error> {
+    let values = rest.into_values();
+    let named = values.last().filter(|last| last.is_kwargs());
+    let placed =
+        if named.is_some() { values.split_last().map_or(&[][..], |(_, rest)| rest) } else { values.as_slice() };
+    let named =
+        |name: &str| -> Option<Jinja> { named?.get_item(&Jinja::from(name)).ok().filter(|v| !v.is_undefined()) };
+    let boolean = placed.get(1).cloned().or_else(|| named("boolean")).is_some_and(|flag| flag.is_true());
+    if is_missing(value) || (boolean && !value.is_true()) {
+        let other = placed.first().cloned().or_else(|| named("default_value"));
+        return Ok(other.unwrap_or_else(|| Jinja::from("")));
+    }
+    if let Some(unused) = placed.first() {
+        is_missing(unused);
+    }
+    Ok(value.clone())
 }
 
 /// Only yes, on, true and 1 are true; anything else is false; null stays null.

@@ -90,15 +90,23 @@ fn split(values: &[Jinja]) -> Result<(&[Jinja], Kwargs), Error> {
     Ok((rest, last))
 }
 
-/// The names themselves, and with the collection they are in.
+/// The names as text; names with a collection before them are added for all at once.
 pub fn spellings(names: &[&'static str]) -> impl Iterator<Item = String> {
-    names.iter().flat_map(|name| [(*name).to_owned(), format!("ansible.builtin.{name}")])
+    names.iter().map(|name| (*name).to_owned())
+}
+
+/// What is not defined stays that through a filter: `x | first | default(1)`.
+pub fn is_undefined(value: &Jinja) -> bool {
+    value.downcast_object_ref::<trace::MissingMark>().is_some()
 }
 
 /// Adds a filter that looks at all of its value: an unknown anywhere in it makes the result unknown.
 pub fn add(env: &mut Environment<'static>, names: &[&'static str], filter: fn(&Value, &Args) -> Outcome) {
     for name in spellings(names) {
         env.add_filter(name, move |value: &Jinja, rest: Rest<ValueOrKwargs>| {
+            if is_undefined(value) {
+                return Ok(value.clone());
+            }
             let (value, args) = (from_jinja(value), Args::read(rest)?);
             if value.has_unknown() || args.has_unknown() {
                 return Ok(trace::unknown());
@@ -112,6 +120,9 @@ pub fn add(env: &mut Environment<'static>, names: &[&'static str], filter: fn(&V
 pub fn add_shape(env: &mut Environment<'static>, names: &[&'static str], filter: fn(&Value, &Args) -> Outcome) {
     for name in spellings(names) {
         env.add_filter(name, move |value: &Jinja, rest: Rest<ValueOrKwargs>| {
+            if is_undefined(value) {
+                return Ok(value.clone());
+            }
             let (value, args) = (from_jinja(value), Args::read(rest)?);
             filter(&value, &args).map(|value| to_jinja(&value))
         });
@@ -125,7 +136,10 @@ pub fn items(value: &Value) -> Result<Vec<Value>, Error> {
         Value::Map(map) => Ok(map.keys().map(Value::str).collect()),
         Value::Str(text) => Ok(text.chars().map(|c| Value::from(c.to_string())).collect()),
         Value::Unknown => Ok(Vec::new()),
-        other => Err(fail(format!("expected a list, found {}", other.type_name()))),
+        other => {
+            let python = super::python_type(other);
+            Err(fail(format!("expected a list, found {} ('{python}' object is not iterable)", other.type_name())))
+        }
     }
 }
 

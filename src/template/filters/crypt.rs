@@ -22,22 +22,32 @@ fn password_hash(value: &Value, args: &Args) -> Outcome {
         Some(salt) => salt,
         None => random_salt()?,
     };
+    let rounds = args.int(3, "rounds")?;
+    crypt(&value.to_string(), &kind, &salt, rounds).map(Value::from)
+}
+
+/// The hash of a password, with a salt that is given.
+///
+/// # Errors
+/// Where there is no such hash or the salt does not fit.
+#[cfg(feature = "controller")]
+pub fn password_hash_of(password: &str, kind: &str, salt: &str) -> Result<String, String> {
+    crypt(password, kind, salt, None).map_err(|error| error.detail().unwrap_or_default().to_owned())
+}
+
+fn crypt(password: &str, kind: &str, salt: &str, rounds: Option<i64>) -> Result<String, Error> {
     if salt.bytes().any(|byte| !ALPHABET.contains(&byte)) {
         return Err(fail("a salt is made of letters, digits, `.` and `/`"));
     }
     let salt = salt.get(..salt.len().min(16)).unwrap_or_default();
-    let rounds = args.int(3, "rounds")?.map(|n| u32::try_from(n.clamp(1000, 999_999_999)).unwrap_or(ROUNDS));
-    let (prefix, hash) = match kind.as_str() {
-        "sha512" | "sha512_crypt" => {
-            ("$6$", hash::<Sha512>(&value.to_string(), salt, rounds.unwrap_or(ROUNDS), &ORDER_512))
-        }
-        "sha256" | "sha256_crypt" => {
-            ("$5$", hash::<Sha256>(&value.to_string(), salt, rounds.unwrap_or(ROUNDS), &ORDER_256))
-        }
+    let rounds = rounds.map(|n| u32::try_from(n.clamp(1000, 999_999_999)).unwrap_or(ROUNDS));
+    let (prefix, hash) = match kind {
+        "sha512" | "sha512_crypt" => ("$6$", hash::<Sha512>(password, salt, rounds.unwrap_or(ROUNDS), &ORDER_512)),
+        "sha256" | "sha256_crypt" => ("$5$", hash::<Sha256>(password, salt, rounds.unwrap_or(ROUNDS), &ORDER_256)),
         other => return Err(fail(format!("`password_hash` makes sha512 and sha256, not `{other}`"))),
     };
     let rounds = rounds.filter(|n| *n != ROUNDS).map(|n| format!("rounds={n}$")).unwrap_or_default();
-    Ok(format!("{prefix}{rounds}{salt}${hash}").into())
+    Ok(format!("{prefix}{rounds}{salt}${hash}"))
 }
 
 fn random_salt() -> Result<String, Error> {

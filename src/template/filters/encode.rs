@@ -151,6 +151,6 @@ fn urlsplit(value: &Value, args: &Args) -> Outcome {
     ]);
     match args.text(0, "query") {
         None => Ok(parts),
-        Some(part) => parts.get(&part).cloned().ok_or_else(|| fail(format!("a URL has no part `{part}`"))),
+        Some(part) => parts.get(&part).cloned().ok_or_else(|| fail(format!("unknown URL component: {part}"))),
     }
 }

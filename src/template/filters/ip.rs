@@ -9,13 +9,13 @@ use crate::value::Value;
 
 /// Registers them, under the names of both collections that have had them.
 pub fn register(env: &mut Environment<'static>) {
-    const ANY: &[&str] = &["ipaddr", "ansible.utils.ipaddr", "ansible.netcommon.ipaddr"];
-    const FOUR: &[&str] = &["ipv4", "ansible.utils.ipv4"];
-    const SIX: &[&str] = &["ipv6", "ansible.utils.ipv6"];
+    const ANY: &[&str] = &["ipaddr"];
+    const FOUR: &[&str] = &["ipv4"];
+    const SIX: &[&str] = &["ipv6"];
     add(env, ANY, |v, a| each(v, &|v| query(v, a, None)));
     add(env, FOUR, |v, a| each(v, &|v| query(v, a, Some(4))));
     add(env, SIX, |v, a| each(v, &|v| query(v, a, Some(6))));
-    add(env, &["ipwrap", "ansible.utils.ipwrap"], |v, _| each(v, &|v| Ok(wrap(v))));
+    add(env, &["ipwrap"], |v, _| each(v, &|v| Ok(wrap(v))));
 }
 
 /// A list is filtered: what gives false is left out.

@@ -39,6 +39,11 @@ pub fn register(env: &mut Environment<'static>) {
     });
 }
 
+/// JSON in one line, for keys.
+pub fn compact(value: &Value) -> String {
+    dump(value, &Style { indent: None, sorted: false, ascii: false, item: "," })
+}
+
 fn indent_of(value: &Value) -> usize {
     value.to_string().parse::<usize>().unwrap_or(0).min(64)
 }

@@ -7,10 +7,12 @@ mod encode;
 mod ip;
 mod json;
 mod maps;
+mod more;
 mod numbers;
 #[cfg(test)]
 mod oracle_tests;
 mod paths;
+mod query;
 mod random;
 pub(super) mod regex;
 pub(super) mod sets;
@@ -19,7 +21,16 @@ mod yaml;
 #[cfg(feature = "controller")]
 mod yaml_read;
 
-use minijinja::Environment;
+#[cfg(feature = "controller")]
+pub use crypt::password_hash_of as password_hash;
+pub(super) use json::compact;
+#[cfg(feature = "controller")]
+pub use random::{random_below, random_text};
+pub use text::python_type;
+pub(super) use text::title;
+
+use minijinja::value::{Rest, ValueOrKwargs};
+use minijinja::{Environment, State};
 
 /// The names of the filters and tests, for suggestions: minijinja's own and those added here.
 pub const NAMES: &[&str] = &[
@@ -36,6 +47,7 @@ pub const NAMES: &[&str] = &[
     "combinations",
     "combine",
     "comment",
+    "commonpath",
     "count",
     "d",
     "default",
@@ -46,10 +58,14 @@ pub const NAMES: &[&str] = &[
     "e",
     "escape",
     "expanduser",
+    "expandvars",
     "extract",
+    "fileglob",
+    "filesizeformat",
     "first",
     "flatten",
     "float",
+    "forceescape",
     "format",
     "from_json",
     "from_yaml",
@@ -68,6 +84,7 @@ pub const NAMES: &[&str] = &[
     "items",
     "items2dict",
     "join",
+    "json_query",
     "last",
     "length",
     "lines",
@@ -84,6 +101,7 @@ pub const NAMES: &[&str] = &[
     "path_join",
     "permutations",
     "pow",
+    "pprint",
     "product",
     "quote",
     "random",
@@ -94,6 +112,7 @@ pub const NAMES: &[&str] = &[
     "regex_search",
     "reject",
     "rejectattr",
+    "rekey_on_member",
     "relpath",
     "replace",
     "reverse",
@@ -111,11 +130,13 @@ pub const NAMES: &[&str] = &[
     "splitlines",
     "strftime",
     "string",
+    "striptags",
     "subelements",
     "sum",
     "symmetric_difference",
     "ternary",
     "title",
+    "to_datetime",
     "to_json",
     "to_nice_json",
     "to_nice_yaml",
@@ -131,46 +152,75 @@ pub const NAMES: &[&str] = &[
     "urldecode",
     "urlencode",
     "urlsplit",
+    "win_basename",
+    "win_dirname",
+    "win_splitdrive",
     "wordcount",
     "wordwrap",
+    "xmlattr",
     "zip",
     "zip_longest",
 ];
 
 /// The names of the tests.
 pub const TESTS: &[&str] = &[
+    "abs",
     "all",
     "any",
     "boolean",
+    "callable",
     "change",
     "changed",
     "contains",
     "defined",
+    "directory",
     "divisibleby",
     "eq",
     "equalto",
+    "escaped",
     "even",
+    "exists",
     "failed",
     "failure",
     "false",
     "falsy",
+    "file",
+    "filter",
     "finished",
     "float",
     "ge",
+    "greaterthan",
     "gt",
     "in",
+    "int",
     "integer",
+    "is_abs",
+    "is_dir",
+    "is_file",
+    "is_link",
+    "is_mount",
+    "is_same_file",
+    "isnan",
+    "issubset",
+    "issuperset",
     "iterable",
     "le",
+    "lessthan",
+    "link",
+    "link_exists",
     "lower",
     "lt",
     "mapping",
     "match",
+    "mount",
+    "nan",
     "ne",
     "none",
     "number",
     "odd",
+    "reachable",
     "regex",
+    "same_file",
     "sameas",
     "search",
     "sequence",
@@ -183,12 +233,18 @@ pub const TESTS: &[&str] = &[
     "success",
     "successful",
     "superset",
+    "test",
+    "timedout",
     "true",
     "truthy",
     "undefined",
     "unreachable",
     "upper",
+    "uri",
     "url",
+    "urn",
+    "vault_encrypted",
+    "vaulted_file",
     "version",
     "version_compare",
 ];
@@ -208,6 +264,33 @@ pub fn register(env: &mut Environment<'static>) {
     numbers::register(env);
     random::register(env);
     ip::register(env);
+    more::register(env);
+    query::register(env);
+}
+
+/// Gives every filter and test its names with a collection before it.
+pub fn register_prefixed(env: &mut Environment<'static>) {
+    let prefixes = |name: &str| -> &[&str] {
+        match name {
+            "ipaddr" | "ipv4" | "ipv6" | "ipwrap" => &["ansible.utils.", "ansible.netcommon.", "ansible.builtin."],
+            "json_query" => &["community.general."],
+            _ => &["ansible.builtin.", "ansible.legacy."],
+        }
+    };
+    for name in NAMES.iter().copied() {
+        for prefix in prefixes(name) {
+            env.add_filter(format!("{prefix}{name}"), move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| {
+                state.apply_filter(name, &args.into_values())
+            });
+        }
+    }
+    for name in TESTS.iter().copied() {
+        for prefix in prefixes(name) {
+            env.add_test(format!("{prefix}{name}"), move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| {
+                state.perform_test(name, &args.into_values())
+            });
+        }
+    }
 }
 
 #[cfg(test)]
@@ -219,6 +302,7 @@ mod unit {
         let mut env = Environment::new();
         register(&mut env);
         crate::template::tests::register(&mut env);
+        crate::template::lookup::register(&mut env);
         for name in NAMES {
             let error = env.render_str(&format!("{{{{ 1 | {name} }}}}"), ()).err();
             assert_ne!(error.map(|e| e.kind()), Some(minijinja::ErrorKind::UnknownFilter), "no filter {name}");

@@ -49,6 +49,24 @@ fn shuffle(value: &Value, args: &Args) -> Result<Value, Error> {
     Ok(list.into())
 }
 
+/// A number below `count`.
+#[cfg(feature = "controller")]
+pub fn random_below(count: usize) -> usize {
+    if count == 0 {
+        return 0;
+    }
+    usize::try_from(Twister::seeded(None).below(count as u64)).unwrap_or(0)
+}
+
+/// Text made of some letters; with a seed the text Python makes of it.
+#[cfg(feature = "controller")]
+pub fn random_text(length: usize, letters: &str, seed: Option<&Value>) -> String {
+    let letters: Vec<char> = letters.chars().collect();
+    let mut twister = Twister::seeded(seed);
+    let mut one = || letters.get(usize::try_from(twister.below(letters.len() as u64)).unwrap_or(0)).copied();
+    (0..length).filter_map(|_| one()).collect()
+}
+
 const WORDS: usize = 624;
 
 /// Python's generator: the Mersenne Twister.

@@ -27,7 +27,8 @@ pub fn register(env: &mut Environment<'static>) {
     add(env, &["list"], |v, _| Ok(items(v)?.into()));
 }
 
-fn python_type(value: &Value) -> &'static str {
+/// The name of the type Python has for a value.
+pub fn python_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "NoneType",
         Value::Bool(_) => "bool",
@@ -187,7 +188,8 @@ fn indent(value: &Value, args: &Args) -> Outcome {
     Ok(text.split('\n').enumerate().map(line).collect::<Vec<_>>().join("\n").into())
 }
 
-fn title(text: &str) -> String {
+/// Each word with a capital.
+pub fn title(text: &str) -> String {
     let (mut out, mut inside) = (String::new(), false);
     for c in text.chars() {
         if inside {

@@ -1,0 +1,111 @@
+//! What tasks set: results, facts, and what is known of them before the tasks have run.
+
+use super::host::HostCompiler;
+use crate::graph::{Action, Iteration, Node, Work};
+use crate::template::Term;
+use crate::value::Value;
+
+impl HostCompiler<'_> {
+    /// The variables a node sets.
+    pub(super) fn sets(&mut self, node: &Node) -> Vec<String> {
+        let mut sets: Vec<String> = node.register.iter().cloned().collect();
+        if let Some(name) = &node.register {
+            let value = registered_shape(node);
+            self.set_runtime(name, value);
+        }
+        if node.action == Action::SetFact {
+            for (name, value) in self.facts_set(node) {
+                self.set_runtime(&name, value);
+                sets.push(name);
+            }
+        }
+        if let Action::Resource(kind) = &node.action {
+            for name in module_facts(kind, node) {
+                self.set_runtime(&name, Value::Unknown);
+                sets.push(name);
+            }
+        }
+        if let Action::Gate(name) = &node.action {
+            sets.push(name.clone());
+        }
+        sets
+    }
+
+    /// What `set_fact` sets, as far as it is known: unknown where a condition or the value is.
+    fn facts_set(&self, node: &Node) -> Vec<(String, Value)> {
+        let certain = node.gates.is_empty() && node.blocks.is_empty() && node.handler.is_none();
+        let of = |iteration: &Iteration| facts_of(iteration, certain);
+        let skipped = |iteration: &Iteration| iteration.when.iter().any(|t| *t == Term::Value(Value::Bool(false)));
+        match &node.work {
+            Work::Once(iteration) if skipped(iteration) => Vec::new(),
+            Work::Once(iteration) => of(iteration),
+            Work::Items(_, iterations) => iterations.iter().filter(|i| !skipped(i)).flat_map(of).collect(),
+            Work::Late(_, _, iteration) => of(iteration).into_iter().map(|(name, _)| (name, Value::Unknown)).collect(),
+        }
+    }
+}
+
+/// What one time of `set_fact` sets; unknown where it is not certain or the value is not known.
+pub(super) fn facts_of(iteration: &Iteration, certain: bool) -> Vec<(String, Value)> {
+    let certain = certain && iteration.when.is_empty();
+    if iteration.when.iter().any(|term| *term == Term::Value(Value::Bool(false))) {
+        return Vec::new();
+    }
+    match &iteration.args {
+        Term::Value(Value::Map(map)) => map
+            .iter()
+            .filter(|(name, _)| name.as_ref() != "cacheable")
+            .map(|(name, value)| (name.to_string(), if certain { value.clone() } else { Value::Unknown }))
+            .collect(),
+        Term::Map(entries) => entries
+            .iter()
+            .filter_map(|(key, value)| {
+                let name = key.as_value()?.to_string();
+                let value = value.as_value().filter(|_| certain).cloned();
+                Some((name, value.unwrap_or(Value::Unknown)))
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The variables a resource sets by its facts.
+fn module_facts(kind: &str, node: &Node) -> Vec<String> {
+    let mut names: Vec<String> = match kind {
+        "package_facts" => vec!["packages".into()],
+        "service_facts" => vec!["services".into()],
+        "hostname" => ["hostname", "nodename", "fqdn", "domain"].map(|name| format!("ansible_{name}")).to_vec(),
+        "getent" => databases(&node.work).into_iter().map(|name| format!("getent_{name}")).collect(),
+        _ => return Vec::new(),
+    };
+    names.push("ansible_facts".into());
+    names
+}
+
+/// The databases a `getent` asks, as far as they are known.
+fn databases(work: &Work) -> Vec<String> {
+    let of = |iteration: &Iteration| match &iteration.args {
+        Term::Value(args) => args.get("database").map(ToString::to_string),
+        _ => None,
+    };
+    match work {
+        Work::Once(iteration) | Work::Late(_, _, iteration) => of(iteration).into_iter().collect(),
+        Work::Items(_, iterations) => iterations.iter().filter_map(of).collect(),
+    }
+}
+
+/// What is known of a result before the task has run: that it was skipped, or nothing.
+fn registered_shape(node: &Node) -> Value {
+    if let Work::Once(iteration) = &node.work
+        && node.gates.is_empty()
+        && iteration.when.iter().any(|term| *term == Term::Value(Value::Bool(false)))
+    {
+        return Value::map([
+            ("changed", Value::Bool(false)),
+            ("failed", Value::Bool(false)),
+            ("skipped", Value::Bool(true)),
+            ("skip_reason", Value::str("Conditional result was False")),
+        ]);
+    }
+    Value::Unknown
+}
