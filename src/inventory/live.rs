@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, RwLock};
 
-use super::{Group, Host, Inventory};
+use super::Inventory;
 use crate::value::{Map, Value};
 use crate::variables::Definition;
 
@@ -87,7 +87,7 @@ impl LiveInventory {
         self.change(|inventory| {
             let mut changed = add_to(inventory, group, host);
             for parent in parents.iter().filter(|parent| *parent != "all") {
-                let parent = inventory.groups.entry(Arc::from(parent.as_str())).or_insert_with(Group::default);
+                let parent = inventory.groups.entry(Arc::from(parent.as_str())).or_default();
                 changed |= parent.children.insert(Arc::from(group));
             }
             changed
@@ -111,8 +111,8 @@ fn add_to(inventory: &mut Inventory, group: &str, host: &Arc<str>) -> bool {
     if group == "all" {
         return false;
     }
-    inventory.hosts.entry(host.clone()).or_insert_with(Host::default);
-    inventory.groups.entry(Arc::from(group)).or_insert_with(Group::default).hosts.insert(host.clone())
+    inventory.hosts.entry(host.clone()).or_default();
+    inventory.groups.entry(Arc::from(group)).or_default().hosts.insert(host.clone())
 }
 
 #[cfg(test)]
