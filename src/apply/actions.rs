@@ -15,7 +15,7 @@ use crate::value::{Map, Value};
 pub fn run(runner: &Runner<'_>, action: &Action, args: &Map, scope: &Arc<TermScope>, iteration: &Iteration) -> Attempt {
     match action {
         Action::SetFact => set_fact(runner, args),
-        Action::Debug => debug(args, scope),
+        Action::Debug => debug(args),
         Action::Assert => assert(iteration, scope),
         Action::Fail => fail(args),
         Action::Setup => setup(runner, args),
@@ -84,21 +84,15 @@ fn is_variable_name(name: &str) -> bool {
     letters && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && !WORDS.contains(&name)
 }
 
-fn debug(args: &Map, scope: &Arc<TermScope>) -> Attempt {
-    let (key, value) = match (args.get("var"), args.get("msg")) {
-        (Some(Value::Str(name)), _) => {
-            let term = Term::expression(name, crate::source::Origin { file: "debug".into(), line: 1, col: 1 }, 0);
-            match scope.evaluate(&term) {
-                Ok(value) => (name.to_string(), value),
-                Err(error) if matches!(error.reason, crate::template::Reason::Undefined(_)) => {
-                    (name.to_string(), Value::str("VARIABLE IS NOT DEFINED!"))
-                }
-                Err(error) => return Attempt::eval(error),
-            }
-        }
-        (Some(value), _) => ("var".to_owned(), value.clone()),
-        (None, Some(message)) => ("msg".to_owned(), message.clone()),
-        (None, None) => ("msg".to_owned(), Value::str("Hello world!")),
+/// The hidden argument of `debug` that holds what its `var` comes to. Only text of the playbook is an expression.
+pub const DEBUG_VALUE: &str = "_value";
+
+fn debug(args: &Map) -> Attempt {
+    let (key, value) = match (args.get("var"), args.get(DEBUG_VALUE), args.get("msg")) {
+        (Some(name), Some(value), _) => (name.to_string(), value.clone()),
+        (Some(value), None, _) => ("var".to_owned(), value.clone()),
+        (None, _, Some(message)) => ("msg".to_owned(), message.clone()),
+        (None, ..) => ("msg".to_owned(), Value::str("Hello world!")),
     };
     let shown = match &value {
         Value::Str(text) => text.to_string(),

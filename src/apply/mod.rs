@@ -24,6 +24,7 @@ use crate::resource::{Blobs, Failure};
 use crate::template::Engine;
 use crate::value::{Map, Value};
 
+pub use actions::DEBUG_VALUE;
 pub use blocks::Blocks;
 pub use outcome::combined;
 pub use run::{HANDLER_GATE, all_items, loop_variables, truth};

@@ -174,6 +174,17 @@ impl HostCompiler<'_> {
                 (Action::Resource(_), "mode" | "directory_mode") => self.mode_term(&entry.value),
                 _ => self.term(&entry.value),
             };
+            // Only text of the playbook is an expression; what comes out of a template is data.
+            if *action == Action::Debug
+                && entry.key.as_ref() == "var"
+                && let Some(text) = entry.value.text().filter(|text| !text.contains("{{"))
+            {
+                let text = format!("({text}) | default('VARIABLE IS NOT DEFINED!')");
+                let origin = self.project.files.sources.origin(entry.value.span);
+                let origin = crate::source::Origin { col: origin.col.saturating_sub(1), ..origin };
+                let value = Term::expression(&Arc::from(text), origin, 0);
+                entries.push((Term::Value(Value::str(crate::apply::DEBUG_VALUE)), value));
+            }
             entries.push((key, value));
         }
         if let (Some(free), Some(name)) = (&task.args.free, self.free_form(task, action)) {
