@@ -129,6 +129,8 @@ fn xz(cpu: &str, bytes: &[u8]) -> Vec<u8> {
         _ => (lzma_rust2::filter::FilterType::BcjArm64, 0),
     };
     options.prepend_pre_filter(filter, start);
+    // As `xz -9e` does, and for instructions rather than text.
+    (options.lzma_options.nice_len, options.lzma_options.lc, options.lzma_options.pb) = (273, 4, 0);
     let mut writer = lzma_rust2::XzWriter::new(Vec::new(), options).expect("the options are valid");
     writer.write_all(bytes).expect("memory can be written");
     writer.finish().expect("memory can be written")

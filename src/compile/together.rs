@@ -204,6 +204,7 @@ impl HostCompiler<'_> {
         if result.is_err() {
             // What was to happen once did not: nobody goes on.
             self.driver.stop_all();
+            return result;
         }
         self.driver.share(&key, changed);
         result

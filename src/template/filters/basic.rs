@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use minijinja::value::{Kwargs, Rest, Value as Jinja, ValueKind, ValueOrKwargs};
+use minijinja::value::{ArgType as _, Kwargs, Rest, Value as Jinja, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State};
 
 use super::call::{Args, is_undefined};
@@ -36,7 +36,16 @@ pub fn register(env: &mut Environment<'static>) {
         if is_undefined(&value) {
             return Ok(value);
         }
-        minijinja::filters::map(state, value, rest).map(Jinja::from)
+        let values = rest.into_values();
+        let default = values.last().filter(|last| last.is_kwargs()).and_then(|last| last.get_attr("default").ok());
+        let default = default.filter(|default| !default.is_undefined());
+        let rest = values.iter().map(|value| ValueOrKwargs::from_value(Some(value))).collect::<Result<Vec<_>, _>>()?;
+        let mut mapped = minijinja::filters::map(state, value, Rest(rest))?;
+        // What is not defined is a value of its own here, which the engine's `default=` does not know.
+        if let Some(default) = default {
+            mapped.iter_mut().filter(|item| is_missing(item)).for_each(|item| *item = default.clone());
+        }
+        Ok(Jinja::from(mapped))
     });
 }
 
