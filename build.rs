@@ -105,11 +105,7 @@ fn embed(out: &Path, agents: &[(String, PathBuf)], release: bool) {
             forget_unwinding(&mut bytes);
         }
         let packed = out.join(format!("cfg-agent-{cpu}.gz"));
-        let file = std::fs::File::create(&packed).expect("OUT_DIR can be written");
-        let level = if bytes.len() < 8 << 20 { flate2::Compression::best() } else { flate2::Compression::fast() };
-        let mut gzip = flate2::GzBuilder::new().write(file, level);
-        gzip.write_all(&bytes).expect("OUT_DIR can be written");
-        gzip.finish().expect("OUT_DIR can be written");
+        std::fs::write(&packed, gzip(&bytes, release)).expect("OUT_DIR can be written");
         let digest: String = sha256(&bytes);
         let smaller = out.join(format!("cfg-agent-{cpu}.xz"));
         std::fs::write(&smaller, if release { xz(cpu, &bytes) } else { Vec::new() }).expect("OUT_DIR can be written");
@@ -119,6 +115,21 @@ fn embed(out: &Path, agents: &[(String, PathBuf)], release: bool) {
     }
     code.push_str("];\n");
     std::fs::write(out.join("agents.rs"), code).expect("OUT_DIR can be written");
+}
+
+/// Under gzip: quickly, or in a release as small as that format can be.
+fn gzip(bytes: &[u8], release: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    if release {
+        let options =
+            zopfli::Options { iteration_count: std::num::NonZeroU64::new(5).expect("five"), ..Default::default() };
+        zopfli::compress(options, zopfli::Format::Gzip, bytes, &mut out).expect("memory can be written");
+        return out;
+    }
+    let mut gzip = flate2::GzBuilder::new().write(&mut out, flate2::Compression::fast());
+    gzip.write_all(bytes).expect("memory can be written");
+    gzip.finish().expect("memory can be written");
+    out
 }
 
 /// Under xz, with jumps made absolute first, which is what programs compress best with.
