@@ -36,10 +36,19 @@ pub fn state_dir(identity: &Identity) -> PathBuf {
     }
 }
 
+/// Copies a file to where there is none: what is there may be a link to a file that lives.
+fn copy_new(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut source = std::fs::File::open(from)?;
+    let mut image = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+    std::io::copy(&mut source, &mut image).map(drop)
+}
+
 impl Journal {
     /// The journal of the run `run`. Nothing is made on disk before the first change.
     pub fn new(identity: &Identity, run: &str) -> Self {
-        Self { dir: state_dir(identity).join("journal").join(run), state: Mutex::default() }
+        // Two agents of a run may work on one machine, as with a task that is delegated to a host of the play.
+        let name = format!("{run}-{}", std::process::id());
+        Self { dir: state_dir(identity).join("journal").join(name), state: Mutex::default() }
     }
 
     /// Records a change of a file, keeping what is there now.
@@ -49,7 +58,7 @@ impl Journal {
             let name = format!("{:06}", state.number);
             let image = self.dir.join(&name);
             // `/proc` and other file systems cannot be linked to.
-            std::fs::hard_link(path, &image).or_else(|_| std::fs::copy(path, &image).map(drop)).map(|()| name)
+            std::fs::hard_link(path, &image).or_else(|_| copy_new(path, &image)).map(|()| name)
         });
         let image = image.transpose().map_err(|e| Fault::io(format!("journal {}", path.display()), &e))?;
         self.append(&mut state, action, &path.to_string_lossy(), image.as_deref())
