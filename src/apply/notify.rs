@@ -152,7 +152,12 @@ impl File {
         let missing: Vec<_> =
             self.path.ancestors().skip(1).take_while(|dir| matches!(machine.lstat(dir), Ok(None))).collect();
         for dir in missing.into_iter().rev() {
-            machine.make_dir(dir, &attrs)?;
+            // The journal of this very change makes its directory beside it, and so may another agent.
+            if let Err(fault) = machine.make_dir(dir, &attrs)
+                && !matches!(machine.lstat(dir), Ok(Some(_)))
+            {
+                return Err(fault);
+            }
         }
         let text = serde_json::to_vec(names).unwrap_or_default();
         let attrs = Attrs { mode: Some(0o600), ..Attrs::default() };

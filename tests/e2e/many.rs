@@ -141,3 +141,14 @@ fn hostvars_show_what_other_hosts_found_out() {
     let all = "e1 e2 e3";
     assert_eq!(sorted(messages(&run)), pairs(&[("e1", all), ("e2", all), ("e3", all)]));
 }
+
+#[test]
+fn the_first_change_ever_of_a_host_may_notify() {
+    let Some(fleet) = turn("first change notifies") else { return };
+    fleet.blank();
+    let play = "- hosts: all\n  handlers:\n    - { name: told, debug: { msg: told } }\n  tasks:\n\
+                \x20   - copy: { dest: /root/first, content: x }\n      notify: told\n";
+    let run = run(&fleet, false, play);
+    assert_eq!(run.status, 0, "{}", run.text);
+    assert_eq!(sorted(messages(&run)), pairs(&[("e1", "told"), ("e2", "told"), ("e3", "told")]));
+}
