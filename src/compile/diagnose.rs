@@ -10,13 +10,7 @@ use crate::template::{EvalError, Reason};
 
 /// What a failed expression is called in a diagnostic.
 pub fn expression(error: &EvalError, names: &BTreeSet<String>, files: &Files, fallback: Span) -> Diagnostic {
-    let code = match &error.reason {
-        Reason::Undefined(_) => Code::UndefinedVariable,
-        Reason::Syntax => Code::TemplateSyntax,
-        Reason::UnknownName(_) => Code::UnknownFilter,
-        Reason::Loop => Code::VariableLoop,
-        Reason::Misuse | Reason::Failed => Code::TemplateFailed,
-    };
+    let code = crate::inventory::code_of(&error.reason);
     let span =
         error.place.as_ref().and_then(|(origin, length)| files.sources.span_at(origin, *length)).unwrap_or(fallback);
     let mut report = Diagnostic::error(code, error.message.clone()).at(span, "");

@@ -27,6 +27,11 @@ enum Elsewhere {
 }
 
 impl HostCompiler<'_> {
+    /// Names the place the walk is at: the same on all hosts that come there.
+    fn place_key(&self) -> String {
+        self.place.iter().map(u32::to_string).collect::<Vec<_>>().join(".")
+    }
+
     /// Waits for the other hosts at this place of the play. Results are known from then on, those of others too.
     pub(super) fn meet(&mut self) -> Result<Met, Stop> {
         self.flush(true, false)?;
@@ -180,7 +185,7 @@ impl HostCompiler<'_> {
     /// A task that runs on the first host that is left, and whose result is everybody's.
     pub(super) fn once(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
         let met = self.meet()?;
-        let key = self.place.iter().map(u32::to_string).collect::<Vec<_>>().join(".");
+        let key = self.place_key();
         if !met.leads {
             return match self.driver.shared(&key)? {
                 Some(variables) => {
@@ -224,7 +229,7 @@ impl HostCompiler<'_> {
     /// A task that only so many hosts do at once.
     fn throttled(&mut self, task: &Arc<Task>, frame: &Frame, limit: usize) -> Result<(), Stop> {
         self.flush(true, false)?;
-        let key = self.place.iter().map(u32::to_string).collect::<Vec<_>>().join(".");
+        let key = self.place_key();
         self.driver.enter_task(&key, limit);
         let plain = without(task, &[Keyword::Throttle]);
         let stripped = strip(frame, &[Keyword::Throttle]);

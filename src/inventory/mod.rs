@@ -28,6 +28,7 @@ use crate::variables::{Definition, Layer};
 pub use live::LiveInventory;
 pub use load::{Loader, default_places};
 pub use pattern::{Pattern, PatternError, glob};
+pub use plugin::code_of;
 pub use vars::{definitions, vars_files};
 
 /// Hosts and groups.

@@ -61,16 +61,21 @@ pub(super) fn wrong(files: &Files, at: Span, message: impl Into<String>) {
     files.report(Diagnostic::error(Code::BadInventory, message).at(at, ""));
 }
 
-/// Reports an expression that failed, at the part of it that did.
-pub(super) fn failed(files: &Files, at: Span, error: &EvalError, more: &str) {
-    let place = error.place.as_ref().and_then(|(origin, length)| files.sources.span_at(origin, *length)).unwrap_or(at);
-    let code = match &error.reason {
+/// The code of a failed expression, wherever it stands.
+pub fn code_of(reason: &Reason) -> Code {
+    match reason {
         Reason::Undefined(_) => Code::UndefinedVariable,
         Reason::Syntax => Code::TemplateSyntax,
         Reason::UnknownName(_) => Code::UnknownFilter,
         Reason::Loop => Code::VariableLoop,
         Reason::Misuse | Reason::Failed => Code::TemplateFailed,
-    };
+    }
+}
+
+/// Reports an expression that failed, at the part of it that did.
+pub(super) fn failed(files: &Files, at: Span, error: &EvalError, more: &str) {
+    let place = error.place.as_ref().and_then(|(origin, length)| files.sources.span_at(origin, *length)).unwrap_or(at);
+    let code = code_of(&error.reason);
     files.report(Diagnostic::error(code, format!("{}{more}", error.message)).at(place, ""));
 }
 
