@@ -12,14 +12,21 @@ use crate::template::{Term, TermScope};
 use crate::value::{Map, Value};
 
 /// Runs one.
-pub fn run(runner: &Runner<'_>, action: &Action, args: &Map, scope: &Arc<TermScope>, iteration: &Iteration) -> Attempt {
+pub fn run(
+    runner: &Runner<'_>,
+    action: &Action,
+    args: &Map,
+    scope: &Arc<TermScope>,
+    iteration: &Iteration,
+    limit: Option<Duration>,
+) -> Attempt {
     match action {
         Action::SetFact => set_fact(runner, args),
         Action::Debug => debug(args),
         Action::Assert => assert(iteration, scope),
         Action::Fail => fail(args),
         Action::Setup => setup(runner, args),
-        Action::Pause => pause(runner, args),
+        Action::Pause => pause(runner, args, limit),
         Action::Gate(name) => {
             runner.session.runtime.set(name, Value::Bool(true));
             fine([])
@@ -206,15 +213,19 @@ fn fits(pattern: &str, name: &str) -> bool {
     }
 }
 
-fn pause(runner: &Runner<'_>, args: &Map) -> Attempt {
+fn pause(runner: &Runner<'_>, args: &Map, limit: Option<Duration>) -> Attempt {
     let number = |name: &str| args.get(name).and_then(|v| v.to_string().parse::<f64>().ok()).unwrap_or(0.0);
     let seconds = number("seconds") + 60.0 * number("minutes");
     if !runner.session.is_plan() {
         let step = Duration::from_millis(50);
-        let mut left = Duration::from_secs_f64(seconds.clamp(0.0, 1e9));
+        let wanted = Duration::from_secs_f64(seconds.clamp(0.0, 1e9));
+        let mut left = limit.map_or(wanted, |limit| limit.min(wanted));
         while !left.is_zero() && !runner.session.cancel.is_cancelled() {
             std::thread::sleep(left.min(step));
             left = left.saturating_sub(step);
+        }
+        if let Some(limit) = limit.filter(|limit| *limit < wanted) {
+            return Attempt::timed_out(limit);
         }
     }
     fine([("delta", Value::Float(seconds))])

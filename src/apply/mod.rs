@@ -7,7 +7,9 @@
 mod actions;
 pub mod background;
 mod blocks;
+mod converge;
 mod differences;
+mod looped;
 mod notify;
 mod outcome;
 mod run;
@@ -27,7 +29,8 @@ use crate::value::{Map, Value};
 pub use actions::DEBUG_VALUE;
 pub use blocks::Blocks;
 pub use outcome::combined;
-pub use run::{HANDLER_GATE, all_items, loop_variables, truth};
+pub use looped::{all_items, loop_variables};
+pub use run::{HANDLER_GATE, truth};
 
 use notify::Notifications;
 use variables::Runtime;

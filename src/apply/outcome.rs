@@ -1,5 +1,7 @@
 //! From what a resource said to what the task came to.
 
+use std::time::Duration;
+
 use crate::event::{ItemOutcome, Status};
 use crate::graph::TargetOutcome;
 use crate::machine::Change;
@@ -49,6 +51,9 @@ pub struct Attempt {
     pub place: Option<(Origin, u32)>,
 }
 
+/// The key of a failed task's traceback.
+const EXCEPTION: &str = "exception";
+
 impl Attempt {
     /// It was skipped.
     pub fn skipped(why: impl Into<String>) -> Self {
@@ -63,6 +68,16 @@ impl Attempt {
             message: Some(message.into()),
             ..Self::default()
         }
+    }
+
+    /// It took longer than its `timeout`.
+    pub fn timed_out(limit: Duration) -> Self {
+        let seconds = limit.as_secs();
+        let mut attempt = Self::failed(format!("Timed out after {seconds} second(s)."));
+        let place = Value::str("Interrupted while the task was running");
+        let timed = Value::map([("frame", place), ("period", Value::from(seconds))]);
+        attempt.result.insert("timedout".into(), timed);
+        attempt
     }
 
     /// An expression failed.
@@ -82,6 +97,27 @@ impl Attempt {
     pub fn unknown(message: impl Into<String>) -> Self {
         let message = Some(message.into());
         Self { changed: Value::Unknown, failed: Value::Bool(false), open: true, message, ..Self::default() }
+    }
+
+    /// As Ansible has it: where something failed there was an exception, though modules seldom have a traceback to show.
+    pub fn with_exception(mut self) -> Self {
+        if self.failed == Value::Bool(true) {
+            self.result.entry(EXCEPTION.into()).or_insert_with(|| Value::str("(traceback unavailable)"));
+        }
+        self
+    }
+
+    /// What `failed_when` says counts; a failure it does not see as one is kept beside the result.
+    pub fn fails_when(&mut self, failed: bool) {
+        self.result.insert("failed_when_result".into(), Value::Bool(failed));
+        if failed && self.failed != Value::Bool(true) {
+            let own = self.message.take().map(|m| format!(": {m}")).unwrap_or_default();
+            self.message = Some(format!("`failed_when` holds{own}"));
+        }
+        if !failed && let Some(exception) = self.result.shift_remove(EXCEPTION) {
+            self.result.insert("failed_when_suppressed_exception".into(), exception);
+        }
+        self.failed = Value::Bool(failed);
     }
 
     /// How it came out.

@@ -7,10 +7,8 @@ use super::notify::Due;
 use super::outcome::{Attempt, combined};
 use super::{Session, actions};
 use crate::event::{ItemOutcome, Status, TaskOutcome};
-use crate::graph::{Action, Diff, Iteration, Loop, Node, RequisiteKind, Segment, Verdict, Work};
-use crate::machine::Tracked;
-use crate::resource::{self, Args, Context, Resource};
-use crate::template::{Term, TermScope};
+use crate::graph::{Action, Iteration, Node, RequisiteKind, Segment, Verdict, Work};
+use crate::template::{EvalError, Term, TermScope};
 use crate::value::{Map, Value, parse_bool};
 
 /// What the hidden variables start with that say whether a handler of several tasks was notified.
@@ -45,7 +43,7 @@ impl<'a> Runner<'a> {
         items.iter().any(|item| matches!(item.status, Status::Changed | Status::Unknown))
     }
 
-    fn scope(&self, locals: Vec<(String, Value)>) -> Arc<TermScope> {
+    pub(super) fn scope(&self, locals: Vec<(String, Value)>) -> Arc<TermScope> {
         self.session.runtime.scope(&self.session.engine, self.segment, self.node, locals)
     }
 
@@ -146,7 +144,7 @@ impl<'a> Runner<'a> {
     }
 
     /// The variable the result is kept in.
-    fn registers(&self) -> Option<&String> {
+    pub(super) fn registers(&self) -> Option<&String> {
         self.node.register.as_ref().filter(|_| !self.looking)
     }
 
@@ -173,54 +171,8 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    fn items(&self, looped: &Loop, iterations: impl Iterator<Item = Iteration>, count: usize) -> Vec<ItemOutcome> {
-        if count == 0 {
-            let attempt = Attempt::skipped("No items in the list");
-            if let Some(name) = self.registers() {
-                let mut result = attempt.registered().as_map().cloned().unwrap_or_default();
-                result.insert("results".into(), Value::list([]));
-                self.session.runtime.set(name, Value::from(result));
-            }
-            return vec![attempt.into_item(None, self.no_log)];
-        }
-        let mut outcomes = Vec::new();
-        let mut registered = Vec::new();
-        let iterations: Vec<Iteration> = iterations.collect();
-        let items: Vec<Value> = iterations.iter().map(|i| i.item.clone().unwrap_or_default()).collect();
-        for (i, iteration) in iterations.into_iter().enumerate() {
-            if i > 0 && looped.pause > 0.0 && !self.session.is_plan() {
-                std::thread::sleep(Duration::from_secs_f64(looped.pause));
-            }
-            let item = iteration.item.clone().unwrap_or_default();
-            let locals = loop_variables(looped, &items, i);
-            let label = self.label(looped, &item, &locals);
-            let attempt = self.item(&iteration, locals, false);
-            registered.push(self.registered_item(looped, &item, i, &attempt));
-            outcomes.push(attempt.into_item(Some(label), self.no_log));
-        }
-        if let Some(name) = self.registers() {
-            self.session.runtime.set(name, all_items(registered));
-        }
-        outcomes
-    }
-
-    fn label(&self, looped: &Loop, item: &Value, locals: &[(String, Value)]) -> String {
-        let shown = looped.label.as_ref().and_then(|label| self.scope(locals.to_vec()).evaluate(label).ok());
-        shown.unwrap_or_else(|| item.clone()).to_string()
-    }
-
-    fn registered_item(&self, looped: &Loop, item: &Value, index: usize, attempt: &Attempt) -> Value {
-        let mut map = attempt.registered().as_map().cloned().unwrap_or_default();
-        map.insert(looped.var.as_str().into(), item.clone());
-        map.insert("ansible_loop_var".into(), Value::str(&looped.var));
-        if let Some(name) = &looped.index_var {
-            map.insert(name.as_str().into(), Value::from(index));
-        }
-        Value::from(map)
-    }
-
     /// One item: its condition, its tries.
-    fn item(&self, iteration: &Iteration, locals: Vec<(String, Value)>, refresh: bool) -> Attempt {
+    pub(super) fn item(&self, iteration: &Iteration, locals: Vec<(String, Value)>, refresh: bool) -> Attempt {
         let scope = self.scope(locals.clone());
         if let Some(no) = self.condition(&scope, &iteration.when) {
             return no;
@@ -229,7 +181,7 @@ impl<'a> Runner<'a> {
             return no;
         }
         let Some(until) = self.node.until.as_ref().filter(|_| !self.looking) else {
-            return self.try_once(iteration, &locals, refresh);
+            return self.try_once(iteration, &locals, refresh, None);
         };
         let number = |term: &Term, default: f64| match scope.evaluate(term) {
             Ok(value) => value.to_string().parse().unwrap_or(default),
@@ -238,8 +190,7 @@ impl<'a> Runner<'a> {
         let retries = number(&until.retries, 3.0) as u32;
         let delay = number(&until.delay, 5.0).max(0.0);
         for tried in 0..=retries {
-            let mut attempt = self.try_once(iteration, &locals, refresh);
-            attempt.result.insert("attempts".into(), Value::from(tried + 1));
+            let attempt = self.try_once(iteration, &locals, refresh, Some(tried + 1));
             match self.holds(&until.condition, &attempt, &locals) {
                 _ if attempt.changed.has_unknown() || attempt.result.values().any(Value::has_unknown) => {
                     return attempt;
@@ -257,7 +208,7 @@ impl<'a> Runner<'a> {
             self.session.sink.retried(self.node.id, &self.name, retries - tried);
             std::thread::sleep(Duration::from_secs_f64(delay));
         }
-        self.try_once(iteration, &locals, refresh)
+        self.try_once(iteration, &locals, refresh, None)
     }
 
     /// Whether what is waited for holds. Without a condition: that it did not fail.
@@ -321,16 +272,26 @@ impl<'a> Runner<'a> {
         None
     }
 
-    fn try_once(&self, iteration: &Iteration, locals: &[(String, Value)], refresh: bool) -> Attempt {
+    /// One try, the `tried`th where it is tried until something holds.
+    fn try_once(
+        &self,
+        iteration: &Iteration,
+        locals: &[(String, Value)],
+        refresh: bool,
+        tried: Option<u32>,
+    ) -> Attempt {
         let scope = self.scope(locals.to_vec());
-        let args = match self.arguments(iteration, &scope) {
-            Ok(args) => args,
-            Err(error) => return error,
+        let mut attempt = match self.limit(&scope).and_then(|limit| Ok((limit, self.arguments(iteration, &scope)?))) {
+            Err(attempt) => return attempt.with_exception(),
+            Ok((limit, args)) => match &self.node.action {
+                Action::Resource(kind) => self.resource(kind, args, &scope, refresh, limit),
+                action => actions::run(self, action, &args, &scope, iteration, limit),
+            },
         };
-        let mut attempt = match &self.node.action {
-            Action::Resource(kind) => self.resource(kind, args, &scope, refresh),
-            action => actions::run(self, action, &args, &scope, iteration),
-        };
+        if let Some(tried) = tried {
+            attempt.result.insert("attempts".into(), Value::from(tried));
+        }
+        attempt = attempt.with_exception();
         if attempt.skipped.is_none() {
             self.judge(&mut attempt, locals);
         }
@@ -343,7 +304,14 @@ impl<'a> Runner<'a> {
             return Ok(Map::new());
         }
         let value = scope.evaluate(&iteration.args).map_err(Attempt::eval)?;
-        let mut args = value.as_map().cloned().unwrap_or_default();
+        let mut args = match value {
+            Value::Map(map) => map.as_ref().clone(),
+            Value::Unknown => return Err(Attempt::unknown("its arguments are known after apply")),
+            other => {
+                let message = format!("the arguments of a task are a mapping; these are {}", other.type_name());
+                return Err(Attempt::failed(message));
+            }
+        };
         if let Some(file) = &iteration.template
             && let Term::Template(template) = &file.term
         {
@@ -355,190 +323,6 @@ impl<'a> Runner<'a> {
             args.insert("content".into(), text);
         }
         Ok(args)
-    }
-
-    fn resource(&self, kind: &str, args: Map, scope: &Arc<TermScope>, refresh: bool) -> Attempt {
-        let unknown: Vec<&str> = args.iter().filter(|(_, v)| v.has_unknown()).map(|(k, _)| k.as_ref()).collect();
-        if !unknown.is_empty() {
-            return Attempt::unknown(format!("`{}` is known after apply", unknown.join("`, `")));
-        }
-        let Some(kind) = resource::find(kind) else { return Attempt::failed(format!("cfg has no module `{kind}`")) };
-        let args = match self.settled(kind, args, scope) {
-            Ok(args) => args,
-            Err(attempt) => return attempt,
-        };
-        let resource = match (kind.parse)(Args::new(args.clone())) {
-            Ok(resource) => resource,
-            Err(error) => return Attempt::failed(error.message),
-        };
-        let Some(background) = &self.node.background else {
-            return self.converge(kind.name, &*resource, scope, refresh);
-        };
-        let number = |term: &Term| scope.evaluate(term).ok().and_then(|v| v.to_string().parse::<u64>().ok());
-        let (limit, poll) = (number(&background.limit).unwrap_or(0), number(&background.poll).unwrap_or(15));
-        if limit == 0 {
-            return self.converge(kind.name, &*resource, scope, refresh);
-        }
-        if poll == 0 && !self.session.is_plan() && !self.looking {
-            return self.start_job(kind.name, args, scope, limit);
-        }
-        let mut attempt = self.converge(kind.name, &*resource, scope, refresh);
-        // Somebody waits for it: it is an ordinary task with a limit, and says what Ansible's say.
-        let id = if poll == 0 { Value::Unknown } else { Value::from(self.job_id()) };
-        attempt.result.insert("ansible_job_id".into(), id);
-        attempt.result.insert("started".into(), Value::Bool(true));
-        attempt.result.insert("finished".into(), Value::Bool(true));
-        attempt
-    }
-
-    /// The arguments with paths that lead somewhere whoever looks.
-    fn settled(&self, kind: &resource::Kind, mut args: Map, scope: &Arc<TermScope>) -> Result<Map, Attempt> {
-        if resource::settled(kind.params, &args) {
-            return Ok(args);
-        }
-        let failed = |failure: resource::Failure| Attempt { help: failure.help, ..Attempt::failed(failure.message) };
-        let really = self.node.check_mode == Some(false);
-        let machine = self.session.machine(self.node.r#become.as_ref(), really).map_err(failed)?;
-        resource::settle(kind.params, &mut args, &*machine, &self.context(scope)?).map_err(failed)?;
-        Ok(args)
-    }
-
-    fn job_id(&self) -> String {
-        let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-        format!("j{:012}.{}", nanos % 1_000_000_000_000, std::process::id())
-    }
-
-    /// Starts the task in the background.
-    fn start_job(&self, kind: &str, args: Map, scope: &Arc<TermScope>, limit: u64) -> Attempt {
-        let context = match self.context(scope) {
-            Ok(context) => context,
-            Err(attempt) => return attempt,
-        };
-        let job = super::background::Job {
-            id: self.job_id(),
-            kind: kind.to_owned(),
-            args,
-            environment: context.environment,
-            limit,
-        };
-        let started = self.session.machine(self.node.r#become.as_ref(), false).and_then(|machine| {
-            let agent = self.session.machines.agent();
-            job.start(&*machine, &agent.unwrap_or_else(|| std::path::PathBuf::from("/proc/self/exe")))
-        });
-        match started {
-            Ok(result) => {
-                Attempt { result, changed: Value::Bool(true), failed: Value::Bool(false), ..Attempt::default() }
-            }
-            Err(failure) => Attempt { help: failure.help, ..Attempt::failed(failure.message) },
-        }
-    }
-
-    fn converge(&self, kind: &str, resource: &dyn Resource, scope: &Arc<TermScope>, refresh: bool) -> Attempt {
-        // `check_mode: false` works for real in a plan; `check_mode: true` only ever looks.
-        let really = self.node.check_mode == Some(false);
-        let machine = match self.session.machine(self.node.r#become.as_ref(), really) {
-            Ok(machine) => machine,
-            Err(failure) => return Attempt { help: failure.help, ..Attempt::failed(failure.message) },
-        };
-        let machine = match self.node.check_mode {
-            check if (check == Some(true) || self.looking) && !self.session.is_plan() => {
-                Arc::new(crate::machine::Preview::new(Arc::new(super::variables::ReadOnly(machine))))
-            }
-            _ => machine,
-        };
-        let context = match self.context(scope) {
-            Ok(context) => context,
-            Err(attempt) => return attempt,
-        };
-        let limit = self.limit(scope);
-        let tracked = self
-            .intending(Tracked::new(machine, self.no_log).within(limit).keeping(self.node.diff == Diff::Wanted), scope);
-        let started = Instant::now();
-        let mut result = resource.converge(&tracked, &context);
-        // What ran or changed something just now has seen the news already.
-        let idle = |outcome: &resource::Outcome| outcome.changed.as_ref().is_none_or(|changed| !changed.is_true());
-        if refresh && result.as_ref().is_ok_and(idle) && tracked.changes().is_empty() {
-            result = resource.refresh(&tracked, &context).unwrap_or(result);
-        }
-        let mut changes = tracked.changes();
-        if self.node.diff == Diff::Hidden {
-            changes.iter_mut().for_each(|change| change.diff = None);
-        }
-        match result {
-            Ok(outcome) => {
-                if !outcome.facts.is_empty() {
-                    self.session.runtime.add_module_facts(&outcome.facts);
-                }
-                let changed = outcome.changed.unwrap_or(Value::Bool(!changes.is_empty()));
-                let mut result = outcome.result;
-                if let Some(kept) = tracked.differences()
-                    && let Some(diff) = super::differences::shown(kind, &kept)
-                {
-                    result.entry("diff".into()).or_insert(diff);
-                }
-                if !outcome.facts.is_empty() {
-                    result.insert("ansible_facts".into(), Value::from(outcome.facts));
-                }
-                let message = result.get("msg").and_then(|m| m.as_str().map(str::to_owned));
-                Attempt {
-                    result,
-                    changed,
-                    failed: Value::Bool(false),
-                    skipped: outcome.skipped,
-                    changes,
-                    message,
-                    ..Attempt::default()
-                }
-            }
-            Err(mut failure) if limit.is_some_and(|limit| started.elapsed() >= limit) => {
-                let seconds = limit.unwrap_or_default().as_secs();
-                let place = Value::str("Interrupted while the task was running");
-                let timed = Value::map([("frame", place), ("period", Value::from(seconds))]);
-                failure.result.insert("timedout".into(), timed);
-                let message = match self.node.timeout {
-                    Some(_) => format!("Timed out after {seconds} second(s)."),
-                    None => format!("async task did not complete within the requested time - {seconds}s"),
-                };
-                Attempt { result: failure.result, changes, ..Attempt::failed(message) }
-            }
-            Err(failure) if failure.unknown => Attempt { changes, ..Attempt::unknown(failure.message) },
-            Err(failure) => Attempt {
-                // A program that failed may have changed things all the same.
-                changed: Value::Bool(!changes.is_empty() || failure.result.contains_key("delta")),
-                result: failure.result,
-                help: failure.help,
-                changes,
-                ..Attempt::failed(failure.message)
-            },
-        }
-    }
-
-    /// How long the task may take.
-    fn limit(&self, scope: &Arc<TermScope>) -> Option<Duration> {
-        let term = self.node.timeout.as_ref().or(self.node.background.as_ref().map(|background| &background.limit));
-        let value = scope.evaluate(term?).ok()?;
-        value.to_string().parse::<u64>().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
-    }
-
-    fn context(&self, scope: &Arc<TermScope>) -> Result<Context, Attempt> {
-        let value = scope.evaluate(&self.node.environment).map_err(Attempt::eval)?;
-        let environment = value.as_map().into_iter().flatten().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-        let looks = self.looking
-            || self.node.check_mode == Some(true)
-            || (self.session.is_plan() && self.node.check_mode != Some(false));
-        let blobs = self.session.blobs.clone();
-        let blobs = if looks { Arc::new(super::variables::Receiving(blobs)) } else { blobs };
-        Ok(Context { environment, blobs: Some(blobs), no_log: self.no_log, diff: self.node.diff == Diff::Wanted })
-    }
-
-    /// Has the notifications of this node written down before its first change.
-    fn intending(&self, tracked: Tracked, scope: &Arc<TermScope>) -> Tracked {
-        if self.node.notify.is_empty() || self.session.is_plan() || self.session.prologue.guest || self.looking {
-            return tracked;
-        }
-        let names = self.notified_names(scope);
-        self.session.state().notifications.intend(self.node.id, names);
-        tracked.before_first_change(Box::new(self.session.keeper()))
     }
 
     /// The names this node notifies.
@@ -585,70 +369,44 @@ impl<'a> Runner<'a> {
         {
             return;
         }
-        let all = |terms: &[Term], attempt: &Attempt| -> Result<Value, Attempt> {
-            let scope = self.result_scope(attempt, locals);
-            let mut unknown = false;
-            for term in terms {
-                match scope.evaluate(term) {
-                    Err(error) => return Err(Attempt { result: attempt.result.clone(), ..Attempt::eval(error) }),
-                    Ok(value) if value.has_unknown() => unknown = true,
-                    Ok(value) if !truth(&value) => return Ok(Value::Bool(false)),
-                    Ok(_) => {}
-                }
-            }
-            Ok(if unknown { Value::Unknown } else { Value::Bool(true) })
-        };
         if !self.node.changed_when.is_empty() {
-            match all(&self.node.changed_when, attempt) {
+            match self.all_hold(&self.node.changed_when, attempt, locals) {
                 Ok(value) => attempt.changed = value,
-                Err(failed) => *attempt = failed,
+                Err(error) => return misjudged(attempt, "changed_when_result", error),
             }
         }
-        if !self.node.failed_when.is_empty() && attempt.place.is_none() {
-            match all(&self.node.failed_when, attempt) {
+        if !self.node.failed_when.is_empty() {
+            match self.all_hold(&self.node.failed_when, attempt, locals) {
                 Ok(Value::Unknown) => attempt.failed = Value::Bool(false),
-                Ok(value) => {
-                    let failed = value.is_true();
-                    attempt.result.insert("failed_when_result".into(), Value::Bool(failed));
-                    if failed && attempt.failed != Value::Bool(true) {
-                        let own = attempt.message.take().map(|m| format!(": {m}")).unwrap_or_default();
-                        attempt.message = Some(format!("`failed_when` holds{own}"));
-                    }
-                    attempt.failed = Value::Bool(failed);
-                }
-                Err(failed) => *attempt = failed,
+                Ok(value) => attempt.fails_when(value.is_true()),
+                Err(error) => misjudged(attempt, "failed_when_result", error),
             }
         }
+    }
+
+    /// Says whether conditions about a result hold, where that is known.
+    fn all_hold(&self, terms: &[Term], attempt: &Attempt, locals: &[(String, Value)]) -> Result<Value, EvalError> {
+        let scope = self.result_scope(attempt, locals);
+        let mut unknown = false;
+        for term in terms {
+            match scope.evaluate(term)? {
+                value if value.has_unknown() => unknown = true,
+                value if !truth(&value) => return Ok(Value::Bool(false)),
+                _ => {}
+            }
+        }
+        Ok(if unknown { Value::Unknown } else { Value::Bool(true) })
     }
 }
 
-/// The variables of a loop for the item at `index`.
-pub fn loop_variables(looped: &Loop, items: &[Value], index: usize) -> Vec<(String, Value)> {
-    let item = items.get(index).cloned().unwrap_or_default();
-    let mut locals = vec![(looped.var.clone(), item)];
-    locals.extend(looped.index_var.clone().map(|name| (name, Value::from(index))));
-    locals.push(("ansible_loop_var".into(), Value::str(&looped.var)));
-    if let Some(name) = &looped.index_var {
-        locals.push(("ansible_index_var".into(), Value::str(name)));
-    }
-    if !looped.extended {
-        return locals;
-    }
-    let count = items.len();
-    let mut info = vec![
-        ("allitems", Value::list(items.iter().cloned())),
-        ("index", Value::from(index + 1)),
-        ("index0", Value::from(index)),
-        ("first", Value::Bool(index == 0)),
-        ("last", Value::Bool(index + 1 == count)),
-        ("length", Value::from(count)),
-        ("revindex", Value::from(count.saturating_sub(index))),
-        ("revindex0", Value::from(count.saturating_sub(index + 1))),
-    ];
-    info.extend(items.get(index + 1).map(|next| ("nextitem", next.clone())));
-    info.extend(index.checked_sub(1).and_then(|before| items.get(before)).map(|item| ("previtem", item.clone())));
-    locals.push(("ansible_loop".into(), Value::map(info)));
-    locals
+/// A condition about the result cannot be evaluated: the task fails with what it came to, and says why.
+fn misjudged(attempt: &mut Attempt, condition: &str, error: EvalError) {
+    let mut result = std::mem::take(&mut attempt.result);
+    let changes = std::mem::take(&mut attempt.changes);
+    result.insert(condition.into(), Value::from(error.for_result()));
+    let mut failed = Attempt::eval(error).with_exception();
+    result.extend(std::mem::take(&mut failed.result));
+    *attempt = Attempt { result, changes, ..failed };
 }
 
 fn give_up(mut attempt: Attempt, retries: u32) -> Attempt {
@@ -660,29 +418,6 @@ fn give_up(mut attempt: Attempt, retries: u32) -> Attempt {
     attempt.message = Some(format!("tried {tries} times and `until` did not hold{own}"));
     attempt.failed = Value::Bool(true);
     attempt
-}
-
-/// What a loop registers, from what its items came to.
-pub fn all_items(items: Vec<Value>) -> Value {
-    let any = |key: &str| {
-        let has = |wanted: &Value| items.iter().any(|item| item.get(key) == Some(wanted));
-        match () {
-            () if has(&Value::Bool(true)) => Value::Bool(true),
-            () if has(&Value::Unknown) => Value::Unknown,
-            () => Value::Bool(false),
-        }
-    };
-    let skipped = items.iter().all(|item| item.get("skipped") == Some(&Value::Bool(true)));
-    let message = if any("failed") == Value::Bool(true) { "One or more items failed" } else { "All items completed" };
-    let mut map = Map::new();
-    map.insert("changed".into(), any("changed"));
-    map.insert("failed".into(), any("failed"));
-    map.insert("msg".into(), Value::str(message));
-    if skipped {
-        map.insert("skipped".into(), Value::Bool(true));
-    }
-    map.insert("results".into(), Value::from(items));
-    Value::from(map)
 }
 
 /// The truth of a condition's value; text counts by what it says.

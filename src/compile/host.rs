@@ -323,6 +323,7 @@ impl<'a> HostCompiler<'a> {
             here: self.here,
             // A rehearsal runs nothing: whatever was compiled is pending.
             pending: self.nodes.iter().any(makes_files) || (self.is_rehearsal() && self.worked),
+            ahead: !self.is_rehearsal() && !self.project.plan && !self.nodes.is_empty(),
             early: self.may_be_made(),
             log: self.lookups.clone(),
         }

@@ -178,6 +178,7 @@ fn evaluate(
             rehearsal: unknown,
             here: false,
             pending: false,
+            ahead: false,
             early: false,
             log: Arc::default(),
         },

@@ -187,10 +187,36 @@ impl HostCompiler<'_> {
             }
             entries.push((key, value));
         }
-        if let (Some(free), Some(name)) = (&task.args.free, self.free_form(task, action)) {
-            entries.push((Term::Value(Value::str(name)), self.term(free)));
+        match (&task.args.free, self.free_form(task, action)) {
+            (Some(free), Some(name)) => entries.push((Term::Value(Value::str(name)), self.term(free))),
+            (Some(free), None) if entries.is_empty() => return self.term(free),
+            _ => {}
         }
         Term::Map(Arc::new(entries))
+    }
+
+    /// The arguments with those that come out of an expression, as in `copy: "{{ item }}"`. What is written in the task wins.
+    fn with_whole(&self, task: &Task, action: &Action, written: Term, scope: &Arc<TermScope>) -> Result<Term, EvalError> {
+        let (Some(free), None, Term::Map(own)) = (&task.args.free, self.free_form(task, action), &written) else {
+            return Ok(written);
+        };
+        match scope.evaluate(&self.term(free))? {
+            Value::Map(map) => {
+                let is_own = |name: &str| own.iter().any(|(key, _)| key.as_value().and_then(Value::as_str) == Some(name));
+                let given = map.iter().filter(|(name, _)| !is_own(name));
+                let given = given.map(|(name, value)| (Term::Value(Value::Str(name.clone())), Term::Value(value.clone())));
+                Ok(Term::Map(Arc::new(given.chain(own.iter().cloned()).collect())))
+            }
+            value if value.has_unknown() => {
+                self.lookups.want_file();
+                Ok(Term::Value(Value::Unknown))
+            }
+            other => {
+                let origin = self.project.files.sources.origin(free.span);
+                let message = format!("the arguments of a task are a mapping; this is {}", other.type_name());
+                Err(EvalError { place: Some((origin, 1)), ..EvalError::failed(message) })
+            }
+        }
     }
 
     /// A mode written without quotes keeps its digits: 0644 is what it looks like, 644 is a slip to be named.
@@ -240,7 +266,8 @@ impl HostCompiler<'_> {
             // Messages come in written order; a failed assertion keeps later states from starting.
             return Ok((Iteration { item, when, args, template: None }, Footprint::world()));
         }
-        let args = match self.partial(&written, &scope) {
+        let whole = self.with_whole(task, action, written.clone(), &scope);
+        let args = match whole.and_then(|whole| self.partial(&whole, &scope)) {
             Ok(args) => args,
             Err(error) if certain => return Err(self.failed(&error, &scope, task.span)),
             Err(_) => written,

@@ -16,6 +16,8 @@ impl HostCompiler<'_> {
         let role = frame.role.clone();
         let hostvars = self.hostvars_source();
         let (gone, play_hosts) = (self.gone.clone(), self.hosts.clone());
+        // A rehearsal adds no hosts: what may be added by then is not known.
+        let grows = self.is_rehearsal() && self.project.inventory.may_grow();
         let (project, host, version) = (self.project.clone(), self.host.clone(), self.inventory_version);
         let named = self.magic_cache.get("ansible_play_role_names").and_then(Value::as_list).unwrap_or_default();
         let mut dependent: Vec<Arc<str>> = Vec::new();
@@ -41,6 +43,7 @@ impl HostCompiler<'_> {
                 .as_ref()
                 .filter(|role| !role.parents.is_empty())
                 .map(|r| Value::list(r.parents.iter().rev().map(|p| Value::str(p.role.path.to_string_lossy())))),
+            "hostvars" | "groups" | "group_names" if grows => Some(Value::Unknown),
             "hostvars" => Some(hostvars()),
             "ansible_play_hosts" | "ansible_play_batch" | "play_hosts" if !gone.is_empty() => {
                 let hosts = if name == "ansible_play_hosts" { &play_hosts.all } else { &play_hosts.batch };

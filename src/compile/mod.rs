@@ -20,6 +20,7 @@ mod meta;
 mod modules;
 mod play;
 mod requisites;
+mod rewrite;
 mod scope;
 mod sets;
 mod specs;

@@ -120,8 +120,11 @@ impl HostCompiler<'_> {
         if !is_static && self.comes_before_start(task, frame) {
             return Ok(());
         }
-        let with_defaults = self.with_defaults(task, frame)?;
-        let task = with_defaults.as_ref().unwrap_or(task);
+        let task = &match self.rewritten(task, frame)? {
+            Some(task) => task,
+            None => return self.open_node(task, frame),
+        };
+        let module = modules::short(&task.module).to_owned();
         let mut inner = frame.clone();
         inner.tags = Arc::new(tags);
         if let Some(vars) = task.keywords.get(Keyword::Vars) {
@@ -166,32 +169,6 @@ impl HostCompiler<'_> {
             self.set_runtime(STARTED, Value::Bool(true));
         }
         !met
-    }
-
-    /// The task with what `module_defaults` of all levels give its module; inner levels win, and the task over all.
-    fn with_defaults(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<Option<Arc<Task>>, Stop> {
-        let levels: Vec<Yaml> = frame.all(&task.keywords, Keyword::ModuleDefaults).into_iter().cloned().collect();
-        let mut args = task.args.clone();
-        let short = modules::short(&task.module);
-        for level in levels.iter().rev() {
-            let parts = level.as_list().map_or_else(|| vec![level.clone()], <[Yaml]>::to_vec);
-            for entry in parts.iter().rev().filter_map(Yaml::as_map).flatten() {
-                if entry.key.starts_with("group/") {
-                    let report = Diagnostic::error(Code::Unsupported, "groups of modules have no defaults in cfg");
-                    self.mistake(report.at(entry.key_span, "").help("name the modules themselves"));
-                    return Err(Stop::Mistakes);
-                }
-                if modules::short(&entry.key) == short {
-                    let given: Vec<_> = entry.value.as_map().unwrap_or_default().to_vec();
-                    let new: Vec<_> = given.into_iter().filter(|e| args.get(&e.key).is_none()).collect();
-                    args.named.extend(new);
-                }
-            }
-        }
-        if args.named.len() == task.args.named.len() {
-            return Ok(None);
-        }
-        Ok(Some(Arc::new(Task { args, ..task.as_ref().clone() })))
     }
 
     pub(super) fn plain_task(&mut self, task: &Arc<Task>, frame: &Frame, module: &str) -> Result<(), Stop> {
@@ -274,6 +251,13 @@ impl HostCompiler<'_> {
         let when = vec![Term::Value(Value::Bool(false))];
         let iteration = Iteration { item: None, when, args: Term::Value(Value::map::<&str>([])), template: None };
         self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::nothing())
+    }
+
+    /// A node of which nothing is known before apply.
+    fn open_node(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
+        let when = vec![Term::Value(Value::Unknown)];
+        let iteration = Iteration { item: None, when, args: Term::Value(Value::map::<&str>([])), template: None };
+        self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::world())
     }
 
     /// A node that fails where it is reached.

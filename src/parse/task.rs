@@ -130,12 +130,23 @@ fn parse_task(node: &Node, entries: &[Entry], diagnostics: &mut Diagnostics) -> 
         return old_form(node, &action, keywords, with, diagnostics);
     }
     let module = pick_module(node, &modules, diagnostics)?;
-    let mut args = TaskArgs::parse(&module.value, is_free_form(&module.key));
-    if let Some(more) = keywords.get(Keyword::Args).and_then(Node::as_map) {
-        let new: Vec<Entry> = more.iter().filter(|e| args.get(&e.key).is_none()).cloned().collect();
-        args.named.extend(new);
-    }
+    let args = with_more(TaskArgs::parse(&module.value, is_free_form(&module.key)), &keywords);
     Some(Task { span: node.span, module: module.key.clone(), module_span: module.key_span, args, keywords, with })
+}
+
+/// The arguments with those of the keyword `args`.
+fn with_more(mut args: TaskArgs, keywords: &Keywords) -> TaskArgs {
+    match keywords.get(Keyword::Args) {
+        Some(more) if more.as_map().is_some() => {
+            let new: Vec<Entry> =
+                more.as_map().into_iter().flatten().filter(|e| args.get(&e.key).is_none()).cloned().collect();
+            args.named.extend(new);
+        }
+        // A mapping that comes out of an expression.
+        Some(more) if args.free.is_none() && more.text().is_some() => args.free = Some(more.clone()),
+        _ => {}
+    }
+    args
 }
 
 /// Two loops on one task, and words `loop_control` does not know.
@@ -215,13 +226,17 @@ fn old_form(
         }
         Kind::Scalar(scalar) => {
             let text = scalar.text.trim();
-            let (module, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+            // The name may be an expression with spaces in it.
+            let name = if text.starts_with("{{") { text.find("}}").map_or(0, |end| end + 2) } else { 0 };
+            let end = text.get(name..).and_then(|rest| rest.find(char::is_whitespace)).map_or(text.len(), |at| name + at);
+            let (module, rest) = (text.get(..end).unwrap_or(text), text.get(end..).unwrap_or_default().trim_start());
             let start = action.span.start + module.len() as u32 + 1;
             let span = Span { start: start.min(action.span.end), ..action.span };
             (Arc::from(module), TaskArgs::parse(&word(rest, span), is_free_form(module)))
         }
         Kind::List(_) => return None,
     };
+    let args = with_more(args, &keywords);
     Some(Task { span: node.span, module, module_span: action.span, args, keywords, with })
 }
 

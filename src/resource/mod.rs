@@ -114,6 +114,8 @@ pub struct Context {
     pub no_log: bool,
     /// The result shall say how things differ.
     pub diff: bool,
+    /// The task itself asks for `check_mode`: what it would do is not going to be done.
+    pub only_looks: bool,
 }
 
 /// Content that travels between controller and target.

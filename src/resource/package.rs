@@ -19,16 +19,6 @@ choices! {
     }
 }
 
-choices! {
-    /// The package manager.
-    pub enum Manager {
-        /// The one of the host.
-        Auto = "auto",
-        /// apt.
-        Apt = "apt" | "ansible.builtin.apt",
-    }
-}
-
 params! {
     /// Manages packages with the package manager of the host. cfg knows apt so far.
     ///
@@ -41,8 +31,8 @@ params! {
         name: Vec<String>, required, alias "pkg";
         /// What is wanted of them.
         state: State = State::Present;
-        /// The package manager.
-        r#use: Manager = Manager::Auto, named "use";
+        /// The package manager: `auto` for the one of the host, or `apt`. The variable `ansible_package_use` says it too.
+        r#use: String = "auto", named "use";
     }
 }
 
@@ -56,7 +46,10 @@ impl Package {
     }
 
     fn provider(&self) -> Result<Apt, ParamError> {
-        let (Manager::Auto | Manager::Apt) = self.r#use;
+        if !matches!(self.r#use.as_str(), "auto" | "apt" | "ansible.builtin.apt") {
+            let message = format!("Could not find a matching action for the \"{}\" package manager.", self.r#use);
+            return Err(ParamError::bad("use", message));
+        }
         let state = match self.state {
             State::Present => "present",
             State::Latest => "latest",
@@ -85,7 +78,7 @@ mod tests {
     fn packages() {
         let bench = Bench::with(&[]);
         assert_eq!(bench.settle("package", "{name: 'a,b', state: absent}").1, 0);
-        assert!(bench.fails("package", "{name: a, state: present, use: dnf}").contains("expected one of auto, apt"));
+        assert!(bench.fails("package", "{name: a, state: present, use: dnf}").contains("matching action for the \"dnf\""));
         assert!(bench.fails("package", "{name: a, state: present}").contains("no package manager"));
     }
 }

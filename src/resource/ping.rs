@@ -35,7 +35,9 @@ impl Resource for Ping {
 
     fn converge(&self, _machine: &dyn Machine, _context: &Context) -> Result<Outcome, Failure> {
         if self.data == "crash" {
-            return Err(Failure::new("boom"));
+            let mut failure = Failure::new("boom");
+            failure.result.insert("msg".into(), Value::str("Task failed: Module failed: boom"));
+            return Err(failure);
         }
         Ok(Outcome::of([("ping", Value::str(&self.data))]))
     }

@@ -77,7 +77,12 @@ impl Program<'_> {
             for name in ["stdout", "stderr", "start", "end", "delta"] {
                 result.insert(key(name), Value::Unknown);
             }
-            result.insert(key("msg"), Value::str("Command would have run if not in check mode"));
+            let message = "Command would have run if not in check mode";
+            result.insert(key("msg"), Value::str(message));
+            // Without a guard nothing says that there is work to do: such a task counts as skipped, as in Ansible.
+            if context.only_looks && self.creates.is_none() && self.removes.is_none() {
+                return Ok(Outcome { result, skipped: Some(message.to_owned()), ..Outcome::default() }.changed(false));
+            }
             return Ok(Outcome { result, ..Outcome::default() }.changed(true));
         };
         let text =

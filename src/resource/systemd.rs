@@ -167,7 +167,11 @@ impl Wanted<'_> {
         }
         let message = format!("there is no service `{}` on this host", self.name);
         let help = "check its name, and that its package is installed before this task".to_owned();
-        Err(Failure { help: Some(help), ..Failure::new(message) })
+        let mut failure = Failure { help: Some(help), ..Failure::new(message) };
+        // Roles search a failure they meant for Ansible's words.
+        let ansible = format!("Could not find the requested service {}: host", self.name);
+        failure.result.insert("msg".into(), Value::from(ansible));
+        Err(failure)
     }
 
     fn differs_at_boot(&self, unit: &Unit, enabled: bool) -> bool {

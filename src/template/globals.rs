@@ -8,6 +8,7 @@ use minijinja::value::{Kwargs, Object, ObjectRepr, Rest, Value as Jinja, ValueKi
 use minijinja::{Environment, Error, ErrorKind, State};
 
 use super::convert::{from_jinja, to_jinja};
+use super::lookup::{self, Lookup};
 use super::moment::Moment;
 use super::mutable;
 use super::trace;
@@ -79,10 +80,32 @@ fn now(utc: Option<bool>, fmt: Option<String>, options: Kwargs) -> Result<Jinja,
     let utc = utc.or(options.get::<Option<bool>>("utc")?).unwrap_or(false);
     let fmt = fmt.or(options.get::<Option<String>>("fmt")?);
     options.assert_all_used()?;
-    let moment = Moment::now(utc);
+    let Some(at) = present()? else { return Ok(trace::unknown()) };
+    let moment = Moment::at(at, utc);
     match fmt {
         Some(format) => moment.formatted(&format).map(Jinja::from),
         None => Ok(Jinja::from_object(moment)),
+    }
+}
+
+/// The time of day by the controller's clock, for a task that runs now; `None` where its time is yet to come.
+fn present() -> Result<Option<jiff::Timestamp>, Error> {
+    let here = || Ok(Some(jiff::Timestamp::now()));
+    if super::engine::current_scope().is_none() {
+        return here();
+    }
+    match lookup::ask(lookup::NOW, Vec::new()) {
+        Ok(Lookup::Unknown) => Ok(None),
+        Ok(Lookup::Results(values)) => {
+            let part = |index: usize| match values.get(index) {
+                Some(Value::Int(number)) => *number,
+                _ => 0,
+            };
+            let time = jiff::Timestamp::new(part(0), i32::try_from(part(1)).unwrap_or(0));
+            time.map(Some).map_err(|e| Error::new(ErrorKind::InvalidOperation, e.to_string()))
+        }
+        // On a target, of an expression whose time nobody asked for before: its own clock.
+        Err(_) => here(),
     }
 }
 

@@ -19,6 +19,9 @@ pub const ANSWERS: &str = "__cfg_lookups";
 /// What the names of the lookups behind `is file` and its kin begin with.
 pub const PATH_TEST: &str = "test of a path: ";
 
+/// The name of the lookup behind `now()`: seconds and nanoseconds since the epoch, by the controller's clock.
+pub const NOW: &str = "time of day: ";
+
 /// A call of a lookup plugin.
 #[derive(Clone, Debug)]
 pub struct LookupCall {

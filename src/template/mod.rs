@@ -32,7 +32,7 @@ pub use filters::python_type;
 pub use filters::{password_hash, random_below, random_text};
 #[cfg(feature = "controller")]
 pub use lookup::answer_value;
-pub use lookup::{ANSWERS, Lookup, LookupCall, PATH_TEST};
+pub use lookup::{ANSWERS, Lookup, LookupCall, NOW, PATH_TEST};
 pub use scope::{Bindings, Scope, TermScope};
 pub use term::{Shape, Template, Term};
 

@@ -15,10 +15,10 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The present.
-    pub fn now(utc: bool) -> Self {
+    /// A point in time, here or in UTC.
+    pub fn at(time: jiff::Timestamp, utc: bool) -> Self {
         let zone = if utc { jiff::tz::TimeZone::UTC } else { jiff::tz::TimeZone::system() };
-        Self { at: jiff::Timestamp::now().to_zoned_datetime(zone), shows_zone: false }
+        Self { at: time.to_zoned_datetime(zone), shows_zone: false }
     }
 
     /// Reads text of a format.

@@ -26,7 +26,7 @@ pub use template::{header, load_all, loader, set_option, template_variables};
 
 use super::Project;
 use super::scope::Names;
-use crate::template::{EvalError, Lookup, LookupCall, PATH_TEST, Scope};
+use crate::template::{EvalError, Lookup, LookupCall, NOW, PATH_TEST, Scope};
 use crate::value::{Map, Value};
 
 /// What a lookup can see, and what it may do now.
@@ -42,6 +42,8 @@ pub struct Reach {
     pub here: bool,
     /// Tasks that may make files were compiled and have not run yet.
     pub pending: bool,
+    /// Tasks were compiled that run before what is looked up is used.
+    pub ahead: bool,
     /// What is not there may be made before it is asked for in earnest: this is a rehearsal or a plan.
     pub early: bool,
     /// What was looked up for the task.
@@ -69,6 +71,8 @@ enum Effect {
     Reads,
     /// It runs a program, writes a file or goes to the network.
     Acts,
+    /// It reads the clock.
+    Clock,
 }
 
 type Outcome = Result<Lookup, EvalError>;
@@ -115,6 +119,7 @@ const PLUGINS: &[Plugin] = &[
     plugin("together", Effect::None, &[], lists::together),
     plugin("unvault", Effect::Reads, &[], files::unvault),
     plugin("url", Effect::Acts, programs::URL_OPTIONS, programs::url),
+    plugin(NOW, Effect::Clock, &[], names::time_of_day),
     plugin("varnames", Effect::None, &[], names::varnames),
     plugin("vars", Effect::None, &["default"], names::vars),
 ];
@@ -178,6 +183,7 @@ fn may_be_made(effect: Effect, call: &LookupCall, reach: &Reach) -> bool {
     match effect {
         Effect::None => true,
         Effect::Reads => !(reach.here && reach.pending),
+        Effect::Clock => !reach.ahead,
         Effect::Acts => {
             !(reach.rehearsal || call.guessing || reach.log.is_uncertain() || (reach.here && reach.pending))
         }

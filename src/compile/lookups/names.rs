@@ -61,3 +61,9 @@ pub(super) fn inventory_hostnames(ask: &Ask<'_>) -> Outcome {
     let hosts = Pattern::parse(&pattern).hosts(&inventory).unwrap_or_default();
     Ok(Lookup::Results(hosts.iter().map(Value::str).collect()))
 }
+
+/// The controller's time of day, behind `now()`: seconds and nanoseconds.
+pub fn time_of_day(_ask: &Ask<'_>) -> Outcome {
+    let now = jiff::Timestamp::now();
+    Ok(Lookup::Results(vec![Value::Int(now.as_second()), Value::from(i64::from(now.subsec_nanosecond()))]))
+}

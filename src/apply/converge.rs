@@ -1,0 +1,231 @@
+//! From arguments to a resource, and what the machine says to it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::outcome::Attempt;
+use super::run::Runner;
+use crate::graph::Diff;
+use crate::machine::Tracked;
+use crate::resource::{self, Args, Context, Resource};
+use crate::template::{Term, TermScope};
+use crate::value::{Map, Value};
+
+/// The longest `timeout`: in Python more of them overflow an alarm.
+const MOST_SECONDS: i64 = 100_000_000;
+
+impl Runner<'_> {
+    /// Brings a resource about, here or in the background.
+    pub(super) fn resource(
+        &self,
+        kind: &str,
+        args: Map,
+        scope: &Arc<TermScope>,
+        refresh: bool,
+        limit: Option<Duration>,
+    ) -> Attempt {
+        let unknown: Vec<&str> = args.iter().filter(|(_, v)| v.has_unknown()).map(|(k, _)| k.as_ref()).collect();
+        if !unknown.is_empty() {
+            return Attempt::unknown(format!("`{}` is known after apply", unknown.join("`, `")));
+        }
+        let Some(kind) = resource::find(kind) else { return Attempt::failed(format!("cfg has no module `{kind}`")) };
+        let args = match self.settled(kind, args, scope) {
+            Ok(args) => args,
+            Err(attempt) => return attempt,
+        };
+        let resource = match (kind.parse)(Args::new(args.clone())) {
+            Ok(resource) => resource,
+            Err(error) => return Attempt::failed(error.message),
+        };
+        let Some(background) = &self.node.background else {
+            return self.converge(kind.name, &*resource, scope, refresh, limit);
+        };
+        let number = |term: &Term| scope.evaluate(term).ok().and_then(|v| v.to_string().parse::<u64>().ok());
+        let (seconds, poll) = (number(&background.limit).unwrap_or(0), number(&background.poll).unwrap_or(15));
+        if seconds == 0 {
+            return self.converge(kind.name, &*resource, scope, refresh, limit);
+        }
+        if kind.name == "script" {
+            return Attempt::failed("This action (script) does not support async.");
+        }
+        if poll == 0 && !self.session.is_plan() && !self.looking {
+            return self.start_job(kind.name, args, scope, seconds);
+        }
+        let limit = limit.or(Some(Duration::from_secs(seconds)));
+        let mut attempt = self.converge(kind.name, &*resource, scope, refresh, limit);
+        // Somebody waits for it: it is an ordinary task with a limit, and says what Ansible's say.
+        let id = if poll == 0 { Value::Unknown } else { Value::from(self.job_id()) };
+        attempt.result.insert("ansible_job_id".into(), id);
+        attempt.result.insert("started".into(), Value::Bool(true));
+        attempt.result.insert("finished".into(), Value::Bool(true));
+        attempt
+    }
+
+    /// The arguments with paths that lead somewhere whoever looks.
+    fn settled(&self, kind: &resource::Kind, mut args: Map, scope: &Arc<TermScope>) -> Result<Map, Attempt> {
+        if resource::settled(kind.params, &args) {
+            return Ok(args);
+        }
+        let failed = |failure: resource::Failure| Attempt { help: failure.help, ..Attempt::failed(failure.message) };
+        let really = self.node.check_mode == Some(false);
+        let machine = self.session.machine(self.node.r#become.as_ref(), really).map_err(failed)?;
+        resource::settle(kind.params, &mut args, &*machine, &self.context(scope)?).map_err(failed)?;
+        Ok(args)
+    }
+
+    fn job_id(&self) -> String {
+        let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+        format!("j{:012}.{}", nanos % 1_000_000_000_000, std::process::id())
+    }
+
+    /// Starts the task in the background.
+    fn start_job(&self, kind: &str, args: Map, scope: &Arc<TermScope>, limit: u64) -> Attempt {
+        let context = match self.context(scope) {
+            Ok(context) => context,
+            Err(attempt) => return attempt,
+        };
+        let job = super::background::Job {
+            id: self.job_id(),
+            kind: kind.to_owned(),
+            args,
+            environment: context.environment,
+            limit,
+        };
+        let started = self.session.machine(self.node.r#become.as_ref(), false).and_then(|machine| {
+            let agent = self.session.machines.agent();
+            job.start(&*machine, &agent.unwrap_or_else(|| std::path::PathBuf::from("/proc/self/exe")))
+        });
+        match started {
+            Ok(result) => {
+                Attempt { result, changed: Value::Bool(true), failed: Value::Bool(false), ..Attempt::default() }
+            }
+            Err(failure) => Attempt { help: failure.help, ..Attempt::failed(failure.message) },
+        }
+    }
+
+    fn converge(
+        &self,
+        kind: &str,
+        resource: &dyn Resource,
+        scope: &Arc<TermScope>,
+        refresh: bool,
+        limit: Option<Duration>,
+    ) -> Attempt {
+        // `check_mode: false` works for real in a plan; `check_mode: true` only ever looks.
+        let really = self.node.check_mode == Some(false);
+        let machine = match self.session.machine(self.node.r#become.as_ref(), really) {
+            Ok(machine) => machine,
+            Err(failure) => return Attempt { help: failure.help, ..Attempt::failed(failure.message) },
+        };
+        let machine = match self.node.check_mode {
+            check if (check == Some(true) || self.looking) && !self.session.is_plan() => {
+                Arc::new(crate::machine::Preview::new(Arc::new(super::variables::ReadOnly(machine))))
+            }
+            _ => machine,
+        };
+        let context = match self.context(scope) {
+            Ok(context) => context,
+            Err(attempt) => return attempt,
+        };
+        let tracked = self
+            .intending(Tracked::new(machine, self.no_log).within(limit).keeping(self.node.diff == Diff::Wanted), scope);
+        let started = Instant::now();
+        let mut result = resource.converge(&tracked, &context);
+        // What ran or changed something just now has seen the news already.
+        let idle = |outcome: &resource::Outcome| outcome.changed.as_ref().is_none_or(|changed| !changed.is_true());
+        if refresh && result.as_ref().is_ok_and(idle) && tracked.changes().is_empty() {
+            result = resource.refresh(&tracked, &context).unwrap_or(result);
+        }
+        let mut changes = tracked.changes();
+        if self.node.diff == Diff::Hidden {
+            changes.iter_mut().for_each(|change| change.diff = None);
+        }
+        match result {
+            Ok(outcome) => {
+                if !outcome.facts.is_empty() {
+                    self.session.runtime.add_module_facts(&outcome.facts);
+                }
+                let changed = outcome.changed.unwrap_or(Value::Bool(!changes.is_empty()));
+                let mut result = outcome.result;
+                if let Some(kept) = tracked.differences()
+                    && let Some(diff) = super::differences::shown(kind, &kept)
+                {
+                    result.entry("diff".into()).or_insert(diff);
+                }
+                if !outcome.facts.is_empty() {
+                    result.insert("ansible_facts".into(), Value::from(outcome.facts));
+                }
+                let message = result.get("msg").and_then(|m| m.as_str().map(str::to_owned));
+                Attempt {
+                    result,
+                    changed,
+                    failed: Value::Bool(false),
+                    skipped: outcome.skipped,
+                    changes,
+                    message,
+                    ..Attempt::default()
+                }
+            }
+            Err(mut failure) if limit.is_some_and(|limit| started.elapsed() >= limit) => {
+                let limit = limit.unwrap_or_default();
+                let timed = Attempt::timed_out(limit);
+                failure.result.extend(timed.result);
+                let message = match self.node.timeout {
+                    Some(_) => timed.message,
+                    None => {
+                        let seconds = limit.as_secs();
+                        Some(format!("async task did not complete within the requested time - {seconds}s"))
+                    }
+                };
+                Attempt { result: failure.result, changes, message, ..Attempt::failed("") }
+            }
+            Err(failure) if failure.unknown => Attempt { changes, ..Attempt::unknown(failure.message) },
+            Err(failure) => Attempt {
+                // A program that failed may have changed things all the same.
+                changed: Value::Bool(!changes.is_empty() || failure.result.contains_key("delta")),
+                result: failure.result,
+                help: failure.help,
+                changes,
+                ..Attempt::failed(failure.message)
+            },
+        }
+    }
+
+    /// How long the task may take.
+    pub(super) fn limit(&self, scope: &Arc<TermScope>) -> Result<Option<Duration>, Attempt> {
+        let Some(term) = &self.node.timeout else { return Ok(None) };
+        let value = scope.evaluate(term).map_err(Attempt::eval)?;
+        match value.to_string().parse::<i64>() {
+            Ok(0) => Ok(None),
+            Ok(seconds @ 1..=MOST_SECONDS) => Ok(Some(Duration::from_secs(seconds.unsigned_abs()))),
+            _ => Err(Attempt::failed(format!("Timeout {value} is invalid, must be between 0 and {MOST_SECONDS}."))),
+        }
+    }
+
+    fn context(&self, scope: &Arc<TermScope>) -> Result<Context, Attempt> {
+        let value = scope.evaluate(&self.node.environment).map_err(Attempt::eval)?;
+        let environment = value.as_map().into_iter().flatten().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        let looks = self.looking
+            || self.node.check_mode == Some(true)
+            || (self.session.is_plan() && self.node.check_mode != Some(false));
+        let blobs = self.session.blobs.clone();
+        let blobs = if looks { Arc::new(super::variables::Receiving(blobs)) } else { blobs };
+        Ok(Context {
+            environment,
+            blobs: Some(blobs),
+            no_log: self.no_log,
+            diff: self.node.diff == Diff::Wanted,
+            only_looks: self.node.check_mode == Some(true),
+        })
+    }
+
+    /// Has the notifications of this node written down before its first change.
+    fn intending(&self, tracked: Tracked, scope: &Arc<TermScope>) -> Tracked {
+        if self.node.notify.is_empty() || self.session.is_plan() || self.session.prologue.guest || self.looking {
+            return tracked;
+        }
+        let names = self.notified_names(scope);
+        self.session.state().notifications.intend(self.node.id, names);
+        tracked.before_first_change(Box::new(self.session.keeper()))
+    }
+}

@@ -1,0 +1,110 @@
+//! Loops: the work of a task for each item, the variables an item sees, and what a loop registers.
+
+use std::time::Duration;
+
+use super::outcome::Attempt;
+use super::run::Runner;
+use crate::event::ItemOutcome;
+use crate::graph::{Iteration, Loop};
+use crate::value::{Map, Value};
+
+impl Runner<'_> {
+    /// The work for each item.
+    pub(super) fn items(&self, looped: &Loop, iterations: impl Iterator<Item = Iteration>, count: usize) -> Vec<ItemOutcome> {
+        if count == 0 {
+            let attempt = Attempt::skipped("No items in the list");
+            if let Some(name) = self.registers() {
+                let mut result = attempt.registered().as_map().cloned().unwrap_or_default();
+                result.insert("results".into(), Value::list([]));
+                self.session.runtime.set(name, Value::from(result));
+            }
+            return vec![attempt.into_item(None, self.no_log)];
+        }
+        let mut outcomes = Vec::new();
+        let mut registered = Vec::new();
+        let iterations: Vec<Iteration> = iterations.collect();
+        let items: Vec<Value> = iterations.iter().map(|i| i.item.clone().unwrap_or_default()).collect();
+        for (i, iteration) in iterations.into_iter().enumerate() {
+            if i > 0 && looped.pause > 0.0 && !self.session.is_plan() {
+                std::thread::sleep(Duration::from_secs_f64(looped.pause));
+            }
+            let item = iteration.item.clone().unwrap_or_default();
+            let locals = loop_variables(looped, &items, i);
+            let label = self.label(looped, &item, &locals);
+            let attempt = self.item(&iteration, locals, false);
+            registered.push(self.registered_item(looped, &item, i, &attempt));
+            outcomes.push(attempt.into_item(Some(label), self.no_log));
+        }
+        if let Some(name) = self.registers() {
+            self.session.runtime.set(name, all_items(registered));
+        }
+        outcomes
+    }
+
+    fn label(&self, looped: &Loop, item: &Value, locals: &[(String, Value)]) -> String {
+        let shown = looped.label.as_ref().and_then(|label| self.scope(locals.to_vec()).evaluate(label).ok());
+        shown.unwrap_or_else(|| item.clone()).to_string()
+    }
+
+    fn registered_item(&self, looped: &Loop, item: &Value, index: usize, attempt: &Attempt) -> Value {
+        let mut map = attempt.registered().as_map().cloned().unwrap_or_default();
+        map.insert(looped.var.as_str().into(), item.clone());
+        map.insert("ansible_loop_var".into(), Value::str(&looped.var));
+        if let Some(name) = &looped.index_var {
+            map.insert(name.as_str().into(), Value::from(index));
+        }
+        Value::from(map)
+    }
+}
+
+/// The variables of a loop for the item at `index`.
+pub fn loop_variables(looped: &Loop, items: &[Value], index: usize) -> Vec<(String, Value)> {
+    let item = items.get(index).cloned().unwrap_or_default();
+    let mut locals = vec![(looped.var.clone(), item)];
+    locals.extend(looped.index_var.clone().map(|name| (name, Value::from(index))));
+    locals.push(("ansible_loop_var".into(), Value::str(&looped.var)));
+    if let Some(name) = &looped.index_var {
+        locals.push(("ansible_index_var".into(), Value::str(name)));
+    }
+    if !looped.extended {
+        return locals;
+    }
+    let count = items.len();
+    let mut info = vec![
+        ("allitems", Value::list(items.iter().cloned())),
+        ("index", Value::from(index + 1)),
+        ("index0", Value::from(index)),
+        ("first", Value::Bool(index == 0)),
+        ("last", Value::Bool(index + 1 == count)),
+        ("length", Value::from(count)),
+        ("revindex", Value::from(count.saturating_sub(index))),
+        ("revindex0", Value::from(count.saturating_sub(index + 1))),
+    ];
+    info.extend(items.get(index + 1).map(|next| ("nextitem", next.clone())));
+    info.extend(index.checked_sub(1).and_then(|before| items.get(before)).map(|item| ("previtem", item.clone())));
+    locals.push(("ansible_loop".into(), Value::map(info)));
+    locals
+}
+
+/// What a loop registers, from what its items came to.
+pub fn all_items(items: Vec<Value>) -> Value {
+    let any = |key: &str| {
+        let has = |wanted: &Value| items.iter().any(|item| item.get(key) == Some(wanted));
+        match () {
+            () if has(&Value::Bool(true)) => Value::Bool(true),
+            () if has(&Value::Unknown) => Value::Unknown,
+            () => Value::Bool(false),
+        }
+    };
+    let skipped = items.iter().all(|item| item.get("skipped") == Some(&Value::Bool(true)));
+    let message = if any("failed") == Value::Bool(true) { "One or more items failed" } else { "All items completed" };
+    let mut map = Map::new();
+    map.insert("changed".into(), any("changed"));
+    map.insert("failed".into(), any("failed"));
+    map.insert("msg".into(), Value::str(message));
+    if skipped {
+        map.insert("skipped".into(), Value::Bool(true));
+    }
+    map.insert("results".into(), Value::from(items));
+    Value::from(map)
+}
