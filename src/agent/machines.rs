@@ -83,19 +83,23 @@ impl Machines for LocalMachines {
 /// Starts an agent as another user.
 fn start(wanted: &Become, run: &str) -> Result<Arc<dyn Machine>, Failure> {
     let failed = |reason: String| {
+        let wrong = wanted.password.is_some() && reason.contains("password");
+        let words = if wrong { format!("Incorrect {} password: ", wanted.method) } else { String::new() };
+        let reason = words + &reason;
         let message = format!("cannot become {} with {}: {reason}", wanted.user, wanted.method);
         Failure { help: Some(hint(wanted, &reason)), ..Failure::new(message) }
     };
     let program = Program::for_user(&wanted.user).map_err(|e| failed(e.to_string()))?;
     let argv = command_line(wanted, &program.path, run).map_err(failed)?;
     let (first, rest) = argv.split_first().ok_or_else(|| failed("no program".into()))?;
-    let spawned = std::process::Command::new(first)
-        .args(rest)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = spawned.map_err(|e| failed(format!("{first}: {e}")))?;
+    let mut command = std::process::Command::new(first);
+    command.args(rest).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(dir) = &wanted.chdir {
+        // Said here, for a program that cannot be started for that looks as if it were not there.
+        std::fs::read_dir(dir).map_err(|e| failed(format!("cd {dir}: {e}")))?;
+        command.current_dir(dir);
+    }
+    let mut child = command.spawn().map_err(|e| failed(format!("{first}: {e}")))?;
     let (Some(stdin), Some(mut stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(failed("no pipes".into()));
@@ -164,7 +168,9 @@ fn command_line(wanted: &Become, agent: &Path, run: &str) -> Result<Vec<String>,
     let program = wanted.exe.clone().unwrap_or_else(|| wanted.method.clone());
     let mut argv = vec![program];
     if let Some(flags) = &wanted.flags {
-        argv.extend(flags.split_whitespace().map(str::to_owned));
+        // With a password sudo has to ask for it.
+        let unasked = |flag: &&str| wanted.password.is_some() && matches!(*flag, "-n" | "--non-interactive");
+        argv.extend(flags.split_whitespace().filter(|flag| !unasked(flag)).map(str::to_owned));
     }
     let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
     match wanted.method.as_str() {

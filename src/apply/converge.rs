@@ -35,7 +35,13 @@ impl Runner<'_> {
         };
         let resource = match (kind.parse)(Args::new(args.clone())) {
             Ok(resource) => resource,
-            Err(error) => return Attempt::failed(error.message),
+            Err(error) => {
+                let mut attempt = Attempt::failed(error.message.clone());
+                if let Some(words) = resource::ansible_words(kind.name, &error) {
+                    attempt.result.insert("msg".into(), Value::str(words));
+                }
+                return attempt;
+            }
         };
         let Some(background) = &self.node.background else {
             return self.converge(kind.name, &*resource, scope, refresh, limit);

@@ -10,7 +10,12 @@ use crate::value::{Map, Value};
 
 impl Runner<'_> {
     /// The work for each item.
-    pub(super) fn items(&self, looped: &Loop, iterations: impl Iterator<Item = Iteration>, count: usize) -> Vec<ItemOutcome> {
+    pub(super) fn items(
+        &self,
+        looped: &Loop,
+        iterations: impl Iterator<Item = Iteration>,
+        count: usize,
+    ) -> Vec<ItemOutcome> {
         if count == 0 {
             let attempt = Attempt::skipped("No items in the list");
             if let Some(name) = self.registers() {

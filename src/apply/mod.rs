@@ -28,8 +28,8 @@ use crate::value::{Map, Value};
 
 pub use actions::DEBUG_VALUE;
 pub use blocks::Blocks;
-pub use outcome::combined;
 pub use looped::{all_items, loop_variables};
+pub use outcome::combined;
 pub use run::{HANDLER_GATE, truth};
 
 use notify::Notifications;

@@ -138,7 +138,7 @@ impl Attempt {
         }
         let mut map = self.result.clone();
         map.insert("changed".into(), self.changed.clone());
-        map.insert("failed".into(), self.failed.clone());
+        map.entry("failed".into()).or_insert_with(|| self.failed.clone());
         if let Some(message) = &self.message {
             map.entry("msg".into()).or_insert_with(|| Value::str(message));
         }

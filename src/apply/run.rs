@@ -181,7 +181,7 @@ impl<'a> Runner<'a> {
             return no;
         }
         let Some(until) = self.node.until.as_ref().filter(|_| !self.looking) else {
-            return self.try_once(iteration, &locals, refresh, None);
+            return self.try_once(iteration, &locals, refresh, None).unwrap_or_else(|failed| failed);
         };
         let number = |term: &Term, default: f64| match scope.evaluate(term) {
             Ok(value) => value.to_string().parse().unwrap_or(default),
@@ -190,7 +190,10 @@ impl<'a> Runner<'a> {
         let retries = number(&until.retries, 3.0) as u32;
         let delay = number(&until.delay, 5.0).max(0.0);
         for tried in 0..=retries {
-            let attempt = self.try_once(iteration, &locals, refresh, Some(tried + 1));
+            let attempt = match self.try_once(iteration, &locals, refresh, Some(tried + 1)) {
+                Ok(attempt) => attempt,
+                Err(failed) => return failed,
+            };
             match self.holds(&until.condition, &attempt, &locals) {
                 _ if attempt.changed.has_unknown() || attempt.result.values().any(Value::has_unknown) => {
                     return attempt;
@@ -202,13 +205,13 @@ impl<'a> Runner<'a> {
                 Ok(false) if self.session.is_plan() && self.node.check_mode != Some(false) => {
                     return Attempt::unknown("`until` does not hold yet; whether it will is known after apply");
                 }
-                Ok(false) if tried == retries => return give_up(attempt, tried),
+                Ok(false) if tried == retries => return give_up(attempt, tried, !self.node.failed_when.is_empty()),
                 Ok(false) => {}
             }
             self.session.sink.retried(self.node.id, &self.name, retries - tried);
             std::thread::sleep(Duration::from_secs_f64(delay));
         }
-        self.try_once(iteration, &locals, refresh, None)
+        self.try_once(iteration, &locals, refresh, None).unwrap_or_else(|failed| failed)
     }
 
     /// Whether what is waited for holds. Without a condition: that it did not fail.
@@ -273,20 +276,22 @@ impl<'a> Runner<'a> {
     }
 
     /// One try, the `tried`th where it is tried until something holds.
+    ///
+    /// # Errors
+    /// What keeps it from being tried at all.
     fn try_once(
         &self,
         iteration: &Iteration,
         locals: &[(String, Value)],
         refresh: bool,
         tried: Option<u32>,
-    ) -> Attempt {
+    ) -> Result<Attempt, Attempt> {
         let scope = self.scope(locals.to_vec());
-        let mut attempt = match self.limit(&scope).and_then(|limit| Ok((limit, self.arguments(iteration, &scope)?))) {
-            Err(attempt) => return attempt.with_exception(),
-            Ok((limit, args)) => match &self.node.action {
-                Action::Resource(kind) => self.resource(kind, args, &scope, refresh, limit),
-                action => actions::run(self, action, &args, &scope, iteration, limit),
-            },
+        let limit = self.limit(&scope).map_err(Attempt::with_exception)?;
+        let args = self.arguments(iteration, &scope).map_err(Attempt::with_exception)?;
+        let mut attempt = match &self.node.action {
+            Action::Resource(kind) => self.resource(kind, args, &scope, refresh, limit),
+            action => actions::run(self, action, &args, &scope, iteration, limit),
         };
         if let Some(tried) = tried {
             attempt.result.insert("attempts".into(), Value::from(tried));
@@ -295,7 +300,7 @@ impl<'a> Runner<'a> {
         if attempt.skipped.is_none() {
             self.judge(&mut attempt, locals);
         }
-        attempt
+        Ok(attempt)
     }
 
     /// Evaluates the arguments; a template file becomes the argument `content`.
@@ -303,7 +308,7 @@ impl<'a> Runner<'a> {
         if matches!(self.node.action, Action::Assert) {
             return Ok(Map::new());
         }
-        let value = scope.evaluate(&iteration.args).map_err(Attempt::eval)?;
+        let value = scope.evaluate(&iteration.args).map_err(|error| self.unresolved(&iteration.args, scope, error))?;
         let mut args = match value {
             Value::Map(map) => map.as_ref().clone(),
             Value::Unknown => return Err(Attempt::unknown("its arguments are known after apply")),
@@ -323,6 +328,20 @@ impl<'a> Runner<'a> {
             args.insert("content".into(), text);
         }
         Ok(args)
+    }
+
+    /// An argument that cannot be evaluated. The result says which, in Ansible's words.
+    fn unresolved(&self, args: &Term, scope: &Arc<TermScope>, error: EvalError) -> Attempt {
+        let Term::Map(entries) = args else { return Attempt::eval(error) };
+        let failed = entries.iter().find(|(_, value)| scope.evaluate(value).is_err());
+        let name = failed.and_then(|(name, _)| name.as_value()?.as_str());
+        let module = self.node.module.rsplit('.').next().unwrap_or_default();
+        let words = name.map(|name| Value::from(error.for_argument(module, name)));
+        let mut attempt = Attempt::eval(error);
+        if let Some(words) = words {
+            attempt.result.insert("msg".into(), words);
+        }
+        attempt
     }
 
     /// The names this node notifies.
@@ -406,12 +425,21 @@ fn misjudged(attempt: &mut Attempt, condition: &str, error: EvalError) {
     result.insert(condition.into(), Value::from(error.for_result()));
     let mut failed = Attempt::eval(error).with_exception();
     result.extend(std::mem::take(&mut failed.result));
+    // Why the task itself failed comes first: it may be why the condition cannot be evaluated.
+    if let (Value::Bool(true), Some(own), Some(error)) = (&attempt.failed, attempt.message.take(), &failed.message) {
+        failed.message = Some(format!("{own}; then {error}"));
+    }
     *attempt = Attempt { result, changes, ..failed };
 }
 
-fn give_up(mut attempt: Attempt, retries: u32) -> Attempt {
+/// What is waited for did not come. Where `failed_when` judges, that alone says whether the task failed, as in Ansible.
+fn give_up(mut attempt: Attempt, retries: u32, judged: bool) -> Attempt {
     // As Ansible counts them where it gives up.
     attempt.result.insert("attempts".into(), Value::from(retries));
+    attempt.result.insert("failed".into(), Value::Bool(true));
+    if judged {
+        return attempt;
+    }
     let tries = retries + 1;
     let own = attempt.message.take().filter(|m| !m.is_empty());
     let own = own.map(|m| format!("; the last time: {m}")).unwrap_or_default();

@@ -235,7 +235,7 @@ impl HostCompiler<'_> {
         };
         let mut locals = lookups::template_variables(path, dest.as_deref());
         if let Some(item) = &iteration.item {
-            locals.push((self.loop_var(task), item.clone()));
+            locals.push((self.loop_control(task, frame).var, item.clone()));
         }
         let scope = if locals.is_empty() { scope.clone() } else { self.scope(frame, locals) };
         let (loader, included) = lookups::loader(path, &self.search_path(frame));
@@ -273,11 +273,6 @@ impl HostCompiler<'_> {
                 Ok(Iteration { template: Some(TemplateFile { term, options, included }), ..named })
             }
         }
-    }
-
-    pub(super) fn loop_var(&self, task: &Task) -> String {
-        let control = task.keywords.get(crate::parse::Keyword::LoopControl);
-        control.and_then(|c| c.get("loop_var")?.text()).unwrap_or("item").to_owned()
     }
 
     /// A directory: what is in it, its files by their digests.

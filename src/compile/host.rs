@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -356,14 +356,7 @@ impl<'a> HostCompiler<'a> {
 
     /// Directories relative paths are looked for in, before `files`, `templates` and the like are added.
     pub(super) fn search_path(&self, frame: &Frame) -> Vec<PathBuf> {
-        let mut dirs: Vec<PathBuf> = Vec::new();
-        if let Some(role) = &frame.role {
-            dirs.push(role.role.path.clone());
-            dirs.extend(role.parents.iter().rev().map(|parent| parent.role.path.clone()));
-        }
-        dirs.push(frame.dir.clone());
-        dirs.push(self.play.dir.clone());
-        dirs
+        search_path(frame.role.as_deref(), &frame.dir, &self.play.dir)
     }
 
     /// Evaluates a term. A failure is reported as a mistake.
@@ -520,6 +513,14 @@ const PATH_WORDS: &[&str] = &["directory", "is_dir", "exist", "file", "link", "m
 /// Says whether a node may make files.
 pub(super) fn makes_files(node: &Node) -> bool {
     matches!(node.action, crate::graph::Action::Resource(_))
+}
+
+/// Directories relative paths are looked for in: those of the roles, of the file of tasks, of the playbook.
+pub(super) fn search_path(role: Option<&RoleInstance>, dir: &Path, playbook: &Path) -> Vec<PathBuf> {
+    let roles = role.into_iter().flat_map(|role| {
+        std::iter::once(role.role.path.clone()).chain(role.parents.iter().rev().map(|parent| parent.role.path.clone()))
+    });
+    roles.chain([dir.to_path_buf(), playbook.to_path_buf()]).collect()
 }
 
 /// Says whether the text of a template may call a lookup.

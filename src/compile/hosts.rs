@@ -9,7 +9,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Action, Iteration, Work};
 use crate::parse::Task;
 use crate::resource::Footprint;
-use crate::template::Term;
+use crate::template::{EvalError, Term};
 use crate::value::{Map, Value};
 use crate::variables::Definition;
 
@@ -21,6 +21,8 @@ enum Done {
     Skipped,
     /// That is known after apply.
     Open,
+    /// It cannot be done, which may be meant.
+    Failed(EvalError),
 }
 
 impl HostCompiler<'_> {
@@ -28,13 +30,8 @@ impl HostCompiler<'_> {
     pub(super) fn change_hosts(&mut self, task: &Arc<Task>, frame: &Frame, module: &str) -> Result<(), Stop> {
         self.project.inventory.expect_more();
         let looped = task.keywords.get(crate::parse::Keyword::Loop).is_some() || task.with.is_some();
-        let items = self.include_items(task, frame)?;
         let mut iterations = Vec::new();
-        for (i, item) in items.into_iter().enumerate() {
-            let locals = match &item {
-                Some(item) => self.loop_locals(task, item.clone(), i),
-                None => Vec::new(),
-            };
+        for super::include::Round { item, locals } in self.rounds(task, frame)? {
             let mut done = self.change_once(task, frame, module, &locals)?;
             if matches!(done, Done::Open) && self.flush(true, false).is_ok() {
                 done = self.change_once(task, frame, module, &locals)?;
@@ -42,12 +39,13 @@ impl HostCompiler<'_> {
             let (when, args) = match done {
                 Done::Result(map) => (Vec::new(), Term::Value(Value::from(map))),
                 Done::Skipped => (vec![Term::Value(Value::Bool(false))], Term::Value(Value::map::<&str>([]))),
+                Done::Failed(error) => (Vec::new(), Term::Failed(Arc::new(error))),
                 Done::Open => (vec![Term::Value(Value::Unknown)], Term::Value(Value::map::<&str>([]))),
             };
             iterations.push(Iteration { item, when, args, template: None });
         }
         let work = match looped {
-            true => Work::Items(self.loop_control(task), iterations),
+            true => Work::Items(self.loop_control(task, frame), iterations),
             false => Work::Once(iterations.into_iter().next().unwrap_or_else(super::iteration::skipped)),
         };
         self.push(task, frame, Action::Report, work, Footprint::world())
@@ -77,17 +75,28 @@ impl HostCompiler<'_> {
             return Ok(Done::Open);
         }
         let args = args.as_map().cloned().unwrap_or_default();
-        match module {
+        let done = match module {
             "add_host" => self.add_host(task, &args),
-            _ => self.group_by(task, &args),
+            _ => self.group_by(&args),
+        };
+        match done {
+            Ok(result) => Ok(Done::Result(result)),
+            Err(name) => {
+                let message = format!("`{}` needs `{name}`", task.module);
+                if self.tolerates(task, frame) {
+                    return Ok(Done::Failed(EvalError::failed(message)));
+                }
+                self.mistake(Diagnostic::error(Code::MissingParameter, message).at(task.module_span, ""));
+                Err(Stop::Mistakes)
+            }
         }
-        .map(Done::Result)
     }
 
-    fn add_host(&mut self, task: &Task, args: &Map) -> Result<Map, Stop> {
+    /// Adds a host; an error is the name of the parameter that is missing.
+    fn add_host(&mut self, task: &Task, args: &Map) -> Result<Map, &'static str> {
         let first = |names: &[&str]| names.iter().find_map(|name| args.get(*name));
         let Some(name) = first(&["name", "hostname", "host"]).map(ToString::to_string).filter(|n| !n.is_empty()) else {
-            return Err(self.missing(task, "name"));
+            return Err("name");
         };
         let groups = words(first(&["groups", "groupname", "group"]));
         let (name, port) = match name.rsplit_once(':') {
@@ -102,7 +111,7 @@ impl HostCompiler<'_> {
         let define = |value: Value| Definition { term: Term::Value(value), origin: origin.clone() };
         let mut vars: Vec<(String, Definition)> =
             given.map(|(key, value)| (key.to_string(), define(value.clone()))).collect();
-        vars.extend(port.map(|port| ("ansible_port".to_owned(), define(Value::Int(port)))));
+        vars.extend(port.map(|port| ("ansible_ssh_port".to_owned(), define(Value::Int(port)))));
         let shown: Map =
             vars.iter().filter_map(|(k, d)| Some((k.as_str().into(), d.term.as_value()?.clone()))).collect();
         let changed = self.project.inventory.add_host(&name, &groups, vars);
@@ -114,9 +123,10 @@ impl HostCompiler<'_> {
         Ok([("changed".into(), Value::Bool(changed)), ("add_host".into(), host)].into_iter().collect())
     }
 
-    fn group_by(&mut self, task: &Task, args: &Map) -> Result<Map, Stop> {
+    /// Puts the host into a group; an error is the name of the parameter that is missing.
+    fn group_by(&mut self, args: &Map) -> Result<Map, &'static str> {
         let Some(key) = args.get("key").map(ToString::to_string).filter(|key| !key.is_empty()) else {
-            return Err(self.missing(task, "key"));
+            return Err("key");
         };
         let dashes = |name: &str| name.replace(' ', "-");
         let parents: Vec<String> = match args.get("parents") {
@@ -132,12 +142,6 @@ impl HostCompiler<'_> {
         ]
         .into_iter()
         .collect())
-    }
-
-    fn missing(&mut self, task: &Task, name: &str) -> Stop {
-        let report = Diagnostic::error(Code::MissingParameter, format!("`{}` needs `{name}`", task.module));
-        self.mistake(report.at(task.module_span, ""));
-        Stop::Mistakes
     }
 }
 

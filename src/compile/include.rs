@@ -15,6 +15,14 @@ use crate::value::Value;
 use crate::variables::{Layer, LayerKind};
 use crate::yaml::Node as Yaml;
 
+/// One time of a loop.
+pub(super) struct Round {
+    /// The item, where there is a loop.
+    pub item: Option<Value>,
+    /// The variables of the loop.
+    pub locals: Vec<(String, Value)>,
+}
+
 impl HostCompiler<'_> {
     /// `include_tasks` and `import_tasks`.
     pub(super) fn include_tasks(&mut self, task: &Arc<Task>, frame: &Frame, is_import: bool) -> Result<(), Stop> {
@@ -115,28 +123,14 @@ impl HostCompiler<'_> {
             }
         }
         // `vars` of the include are parameters of its tasks already; other keywords are its own.
-        let items = self.include_items(task, frame)?;
-        for (i, item) in items.into_iter().enumerate() {
+        for (i, round) in self.rounds(task, frame)?.into_iter().enumerate() {
             let mut inner = base.clone();
-            if let Some(item) = item {
-                inner.locals.extend(self.loop_locals(task, item, i));
-            }
+            inner.locals.extend(round.locals);
             if self.gate(task, &mut inner)? {
                 self.at(i, |this| include(this, &inner))?;
             }
         }
         Ok(())
-    }
-
-    /// The variables of a loop for one item.
-    pub(super) fn loop_locals(&self, task: &Task, item: Value, index: usize) -> Vec<(String, Value)> {
-        let control = task.keywords.get(Keyword::LoopControl);
-        let mut locals = vec![(self.loop_var(task), item)];
-        if let Some(name) = control.and_then(|c| c.get("index_var")?.text()) {
-            locals.push((name.to_owned(), Value::from(index)));
-        }
-        locals.push(("ansible_loop_var".to_owned(), Value::from(self.loop_var(task))));
-        locals
     }
 
     fn inherited_tags(&self, frame: &Frame, task: &Task) -> std::collections::BTreeSet<String> {
@@ -152,17 +146,23 @@ impl HostCompiler<'_> {
         tags
     }
 
-    /// The items of a dynamic include. They have to be known, so what they depend on runs first.
-    pub(super) fn include_items(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<Vec<Option<Value>>, Stop> {
+    /// How often something that is not a node of its own is gone through: a dynamic include, a block. Its items have to
+    /// be known, so what they depend on runs first.
+    pub(super) fn rounds(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<Vec<Round>, Stop> {
         if task.keywords.get(Keyword::Loop).is_none() && task.with.is_none() {
-            return Ok(vec![None]);
+            return Ok(vec![Round { item: None, locals: Vec::new() }]);
         }
         for attempt in 0..2 {
             let (work, _) = self.work(task, frame, &Action::Noop)?;
             match work {
                 Work::Once(_) => return Ok(Vec::new()),
-                Work::Items(_, iterations) => {
-                    return Ok(iterations.into_iter().map(|i| Some(i.item.unwrap_or_default())).collect());
+                Work::Items(looped, iterations) => {
+                    let items: Vec<Value> = iterations.into_iter().map(|i| i.item.unwrap_or_default()).collect();
+                    let round = |(i, item): (usize, &Value)| Round {
+                        item: Some(item.clone()),
+                        locals: crate::apply::loop_variables(&looped, &items, i),
+                    };
+                    return Ok(items.iter().enumerate().map(round).collect());
                 }
                 Work::Late(..) if attempt == 0 => drop(self.flush(true, false)?),
                 Work::Late(..) => {}
@@ -341,9 +341,8 @@ impl HostCompiler<'_> {
         for (node, is_dir) in [(task.args.get("file").or(task.args.free.as_ref()), false), (task.args.get("dir"), true)]
         {
             let Some(node) = node.cloned() else { continue };
-            for item in self.include_items(task, frame)? {
-                let locals = item.map(|item| vec![("item".to_owned(), item)]).unwrap_or_default();
-                let scope = self.scope(frame, locals);
+            for round in self.rounds(task, frame)? {
+                let scope = self.scope(frame, round.locals);
                 let value = self.evaluate(&self.term(&node), &scope, node.span)?;
                 if value.has_unknown() {
                     return self.known_after_apply(task, frame);

@@ -13,6 +13,9 @@ use crate::template::{EvalError, Lookup, Term, TermScope};
 use crate::value::{Map, Value};
 use crate::yaml::Node as Yaml;
 
+/// How many undefined names one expression of `with_first_found` may have.
+const MOST_UNDEFINED: usize = 20;
+
 /// What was found of a task's loop.
 enum Items {
     /// It has none.
@@ -26,7 +29,8 @@ enum Items {
 impl HostCompiler<'_> {
     /// The work of a task, and what it touches.
     pub(super) fn work(&mut self, task: &Arc<Task>, frame: &Frame, action: &Action) -> Result<(Work, Footprint), Stop> {
-        let looped = self.loop_control(task);
+        let looped = self.loop_control(task, frame);
+        self.lookups.set_paused(looped.pause > 0.0);
         let scope = self.scope(frame, Vec::new());
         let items = match self.loop_items(task, frame) {
             Ok(items) => items,
@@ -70,6 +74,12 @@ impl HostCompiler<'_> {
             }
             Items::Late(term) => {
                 let args = self.args_term(task, action);
+                // Lookups of such items are made as soon as the items are known.
+                args.for_each_template(&mut |template| {
+                    if super::host::looks_up(&template.text) {
+                        self.lookups.want_file();
+                    }
+                });
                 let iteration = Iteration { item: None, when: frame.when.clone(), args, template: None };
                 let iteration = self.late_content(task, frame, action, iteration)?;
                 Ok((Work::Late(looped, term, iteration), Footprint::world()))
@@ -77,16 +87,24 @@ impl HostCompiler<'_> {
         }
     }
 
-    pub(super) fn loop_control(&self, task: &Task) -> Loop {
+    /// How the loop of a task goes. Its words may be expressions; what cannot be evaluated yet stays as it is written.
+    pub(super) fn loop_control(&self, task: &Task, frame: &Frame) -> Loop {
         let control = task.keywords.get(Keyword::LoopControl);
         let get = |name: &str| control.and_then(|c| c.get(name));
-        let text = |name: &str| get(name).and_then(Yaml::text).map(str::to_owned);
+        let text = |name: &str| {
+            let node = get(name)?;
+            let written = node.text().map(str::to_owned);
+            if !written.as_deref().is_some_and(|text| text.contains("{{")) {
+                return written;
+            }
+            self.scope(frame, Vec::new()).evaluate(&self.term(node)).ok().map(|value| value.to_string()).or(written)
+        };
         Loop {
             var: text("loop_var").unwrap_or_else(|| "item".into()),
             index_var: text("index_var"),
             label: get("label").map(|node| self.term(node)),
             pause: text("pause").and_then(|t| t.parse().ok()).unwrap_or(0.0),
-            extended: get("extended").is_some_and(|node| crate::apply_truth(&node.to_value())),
+            extended: text("extended").is_some_and(|text| crate::apply_truth(&Value::from(text))),
         }
     }
 
@@ -124,7 +142,13 @@ impl HostCompiler<'_> {
             };
         }
         let names = self.names(frame, Vec::new());
-        super::lookups::with_items(lookup, &value, scope.as_ref(), &names)
+        // As in Ansible: what the task does says where its loop looks.
+        let folder =
+            [("template", "templates"), ("var", "vars")].into_iter().find(|(word, _)| task.module.contains(word));
+        self.lookups.set_folder(folder.map(|(_, folder)| folder));
+        let found = super::lookups::with_items(lookup, &value, scope.as_ref(), &names);
+        self.lookups.set_folder(None);
+        found
             .map(|found| match found {
                 Lookup::Results(items) => Items::Known(items),
                 Lookup::Unknown => Items::Late(Term::Value(Value::Unknown)),
@@ -151,13 +175,33 @@ impl HostCompiler<'_> {
                     let name = template.text.trim();
                     match self.names(frame, Vec::new()).find(name) {
                         Some((held @ (Term::List(_) | Term::Map(_)), _)) => self.defined_part(&held, frame),
-                        _ => Term::Value(Value::Null),
+                        _ => self.with_nothing(term, frame),
                     }
                 }
                 _ => term.clone(),
             },
             other => other.clone(),
         }
+    }
+
+    /// What an expression comes to where each name that is not defined stands for nothing.
+    fn with_nothing(&self, term: &Term, frame: &Frame) -> Term {
+        let Term::Template(template) = term else { return Term::Value(Value::Null) };
+        let mut locals: Vec<(String, Value)> = Vec::new();
+        while template.shape == crate::template::Shape::Expression && locals.len() < MOST_UNDEFINED {
+            match self.scope(frame, locals.clone()).evaluate(term) {
+                Ok(value) => return Term::Value(value),
+                Err(EvalError { reason: crate::template::Reason::Undefined(path), .. }) => {
+                    let root = path.split(['.', '[']).next().unwrap_or(&path).to_owned();
+                    if locals.iter().any(|(name, _)| *name == root) {
+                        break;
+                    }
+                    locals.push((root, Value::Null));
+                }
+                Err(_) => break,
+            }
+        }
+        Term::Value(Value::Null)
     }
 
     /// The arguments as they were written.
@@ -196,17 +240,27 @@ impl HostCompiler<'_> {
     }
 
     /// The arguments with those that come out of an expression, as in `copy: "{{ item }}"`. What is written in the task wins.
-    fn with_whole(&self, task: &Task, action: &Action, written: Term, scope: &Arc<TermScope>) -> Result<Term, EvalError> {
-        let (Some(free), None, Term::Map(own)) = (&task.args.free, self.free_form(task, action), &written) else {
+    fn with_whole(
+        &self,
+        task: &Task,
+        action: &Action,
+        written: Term,
+        scope: &Arc<TermScope>,
+    ) -> Result<Term, EvalError> {
+        let (Some(free), None, false) = (&task.args.free, self.free_form(task, action), *action == Action::Noop) else {
             return Ok(written);
         };
+        let own: &[(Term, Term)] = if let Term::Map(own) = &written { own } else { &[] };
         match scope.evaluate(&self.term(free))? {
             Value::Map(map) => {
-                let is_own = |name: &str| own.iter().any(|(key, _)| key.as_value().and_then(Value::as_str) == Some(name));
+                let is_own =
+                    |name: &str| own.iter().any(|(key, _)| key.as_value().and_then(Value::as_str) == Some(name));
                 let given = map.iter().filter(|(name, _)| !is_own(name));
-                let given = given.map(|(name, value)| (Term::Value(Value::Str(name.clone())), Term::Value(value.clone())));
+                let given =
+                    given.map(|(name, value)| (Term::Value(Value::Str(name.clone())), Term::Value(value.clone())));
                 Ok(Term::Map(Arc::new(given.chain(own.iter().cloned()).collect())))
             }
+            value if value.has_unknown() && own.is_empty() => Ok(written),
             value if value.has_unknown() => {
                 self.lookups.want_file();
                 Ok(Term::Value(Value::Unknown))

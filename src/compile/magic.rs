@@ -19,6 +19,7 @@ impl HostCompiler<'_> {
         // A rehearsal adds no hosts: what may be added by then is not known.
         let grows = self.is_rehearsal() && self.project.inventory.may_grow();
         let (project, host, version) = (self.project.clone(), self.host.clone(), self.inventory_version);
+        let (dir, playbook) = (frame.dir.clone(), self.play.dir.clone());
         let named = self.magic_cache.get("ansible_play_role_names").and_then(Value::as_list).unwrap_or_default();
         let mut dependent: Vec<Arc<str>> = Vec::new();
         for role in &self.roles {
@@ -45,6 +46,10 @@ impl HostCompiler<'_> {
                 .map(|r| Value::list(r.parents.iter().rev().map(|p| Value::str(p.role.path.to_string_lossy())))),
             "hostvars" | "groups" | "group_names" if grows => Some(Value::Unknown),
             "hostvars" => Some(hostvars()),
+            "ansible_search_path" => {
+                let dirs = super::host::search_path(role.as_deref(), &dir, &playbook);
+                Some(Value::list(dirs.iter().map(|dir| Value::str(dir.to_string_lossy()))))
+            }
             "ansible_play_hosts" | "ansible_play_batch" | "play_hosts" if !gone.is_empty() => {
                 let hosts = if name == "ansible_play_hosts" { &play_hosts.all } else { &play_hosts.batch };
                 Some(Value::list(hosts.iter().filter(|host| !gone.contains(*host)).map(Value::str)))
@@ -79,6 +84,7 @@ pub const MAGIC: &[&str] = &[
     "ansible_role_name",
     "ansible_role_names",
     "ansible_run_tags",
+    "ansible_search_path",
     "ansible_skip_tags",
     "ansible_verbosity",
     "ansible_version",

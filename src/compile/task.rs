@@ -53,11 +53,9 @@ impl HostCompiler<'_> {
             keywords: block.keywords.clone(),
             with: block.with.clone(),
         });
-        let items = self.include_items(&looped, frame)?;
-        for (i, item) in items.into_iter().enumerate() {
+        for (i, round) in self.rounds(&looped, frame)?.into_iter().enumerate() {
             let mut inner = frame.clone();
-            let locals = self.loop_locals(&looped, item.unwrap_or_default(), i);
-            inner.locals.extend(locals);
+            inner.locals.extend(round.locals);
             self.at(i, |this| this.block_once(block, &inner))?;
         }
         Ok(())
@@ -120,11 +118,6 @@ impl HostCompiler<'_> {
         if !is_static && self.comes_before_start(task, frame) {
             return Ok(());
         }
-        let task = &match self.rewritten(task, frame)? {
-            Some(task) => task,
-            None => return self.open_node(task, frame),
-        };
-        let module = modules::short(&task.module).to_owned();
         let mut inner = frame.clone();
         inner.tags = Arc::new(tags);
         if let Some(vars) = task.keywords.get(Keyword::Vars) {
@@ -141,6 +134,11 @@ impl HostCompiler<'_> {
             let own = self.condition(when);
             inner.when.extend(own);
         }
+        let task = &match self.rewritten(task, &inner)? {
+            Some(task) => task,
+            None => return self.open_node(task, &inner),
+        };
+        let module = modules::short(&task.module).to_owned();
         if !is_static {
             self.meet_before(task, &inner)?;
         }
@@ -288,7 +286,9 @@ impl HostCompiler<'_> {
         };
         let mut wrong = false;
         for entry in &task.args.named {
-            if !known.contains(&entry.key.as_ref()) || entry.key.starts_with('_') {
+            // What only cfg itself gives starts so; this one Ansible lets tasks give.
+            let hidden = entry.key.starts_with('_') && entry.key.as_ref() != "_diff_peek";
+            if hidden || !known.contains(&entry.key.as_ref()) {
                 if tolerant {
                     return Ok(Some(format!("Unsupported parameters for ({module}) module: {}", entry.key)));
                 }
@@ -486,7 +486,8 @@ impl HostCompiler<'_> {
             return Ok(None);
         }
         let text = |value: Option<Value>| value.filter(|v| *v != Value::Null).map(|v| v.to_string());
-        let user = text(value(Keyword::BecomeUser, "ansible_become_user")?).unwrap_or_else(|| "root".into());
+        let user = text(value(Keyword::BecomeUser, "ansible_become_user")?);
+        let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| "root".into());
         let method = text(value(Keyword::BecomeMethod, "ansible_become_method")?).unwrap_or_else(|| "sudo".into());
         let flags = text(value(Keyword::BecomeFlags, "ansible_become_flags")?);
         let exe = text(value(Keyword::BecomeExe, "ansible_become_exe")?);
@@ -506,7 +507,8 @@ impl HostCompiler<'_> {
             return Err(Stop::Mistakes);
         }
         let method = method.rsplit('.').next().unwrap_or("sudo").to_owned();
-        Ok(Some(Become { user, method, password, flags, exe }))
+        let chdir = text(scope.get("ansible_sudo_chdir").ok().flatten()).filter(|_| method == "sudo");
+        Ok(Some(Become { user, method, password, flags, exe, chdir }))
     }
 
     fn flag_or_text(&self, node: &Yaml, keyword: Keyword) -> Term {

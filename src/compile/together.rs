@@ -172,11 +172,9 @@ impl HostCompiler<'_> {
 
     /// The hosts of the items of a loop, as in `delegate_to: "{{ item }}"`.
     fn host_of_each(&mut self, task: &Arc<Task>, frame: &Frame, term: &Term, at: Span) -> Result<Vec<String>, Stop> {
-        let items = self.include_items(task, frame)?;
-        let var = self.loop_var(task);
         let mut hosts = Vec::new();
-        for item in items {
-            let scope = self.scope(frame, vec![(var.clone(), item.unwrap_or_default())]);
+        for round in self.rounds(task, frame)? {
+            let scope = self.scope(frame, round.locals);
             hosts.push(self.evaluate(term, &scope, at)?.to_string());
         }
         Ok(hosts)

@@ -44,7 +44,8 @@ impl<'a> Tree<'a> {
         let real = dir.canonicalize().map_err(failed)?;
         let found = std::fs::read_dir(dir).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
         let mut paths: Vec<PathBuf> = found.into_iter().map(|entry| entry.path()).collect();
-        paths.sort();
+        // Files come before what is further down.
+        paths.sort_by_key(|path| (path.is_dir(), path.clone()));
         self.above.push(real);
         let walked = paths.iter().try_for_each(|path| self.entry(path));
         self.above.pop();
@@ -110,7 +111,14 @@ pub fn decrypted(vault: &Vault, path: &Path) -> Result<Option<String>, String> {
         return Ok(None);
     }
     let text = std::fs::read_to_string(path).map_err(failed)?;
-    vault.decrypt(&text).map(Some).map_err(|error| format!("cannot decrypt {shown}: {error}"))
+    vault.decrypt(&text).map(Some).map_err(|error| match error {
+        crate::secret::VaultError::NoPassword => {
+            let full = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+            let path = full.display();
+            format!("cannot decrypt {shown}: A vault password or secret must be specified to decrypt {path}")
+        }
+        error => format!("cannot decrypt {shown}: {error}"),
+    })
 }
 
 #[cfg(test)]

@@ -202,6 +202,8 @@ pub struct Become {
     pub flags: Option<String>,
     /// The program, where it is not called as the method.
     pub exe: Option<String>,
+    /// The directory sudo is started in.
+    pub chdir: Option<String>,
 }
 
 /// A section of a block.

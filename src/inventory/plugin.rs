@@ -68,6 +68,7 @@ pub fn code_of(reason: &Reason) -> Code {
         Reason::Syntax => Code::TemplateSyntax,
         Reason::UnknownName(_) => Code::UnknownFilter,
         Reason::Loop => Code::VariableLoop,
+        Reason::Vault => Code::Vault,
         Reason::Misuse | Reason::Failed => Code::TemplateFailed,
     }
 }

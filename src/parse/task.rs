@@ -228,7 +228,8 @@ fn old_form(
             let text = scalar.text.trim();
             // The name may be an expression with spaces in it.
             let name = if text.starts_with("{{") { text.find("}}").map_or(0, |end| end + 2) } else { 0 };
-            let end = text.get(name..).and_then(|rest| rest.find(char::is_whitespace)).map_or(text.len(), |at| name + at);
+            let end =
+                text.get(name..).and_then(|rest| rest.find(char::is_whitespace)).map_or(text.len(), |at| name + at);
             let (module, rest) = (text.get(..end).unwrap_or(text), text.get(end..).unwrap_or_default().trim_start());
             let start = action.span.start + module.len() as u32 + 1;
             let span = Span { start: start.min(action.span.end), ..action.span };

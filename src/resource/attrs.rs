@@ -45,6 +45,10 @@ impl Wanted {
     pub fn footprint(&self, mut footprint: Footprint) -> Footprint {
         footprint.reads.extend(self.owner.clone().map(Claim::User));
         footprint.reads.extend(self.group.clone().map(Claim::Group));
+        // A number may be that of any account.
+        let numbered = |name: &Option<String>| name.as_deref().is_some_and(|name| name.parse::<u32>().is_ok());
+        footprint.reads.extend(numbered(&self.owner).then(|| Claim::Path("/etc/passwd".into())));
+        footprint.reads.extend(numbered(&self.group).then(|| Claim::Path("/etc/group".into())));
         footprint
     }
 }

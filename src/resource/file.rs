@@ -8,8 +8,8 @@ use super::params::params;
 use super::paths::Target;
 use super::types::choices;
 use super::{Claim, Context, Failure, Footprint, Mode, Outcome, ParamError, Resource, file_diff};
-use crate::machine::{Attrs, Content, FileKind, Machine, Stat, Written};
-use crate::value::Value;
+use crate::machine::{Attrs, Content, FileKind, Key, Machine, Stat, Written};
+use crate::value::{Map, Value};
 
 choices! {
     /// What is wanted at a path.
@@ -65,8 +65,13 @@ params! {
         access_time: Option<String>;
         /// How `access_time` is written.
         access_time_format: String = "%Y%m%d%H%M.%S";
+        /// Only say whether the file looks binary.
+        diff_peek: bool = false, named "_diff_peek";
     }
 }
+
+/// As much of a file as says whether it is binary.
+const PEEKED: u64 = 8192;
 
 impl File {
     /// Checks what the types alone cannot.
@@ -243,6 +248,28 @@ impl File {
         }
     }
 
+    /// What `check_mode` says, as in Ansible, of owners that are not there yet for something that is not there yet.
+    fn strangers(&self, machine: &dyn Machine, path: &Path) -> Result<Vec<String>, Failure> {
+        if machine.stat(path)?.is_some() {
+            return Ok(Vec::new());
+        }
+        let key = |name: &str| name.parse().map_or_else(|_| Key::Name(name.to_owned()), Key::Id);
+        let said = |kind: &str, id: &str, name: &str| {
+            let what = if name.parse::<u32>().is_ok() { format!("with {id} {name}") } else { name.to_owned() };
+            format!("failed to look up {kind} {what}. Create {kind} up to this point in real play")
+        };
+        let mut warnings = Vec::new();
+        if let Some(owner) = self.owner.as_deref().filter(|owner| machine.user(&key(owner)).is_ok_and(|u| u.is_none()))
+        {
+            warnings.push(said("user", "uid", owner));
+        }
+        if let Some(group) = self.group.as_deref().filter(|group| machine.group(&key(group)).is_ok_and(|g| g.is_none()))
+        {
+            warnings.push(said("group", "gid", group));
+        }
+        Ok(warnings)
+    }
+
     fn failed(&self, mut failure: Failure, path: &Path) -> Failure {
         let shown = Value::str(path.to_string_lossy());
         failure.result.entry("path".into()).or_insert_with(|| shown.clone());
@@ -295,10 +322,26 @@ impl Resource for File {
 
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
         let path = self.place(machine)?;
+        if self.diff_peek {
+            let binary = machine.read_part(&path, 0, PEEKED)?.contains(&0);
+            let peeked = [("path", Value::str(path.to_string_lossy())), ("appears_binary", Value::Bool(binary))];
+            return Ok(Outcome::of(peeked).changed(false));
+        }
         let state = self.state(machine.lstat(&path)?.as_ref());
         let before = context.diff.then(|| file_diff::look(machine, &path, state == State::Absent)).transpose()?;
-        self.bring_about(machine, &path, state).map_err(|failure| self.failed(failure, &path))?;
+        let warnings = if context.only_looks { self.strangers(machine, &path)? } else { Vec::new() };
+        let warn = |result: &mut Map| {
+            if !warnings.is_empty() {
+                result.insert("warnings".into(), Value::list(warnings.iter().map(Value::str)));
+            }
+        };
+        self.bring_about(machine, &path, state).map_err(|failure| {
+            let mut failure = self.failed(failure, &path);
+            warn(&mut failure.result);
+            failure
+        })?;
         let mut outcome = result(machine, &path)?;
+        warn(&mut outcome.result);
         if let Some(before) = before {
             let after = file_diff::look(machine, &path, false)?;
             outcome.result.insert("diff".into(), file_diff::difference(&path, &before, &after));

@@ -256,9 +256,14 @@ impl Resource for Lineinfile {
         }?;
         let empty = |text: &Option<String>| text.as_ref().is_some_and(String::is_empty);
         if empty(&self.regexp) || empty(&self.search_string) {
-            let warning = "an empty pattern matches every line, so that the last line is replaced rather than one \
-                           added; write '^' where that is meant";
-            outcome.result.insert("warnings".into(), Value::list([Value::str(warning)]));
+            let pattern = if empty(&self.regexp) { "regular expression" } else { "search string" };
+            let warning = format!(
+                "The {pattern} is an empty string, which will match every line in the file. This may have unintended \
+                 consequences, such as replacing the last line in the file rather than appending."
+            );
+            let hint = " If this is desired, use '^' to match every line in the file and avoid this warning.";
+            let warning = if empty(&self.regexp) { warning + hint } else { warning };
+            outcome.result.insert("warnings".into(), Value::list([Value::from(warning)]));
         }
         Ok(outcome)
     }

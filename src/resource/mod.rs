@@ -81,7 +81,7 @@ pub use footprint::{Claim, Footprint};
 pub(crate) use params::params;
 pub use params::{FromValue, ParamSpec, finish as finish_params, optional as optional_param, read as read_param};
 pub use paths::{settle, settled};
-pub use registry::{KINDS, Kind, find, names};
+pub use registry::{KINDS, Kind, ansible_words, find, names};
 pub use script::script_of;
 pub use types::{Days, Mode, Words};
 

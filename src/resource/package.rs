@@ -78,7 +78,9 @@ mod tests {
     fn packages() {
         let bench = Bench::with(&[]);
         assert_eq!(bench.settle("package", "{name: 'a,b', state: absent}").1, 0);
-        assert!(bench.fails("package", "{name: a, state: present, use: dnf}").contains("matching action for the \"dnf\""));
+        assert!(
+            bench.fails("package", "{name: a, state: present, use: dnf}").contains("matching action for the \"dnf\"")
+        );
         assert!(bench.fails("package", "{name: a, state: present}").contains("no package manager"));
     }
 }

@@ -1,6 +1,6 @@
 //! Every resource type, in one visible list.
 
-use super::args::{Args, ParamError};
+use super::args::{Args, ParamError, ParamErrorKind};
 use super::params::ParamSpec;
 use super::{
     Resource, apt, assemble, async_status, attrs_extra, authorized_key, blockinfile, command, copy, cron, fetch, file,
@@ -133,4 +133,12 @@ pub fn find(name: &str) -> Option<&'static Kind> {
 /// Every name a type goes by, for suggestions.
 pub fn names() -> impl Iterator<Item = &'static str> {
     KINDS.iter().flat_map(|kind| std::iter::once(kind.name).chain(kind.aliases.iter().copied()))
+}
+
+/// What Ansible says of a mistake where a role may look for just these words.
+pub fn ansible_words(kind: &str, error: &ParamError) -> Option<&'static str> {
+    match (kind, &error.kind) {
+        ("copy", ParamErrorKind::Missing) if error.message.ends_with(": dest") => Some("dest is required"),
+        _ => None,
+    }
 }

@@ -118,7 +118,12 @@ impl Resource for Script {
         let (creates, removes) = (self.creates.as_deref(), self.removes.as_deref());
         let dir = directory(machine, self.chdir.as_deref())?;
         if let Some(reason) = super::program::guard(machine, dir.as_deref(), creates, removes)? {
-            return Ok(Outcome { skipped: Some(reason), ..Outcome::default() }.changed(false));
+            let message = match (creates, removes) {
+                (Some(path), _) if reason.ends_with(" exists") => format!("{path} exists, matching creates option"),
+                (_, path) => format!("{} does not exist, matching removes option", path.unwrap_or_default()),
+            };
+            let outcome = Outcome::of([("msg", Value::from(message))]);
+            return Ok(Outcome { skipped: Some(reason), ..outcome }.changed(false));
         }
         self.program(machine, context)?.converge(machine, context)
     }

@@ -1,10 +1,13 @@
 //! `service`: services, whatever the service manager.
 
+use std::path::Path;
+
 use super::params::params;
 use super::systemd::{State, Wanted, check_name};
 use super::types::choices;
 use super::{Context, Failure, Footprint, Outcome, ParamError, Resource};
 use crate::machine::{Machine, UnitAction};
+use crate::value::Value;
 
 choices! {
     /// The service manager.
@@ -30,6 +33,14 @@ params! {
         enabled: Option<bool>;
         /// Have systemd read all definitions again first.
         daemon_reload: bool = false, alias "daemon-reload";
+        /// What a script of `/etc/init.d` is given. Services of systemd take none: a warning says so.
+        arguments: Option<String>, alias "args";
+        /// What to look for among the processes where a script of `/etc/init.d` cannot say how its service is. systemd can.
+        pattern: Option<String>;
+        /// OpenRC's runlevel, which no other service manager has.
+        runlevel: Option<String>;
+        /// Seconds between stop and start of a script of `/etc/init.d`. systemd waits by itself.
+        sleep: Option<u64>;
         /// The service manager.
         r#use: Manager = Manager::Auto, named "use";
     }
@@ -48,6 +59,17 @@ impl Service {
         check_name(&self.name)
     }
 
+    /// Parameters that were given and that the service manager of the host has no use for.
+    fn idle(&self) -> Vec<&'static str> {
+        let given = [
+            ("arguments", self.arguments.is_some()),
+            ("pattern", self.pattern.is_some()),
+            ("runlevel", self.runlevel.is_some()),
+            ("sleep", self.sleep.is_some()),
+        ];
+        given.into_iter().filter_map(|(name, given)| given.then_some(name)).collect()
+    }
+
     fn wanted(&self) -> Wanted<'_> {
         Wanted { name: &self.name, state: self.state, enabled: self.enabled, masked: None }
     }
@@ -59,10 +81,20 @@ impl Resource for Service {
     }
 
     fn converge(&self, machine: &dyn Machine, _context: &Context) -> Result<Outcome, Failure> {
+        let idle = self.idle();
+        let systemd = machine.stat(Path::new("/run/systemd/system"))?.is_some();
+        if let (Some(name), false) = (idle.first(), systemd) {
+            return Err(Failure::new(format!("cfg does not know `{name}` for the scripts of /etc/init.d")));
+        }
         if self.daemon_reload {
             machine.unit_action("", UnitAction::DaemonReload)?;
         }
-        self.wanted().converge(machine)
+        let mut outcome = self.wanted().converge(machine)?;
+        let warning = |name: &&str| Value::from(format!("Ignoring \"{name}\" as it is not used in \"systemd\""));
+        if !idle.is_empty() {
+            outcome.result.insert("warnings".into(), Value::list(idle.iter().map(warning)));
+        }
+        Ok(outcome)
     }
 
     fn refresh(&self, machine: &dyn Machine, _context: &Context) -> Option<Result<Outcome, Failure>> {
@@ -126,6 +158,7 @@ mod tests {
             ("service", "{name: web}", "nothing is asked for"),
             ("service", "{name: 'w*', enabled: true}", "one service"),
             ("service", "{name: web, state: started, pattern: x}", "`pattern`"),
+            ("service", "{name: web, state: started, sleep: 2}", "`sleep`"),
             ("systemd", "{state: started}", "`name`"),
             ("systemd", "{name: web, state: started, scope: user}", "system"),
         ];

@@ -192,6 +192,8 @@ impl Engine {
         })?;
         let newlines = |text: &str| text.len() - text.trim_end_matches('\n').len();
         Ok(match value {
+            // What writes nothing at all, like a lone comment, has no last line to end either.
+            Value::Str(text) if text.is_empty() && !template.text.contains(&options.variable.0) => Value::Str(text),
             Value::Str(text) => {
                 let missing = newlines(&template.text).saturating_sub(newlines(&text));
                 Value::from(format!("{text}{}", "\n".repeat(missing)))

@@ -43,6 +43,8 @@ pub enum Reason {
     Loop,
     /// It is written wrongly, whatever the values: an unknown lookup, or an unknown option of one.
     Misuse,
+    /// A vaulted value none of the given passwords opens.
+    Vault,
     /// Anything else.
     Failed,
 }
@@ -71,18 +73,38 @@ impl EvalError {
 
     /// The message in the words of Ansible, for playbooks that read it out of a registered result.
     pub fn for_result(&self) -> String {
-        let Reason::Undefined(path) = &self.reason else { return self.message.clone() };
-        if self.message != format!("`{path}` is not defined") {
-            return self.message.clone();
+        match self.undefined_words() {
+            Some(words) => format!("Task failed: {words} ({})", self.message),
+            None => self.rendering_words(),
         }
-        let words = match (path.rsplit_once('['), path.rsplit_once('.')) {
+    }
+
+    fn rendering_words(&self) -> String {
+        let prefix = if self.message.starts_with("division by zero") { "Error rendering template: " } else { "" };
+        format!("{prefix}{}", self.message)
+    }
+
+    /// The same of an expression that gives an argument of a task.
+    pub fn for_argument(&self, module: &str, argument: &str) -> String {
+        let words = self.undefined_words().unwrap_or_else(|| self.rendering_words());
+        format!(
+            "Task failed: Finalization of task args for 'ansible.builtin.{module}' failed: Error while resolving value for \
+             '{argument}': {words}"
+        )
+    }
+
+    fn undefined_words(&self) -> Option<String> {
+        let Reason::Undefined(path) = &self.reason else { return None };
+        if self.message != format!("`{path}` is not defined") {
+            return None;
+        }
+        Some(match (path.rsplit_once('['), path.rsplit_once('.')) {
             (Some((_, index)), _) if path.ends_with(']') => {
                 format!("object has no element {}", index.trim_end_matches(']'))
             }
             (_, Some((_, key))) => format!("object of type 'dict' has no attribute '{key}'"),
             _ => format!("'{path}' is undefined"),
-        };
-        format!("Task failed: {words} ({})", self.message)
+        })
     }
 
     /// Gives the failure a place in `template` unless it has one.

@@ -1,11 +1,16 @@
 //! From YAML nodes to terms: the one place where source text becomes a template.
 
+use std::sync::Arc;
+
 use crate::diagnostic::{Code, Diagnostic};
 use crate::secret::Vault;
 use crate::source::{Origin, SourceMap};
-use crate::template::Term;
+use crate::template::{EvalError, Reason, Term};
 use crate::value::Value;
 use crate::yaml::{Kind, Node, Scalar, Style, Tag};
+
+/// How many characters the first line of a vaulted value has.
+const FIRST_LINE: u32 = 26;
 
 /// Makes terms of nodes.
 pub struct Terms<'a> {
@@ -57,11 +62,13 @@ impl Terms<'_> {
         match scalar.tag {
             Tag::Vault => match self.vault.decrypt(&scalar.text) {
                 Ok(text) => Term::Value(Value::from(text)),
-                Err(error) => {
-                    let report = Diagnostic::error(Code::Vault, format!("cannot decrypt this value: {error}"));
-                    (self.report)(report.at(node.span, "").help(error.help()));
-                    Term::Value(Value::Null)
-                }
+                // A value nobody uses needs no password.
+                Err(error) => Term::Failed(Arc::new(EvalError {
+                    reason: Reason::Vault,
+                    place: Some((self.sources.origin(node.span), FIRST_LINE)),
+                    help: Some(error.help()),
+                    ..EvalError::failed(format!("cannot decrypt this value: {error}"))
+                })),
             },
             Tag::Unsafe => Term::Value(Value::Str(scalar.text.clone())),
             _ => match scalar.resolve() {

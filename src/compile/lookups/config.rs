@@ -64,6 +64,16 @@ const OF_PLUGINS: &[(&str, &str, Setting)] = &[
     ),
     ("connection", "ssh", setting("port", "ANSIBLE_REMOTE_PORT", Default::None, "ansible_port ansible_ssh_port")),
     ("connection", "ssh", setting("host", "", Default::None, "inventory_hostname ansible_host ansible_ssh_host")),
+    (
+        "become",
+        "sudo",
+        setting("become_flags", "ANSIBLE_BECOME_FLAGS", Default::Text("-H -S -n"), "ansible_become_flags"),
+    ),
+    ("become", "sudo", setting("become_user", "ANSIBLE_BECOME_USER", Default::Text("root"), "ansible_become_user")),
+    ("become", "sudo", setting("become_exe", "ANSIBLE_BECOME_EXE", Default::Text("sudo"), "ansible_become_exe")),
+    ("become", "su", setting("become_flags", "ANSIBLE_BECOME_FLAGS", Default::Text(""), "ansible_become_flags")),
+    ("become", "su", setting("become_user", "ANSIBLE_BECOME_USER", Default::Text("root"), "ansible_become_user")),
+    ("become", "su", setting("become_exe", "ANSIBLE_BECOME_EXE", Default::Text("su"), "ansible_become_exe")),
     ("shell", "sh", setting("remote_tmp", "ANSIBLE_REMOTE_TMP", Default::Text("~/.ansible/tmp"), "ansible_remote_tmp")),
 ];
 

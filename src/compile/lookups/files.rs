@@ -147,7 +147,7 @@ pub(super) fn first_found(ask: &Ask<'_>) -> Outcome {
         wanted.term(term, &paths)?;
     }
     for name in &wanted.names {
-        let folders = ["files", "templates", "vars", "tasks", ""];
+        let folders = [ask.reach.log.folder(), ""];
         if let Some(found) = folders.iter().find_map(|folder| ask.reach.find(name, folder)) {
             return Ok(Lookup::Results(vec![Value::str(absolute(found).to_string_lossy())]));
         }

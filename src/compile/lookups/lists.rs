@@ -62,7 +62,7 @@ pub(super) fn dict(ask: &Ask<'_>) -> Outcome {
         };
         for map in maps {
             let Some(map) = map.as_map() else {
-                return fail(format!("the lookup `dict` takes mappings, found {}", map.type_name()));
+                return fail(format!("the 'dict' lookup plugin expects a dictionary, found {}", map.type_name()));
             };
             results.extend(map.iter().map(entry));
         }

@@ -16,6 +16,8 @@ struct State {
     fresh: usize,
     wanted: bool,
     uncertain: bool,
+    paused: bool,
+    folder: Option<&'static str>,
 }
 
 impl Log {
@@ -43,6 +45,26 @@ impl Log {
     /// Says whether it is not certain that the task runs.
     pub fn is_uncertain(&self) -> bool {
         self.state().uncertain
+    }
+
+    /// Whether the loop of the task waits between its items.
+    pub fn set_paused(&self, paused: bool) {
+        self.state().paused = paused;
+    }
+
+    /// Says whether the loop of the task waits between its items.
+    pub fn is_paused(&self) -> bool {
+        self.state().paused
+    }
+
+    /// The folder of a role in which `with_first_found` of the task looks.
+    pub fn set_folder(&self, folder: Option<&'static str>) {
+        self.state().folder = folder;
+    }
+
+    /// The folder of a role in which `first_found` looks.
+    pub fn folder(&self) -> &'static str {
+        self.state().folder.unwrap_or("files")
     }
 
     /// Something could not be looked up yet.

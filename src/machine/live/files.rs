@@ -159,10 +159,7 @@ pub fn stage(path: &Path, content: &Content, attrs: &Attrs, secret: bool) -> Res
     let mut file = file.map_err(fault("write", path))?;
     let staged = Staged { path: at, armed: true };
     fill(&mut file, content).map_err(|e| Fault { operation: format!("write {}", path.display()), ..e })?;
-    let mode = attrs.mode.or_else(|| old.as_ref().map(|m| m.mode() & 0o7777)).unwrap_or_else(|| default_mode(secret));
-    let uid = attrs.uid.or_else(|| old.as_ref().map(|m| m.uid()));
-    let gid = attrs.gid.or_else(|| old.as_ref().map(|m| m.gid()));
-    finish(&file, path, old.is_some(), uid, gid, mode)?;
+    finish(&file, path, old.as_ref(), attrs, secret)?;
     file.sync_all().map_err(fault("write", path))?;
     Ok(staged)
 }
@@ -177,28 +174,44 @@ fn fill(file: &mut File, content: &Content) -> Result<()> {
     }
 }
 
-fn finish(file: &File, path: &Path, existed: bool, uid: Option<u32>, gid: Option<u32>, mode: u32) -> Result<()> {
+/// Gives the new file what was asked for, and what the one it replaces has beyond that.
+fn finish(file: &File, path: &Path, old: Option<&std::fs::Metadata>, attrs: &Attrs, secret: bool) -> Result<()> {
+    let mut mode = attrs.mode.or_else(|| old.map(|m| m.mode() & 0o7777)).unwrap_or_else(|| default_mode(secret));
     let now = file.metadata().map_err(fault("write", path))?;
-    let uid = uid.filter(|uid| *uid != now.uid());
-    let gid = gid.filter(|gid| *gid != now.gid());
+    let differs = |wanted: Option<u32>, now: u32| wanted.filter(|id| *id != now);
+    let (uid, gid) = (differs(attrs.uid, now.uid()), differs(attrs.gid, now.gid()));
     if uid.is_some() || gid.is_some() {
         std::os::unix::fs::fchown(file, uid, gid).map_err(fault("change the owner of", path))?;
     }
-    // After chown, which clears set-id bits.
-    file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(fault("set the mode of", path))?;
-    if existed {
-        keep_label(file, path);
+    if let Some(old) = old {
+        let kept =
+            |asked: Option<u32>, old: u32, now: u32| if asked.is_none() { differs(Some(old), now) } else { None };
+        let (uid, gid) = (kept(attrs.uid, old.uid(), now.uid()), kept(attrs.gid, old.gid(), now.gid()));
+        // Who may write in a directory but not give files away becomes the owner, as with `mv`; and then of nothing set-id.
+        if (uid.is_some() || gid.is_some()) && std::os::unix::fs::fchown(file, uid, gid).is_err() {
+            mode &= 0o1777;
+        }
+        keep_attributes(file, path);
     }
-    Ok(())
+    // After chown, which clears set-id bits, and after access lists, whose mask it sets.
+    file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(fault("set the mode of", path))
 }
 
-/// Gives the new file the SELinux label of the one it replaces.
-fn keep_label(file: &File, path: &Path) {
-    let mut label = [0u8; 256];
-    if let Ok(length) = rustix::fs::getxattr(path, c"security.selinux", &mut label)
-        && let Some(label) = label.get(..length)
-    {
-        let _ = rustix::fs::fsetxattr(file, c"security.selinux", label, XattrFlags::empty());
+/// Gives the new file the extended attributes of the one it replaces: access lists, the SELinux label, what users keep
+/// there. Those that speak of the content (capabilities, measurements) are not for the new one.
+fn keep_attributes(file: &File, path: &Path) {
+    let mut names = vec![0u8; 65_536];
+    let Ok(length) = rustix::fs::listxattr(path, &mut names[..]) else { return };
+    let mut value = vec![0u8; 65_536];
+    for name in names.get(..length).unwrap_or_default().split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        if matches!(name, b"security.capability" | b"security.ima" | b"security.evm") {
+            continue;
+        }
+        if let Ok(length) = rustix::fs::getxattr(path, name, &mut value[..])
+            && let Some(value) = value.get(..length)
+        {
+            let _ = rustix::fs::fsetxattr(file, name, value, XattrFlags::empty());
+        }
     }
 }
 

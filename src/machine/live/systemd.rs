@@ -16,8 +16,13 @@ pub fn runs() -> bool {
 /// The state of a unit.
 pub fn unit(live: &Live, name: &str) -> Result<Unit> {
     let command = Command::new(["systemctl", "show", "--no-pager", "--property", PROPERTIES, "--", name]);
-    let stdio = exec::output(live, &command)?;
-    Ok(parse(&stdio.out()))
+    let mut unit = parse(&exec::output(live, &command)?.out());
+    if unit.file_state == "indirect" {
+        // It is started through another unit: enabled where the links of that one are there, which follow the first line.
+        let command = Command::new(["systemctl", "is-enabled", "--full", "--", name]);
+        unit.enabled = exec::output(live, &command)?.out().lines().count() > 1;
+    }
+    Ok(unit)
 }
 
 fn parse(text: &str) -> Unit {
@@ -30,10 +35,8 @@ fn parse(text: &str) -> Unit {
     Unit {
         exists: !matches!(load, "not-found" | ""),
         active: matches!(active_state.as_str(), "active" | "reloading" | "activating"),
-        enabled: matches!(
-            file_state.as_str(),
-            "enabled" | "enabled-runtime" | "alias" | "static" | "indirect" | "generated"
-        ),
+        // `enabled-runtime` does not outlast a boot.
+        enabled: matches!(file_state.as_str(), "enabled" | "alias" | "static" | "indirect" | "generated"),
         masked: load == "masked" || file_state.starts_with("masked"),
         needs_reload: get("NeedDaemonReload") == "yes",
         active_state,
