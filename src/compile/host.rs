@@ -83,6 +83,8 @@ pub struct HostCompiler<'a> {
     pub(super) rescues: Vec<BlockId>,
     pub(super) next_node: NodeId,
     pub(super) next_block: BlockId,
+    /// The roles whose tasks were compiled so far.
+    pub(super) roles_run: Vec<Arc<RoleInstance>>,
     pub(super) handlers: Vec<(Item, Frame)>,
     pub(super) requests: Requests,
     pub(super) listeners: Listeners,
@@ -150,6 +152,7 @@ impl<'a> HostCompiler<'a> {
             next_node: 0,
             next_block: 0,
             handlers: Vec::new(),
+            roles_run: Vec::new(),
             requests: Requests::default(),
             listeners: Listeners::default(),
             failed_blocks: BTreeSet::new(),

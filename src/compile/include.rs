@@ -8,7 +8,7 @@ use super::frame::Frame;
 use super::host::HostCompiler;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Action, Iteration, Work};
-use crate::parse::{Files, Keyword, Keywords, Task};
+use crate::parse::{Keyword, Keywords, Task};
 use crate::resource::Footprint;
 use crate::template::Term;
 use crate::value::Value;
@@ -26,19 +26,26 @@ pub(super) struct Round {
 impl HostCompiler<'_> {
     /// `include_tasks` and `import_tasks`.
     pub(super) fn include_tasks(&mut self, task: &Arc<Task>, frame: &Frame, is_import: bool) -> Result<(), Stop> {
-        let Some(file) = task.args.get("file").or(task.args.free.as_ref()).cloned() else {
-            let report = Diagnostic::error(Code::MissingParameter, format!("`{}` needs a file", task.module));
-            self.mistake(report.at(task.module_span, ""));
-            return Err(Stop::Mistakes);
-        };
+        let Some(file) = self.file_of_tasks(task)? else { return Ok(()) };
         if is_import {
             return self.include_file(task, &self.below_task(frame, task), &file);
         }
         self.dynamic(task, frame, &mut |this, frame| this.include_file(task, frame, &file))
     }
 
+    /// What an include names.
+    pub(super) fn file_of_tasks(&mut self, task: &Task) -> Result<Option<Yaml>, Stop> {
+        let file = task.args.get("file").or(task.args.free.as_ref()).cloned();
+        if file.is_none() {
+            let report = Diagnostic::error(Code::MissingParameter, format!("`{}` needs a file", task.module));
+            self.mistake(report.at(task.module_span, ""));
+            return Err(Stop::Mistakes);
+        }
+        Ok(file)
+    }
+
     /// The keywords of an import hold for all its tasks.
-    fn below_task(&self, frame: &Frame, task: &Task) -> Frame {
+    pub(super) fn below_task(&self, frame: &Frame, task: &Task) -> Frame {
         let mut inner = frame.below(&task.keywords);
         if let Some(notify) = task.keywords.get(Keyword::Notify) {
             inner.notify.push(self.term(notify));
@@ -47,6 +54,19 @@ impl HostCompiler<'_> {
     }
 
     fn include_file(&mut self, task: &Arc<Task>, frame: &Frame, file: &Yaml) -> Result<(), Stop> {
+        match self.open_tasks(task, frame, file)? {
+            Some((items, inner)) => self.items(&items, &inner),
+            None => Ok(()),
+        }
+    }
+
+    /// The tasks of a file that is included, and what is around them; `None` where that is known after apply.
+    pub(super) fn open_tasks(
+        &mut self,
+        task: &Arc<Task>,
+        frame: &Frame,
+        file: &Yaml,
+    ) -> Result<Option<(Arc<Vec<crate::parse::Item>>, Frame)>, Stop> {
         let scope = self.scope(frame, Vec::new());
         let term = self.term(file);
         let mut value = self.evaluate(&term, &scope, file.span)?;
@@ -56,7 +76,8 @@ impl HostCompiler<'_> {
             value = self.evaluate(&term, &scope, file.span)?;
         }
         if value.has_unknown() {
-            return self.known_after_apply(task, frame);
+            self.known_after_apply(task, frame)?;
+            return Ok(None);
         }
         let name = value.to_string();
         let mut places = vec![frame.dir.clone()];
@@ -85,11 +106,11 @@ impl HostCompiler<'_> {
         let mut inner = frame.clone();
         inner.dir = path.parent().map(PathBuf::from).unwrap_or_default();
         inner.including.push(path);
-        self.items(&items, &inner)
+        Ok(Some((items, inner)))
     }
 
     /// A dynamic include: its conditions are judged once, its loop repeats it, `apply` gives keywords to its tasks.
-    fn dynamic(
+    pub(super) fn dynamic(
         &mut self,
         task: &Arc<Task>,
         frame: &Frame,
@@ -110,6 +131,9 @@ impl HostCompiler<'_> {
             base.tags = Arc::new(self.tags_of(&base, &keywords));
             if let Some(when) = keywords.get(Keyword::When) {
                 base.when.extend(self.condition(when));
+            }
+            if let Some(notify) = keywords.get(Keyword::Notify) {
+                base.notify.push(self.term(notify));
             }
             base = base.below(&keywords);
         } else {
@@ -133,19 +157,6 @@ impl HostCompiler<'_> {
         Ok(())
     }
 
-    fn inherited_tags(&self, frame: &Frame, task: &Task) -> std::collections::BTreeSet<String> {
-        let mut tags = frame.tags.as_ref().clone();
-        if let Some(own) = task.keywords.get(Keyword::Tags) {
-            let value = own.to_value();
-            let own: Vec<String> = match &value {
-                Value::List(items) => items.iter().map(ToString::to_string).collect(),
-                other => other.to_string().split(',').map(|t| t.trim().to_owned()).collect(),
-            };
-            tags.retain(|tag| !own.contains(tag));
-        }
-        tags
-    }
-
     /// How often something that is not a node of its own is gone through: a dynamic include, a block. Its items have to
     /// be known, so what they depend on runs first.
     pub(super) fn rounds(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<Vec<Round>, Stop> {
@@ -155,7 +166,16 @@ impl HostCompiler<'_> {
         for attempt in 0..2 {
             let (work, _) = self.work(task, frame, &Action::Noop)?;
             match work {
-                Work::Once(_) => return Ok(Vec::new()),
+                // Its conditions are known not to hold, and its items cannot be had.
+                Work::Once(_) => {
+                    self.skipped_node(task, frame)?;
+                    return Ok(Vec::new());
+                }
+                Work::Items(looped, iterations) if iterations.is_empty() => {
+                    let work = Work::Items(looped, iterations);
+                    self.push(task, frame, Action::Noop, work, Footprint::nothing())?;
+                    return Ok(Vec::new());
+                }
                 Work::Items(looped, iterations) => {
                     let items: Vec<Value> = iterations.into_iter().map(|i| i.item.unwrap_or_default()).collect();
                     let round = |(i, item): (usize, &Value)| Round {
@@ -192,6 +212,10 @@ impl HostCompiler<'_> {
                     return Ok(false);
                 }
                 Err(_) if !open.is_empty() || !frame.gates.is_empty() => open.push(term),
+                Err(error) if self.tolerates(task, frame) => {
+                    self.failing_node(task, frame, error)?;
+                    return Ok(false);
+                }
                 Err(error) => return Err(self.failed(&error, &scope, task.span)),
             }
         }
@@ -215,117 +239,6 @@ impl HostCompiler<'_> {
         let when = vec![Term::Value(Value::Unknown)];
         let iteration = Iteration { item: None, when, args: Term::Value(Value::map::<&str>([])), template: None };
         self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::world())
-    }
-
-    /// `include_role` and `import_role`.
-    pub(super) fn include_role(&mut self, task: &Arc<Task>, frame: &Frame, is_import: bool) -> Result<(), Stop> {
-        let Some(name) = task.args.get("name").or_else(|| task.args.get("role")).cloned() else {
-            let report =
-                Diagnostic::error(Code::MissingParameter, format!("`{}` needs the `name` of a role", task.module));
-            self.mistake(report.at(task.module_span, ""));
-            return Err(Stop::Mistakes);
-        };
-        if is_import {
-            let frame = self.below_task(frame, task);
-            return self.call_role(task, &frame, &name, true);
-        }
-        self.dynamic(task, frame, &mut |this, frame| this.call_role(task, frame, &name, false))
-    }
-
-    fn call_role(&mut self, task: &Arc<Task>, frame: &Frame, name: &Yaml, public: bool) -> Result<(), Stop> {
-        let scope = self.scope(frame, Vec::new());
-        let value = self.evaluate(&self.term(name), &scope, name.span)?;
-        if value.has_unknown() {
-            return self.known_after_apply(task, frame);
-        }
-        let from = frame.role.as_ref().map(|role| role.role.path.clone());
-        let Some(role) = self.find_role(&value.to_string(), name, from.as_deref()) else { return Err(Stop::Mistakes) };
-        let parents: Vec<_> =
-            frame.role.iter().flat_map(|r| r.parents.iter().cloned().chain(std::iter::once(r.clone()))).collect();
-        if parents.len() > 50 {
-            let report =
-                Diagnostic::error(Code::IncludeLoop, format!("the role `{value}` includes itself without end"));
-            self.mistake(report.at(name.span, ""));
-            return Err(Stop::Mistakes);
-        }
-        let mut instance = self.role_instance(role, Arc::new(Layer::new(LayerKind::RoleParams)), &parents);
-        self.vars_from(task, frame, &mut instance)?;
-        let mut calls = Vec::new();
-        for dependency in &instance.role.dependencies {
-            let mut chain = parents.clone();
-            chain.push(instance.clone());
-            self.role_call(dependency, frame, &chain, &mut calls)?;
-        }
-        let asked = task.args.get("public").map(|n| crate::apply_truth(&n.to_value())).unwrap_or(public);
-        if asked {
-            self.roles.push(instance.clone());
-        }
-        for item in instance.role.handlers.iter() {
-            let frame = self.role_frame(&instance, frame);
-            self.handlers
-                .push((item.clone(), Frame { when: Vec::new(), gates: Vec::new(), blocks: Vec::new(), ..frame }));
-        }
-        for (i, (role, frame)) in calls.iter().enumerate() {
-            self.at(i, |this| this.role_tasks(role, frame, None))?;
-        }
-        let tasks_from = task.args.get("tasks_from").and_then(Yaml::text).map(str::to_owned);
-        if let Some(from) = &tasks_from
-            && Files::main_file(&instance.role.path.join("tasks"), Some(from)).is_none()
-        {
-            let report = Diagnostic::error(Code::FileNotFound, format!("the role has no file of tasks `{from}`"));
-            let span = task.args.get("tasks_from").map_or(task.span, |n| n.span);
-            self.mistake(report.at(span, ""));
-            return Err(Stop::Mistakes);
-        }
-        self.at(calls.len(), |this| this.role_tasks(&instance, frame, tasks_from.as_deref()))
-    }
-
-    /// `vars_from` and `defaults_from`: other files in place of the main ones.
-    pub(super) fn vars_from(
-        &mut self,
-        task: &Task,
-        frame: &Frame,
-        instance: &mut Arc<super::frame::RoleInstance>,
-    ) -> Result<(), Stop> {
-        for (argument, folder) in [("vars_from", "vars"), ("defaults_from", "defaults")] {
-            if let Some(file) = self.role_file(task, frame, &instance.role.path, argument, folder)? {
-                let entries = self
-                    .project
-                    .files
-                    .vars(&file, None)
-                    .map(|f| crate::inventory::definitions(&f, &self.project.files))
-                    .unwrap_or_default();
-                if let Some(new) = Arc::get_mut(instance) {
-                    let layer = |kind| Arc::new(Layer { kind, entries });
-                    if folder == "vars" {
-                        new.vars = layer(LayerKind::RoleVars)
-                    } else {
-                        new.defaults = layer(LayerKind::RoleDefaults)
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn role_file(
-        &mut self,
-        task: &Task,
-        frame: &Frame,
-        role: &std::path::Path,
-        argument: &str,
-        folder: &str,
-    ) -> Result<Option<PathBuf>, Stop> {
-        let Some(node) = task.args.get(argument).cloned() else { return Ok(None) };
-        let scope = self.scope(frame, Vec::new());
-        let name = self.evaluate(&self.term(&node), &scope, node.span)?.to_string();
-        let found = Files::main_file(&role.join(folder), Some(&name));
-        if found.is_none() {
-            let report = Diagnostic::error(Code::FileNotFound, format!("the role has no file `{folder}/{name}`"));
-            self.mistake(report.at(node.span, ""));
-            return Err(Stop::Mistakes);
-        }
-        Ok(found)
     }
 
     /// `include_vars`: variables for everything that comes after.

@@ -7,7 +7,9 @@
 mod content;
 mod deposits;
 mod diagnose;
+mod early;
 mod frame;
+mod handlers;
 mod host;
 mod hosts;
 mod hostvars;
@@ -21,6 +23,7 @@ mod modules;
 mod play;
 mod requisites;
 mod rewrite;
+mod roles;
 mod scope;
 mod sets;
 mod specs;

@@ -1,13 +1,13 @@
 //! A play: its variables, roles, sections and flushes of handlers.
 
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Stop;
+use super::{Project, Stop};
 use super::frame::{Frame, Inherited, RoleInstance};
 use super::host::HostCompiler;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::parse::{Keyword, Play, RoleRef};
+use crate::parse::{Keyword, Play};
 use crate::value::Value;
 use crate::variables::{Layer, LayerKind};
 use crate::yaml::Node as Yaml;
@@ -31,8 +31,16 @@ pub struct PlaySettings {
 
 impl PlaySettings {
     /// Reads them; what is wrong is reported.
-    pub fn of(play: &Play, report: &dyn Fn(Diagnostic)) -> Self {
-        let value = |keyword| play.keywords.get(keyword).map(Yaml::to_value);
+    pub fn of(project: &Project, play: &Play, report: &dyn Fn(Diagnostic)) -> Self {
+        let value = |keyword| {
+            super::early::play_keyword(project, play, keyword).unwrap_or_else(|error| {
+                let span = play.keywords.get(keyword).map_or(play.span, |node| node.span);
+                let help = "a keyword of a play can use its `vars` and what -e gives";
+                let found = super::diagnose::expression(&error, &BTreeSet::new(), &project.files, span);
+                report(found.help(help));
+                None
+            })
+        };
         let flag = |keyword| value(keyword).is_some_and(|v| crate::apply_truth(&v));
         let mut settings = Self {
             any_errors_fatal: flag(Keyword::AnyErrorsFatal),
@@ -119,6 +127,7 @@ impl HostCompiler<'_> {
     pub fn play(&mut self) -> Result<(), Stop> {
         let play = self.play;
         let mut frame = Frame { dir: play.dir.clone(), ..Frame::default() };
+        self.play_variables(&frame)?;
         for import in &play.imported {
             frame.tags = Arc::new(self.tags_of(&frame, import));
             if let Some(when) = import.get(Keyword::When) {
@@ -127,10 +136,9 @@ impl HostCompiler<'_> {
         }
         frame.tags = Arc::new(self.tags_of(&frame, &play.keywords));
         frame.keywords.push(Arc::new(Inherited(play.keywords.clone())));
-        self.play_variables(&frame)?;
         let calls = self.role_calls(&frame)?;
-        self.handlers.extend(play.handlers.iter().map(|item| (item.clone(), frame.clone())));
-        self.lockstep = PlaySettings::of(play, &|_| {}).lockstep;
+        self.add_handlers(&play.handlers, &frame)?;
+        self.lockstep = PlaySettings::of(self.project, play, &|_| {}).lockstep;
         for section in [&play.pre_tasks, &play.tasks, &play.post_tasks] {
             self.imported_roles(section, &frame)?;
         }
@@ -180,18 +188,18 @@ impl HostCompiler<'_> {
         let play = self.play;
         if !play.pre_tasks.is_empty() {
             self.at(0, |this| this.items(&play.pre_tasks, frame))?;
-            self.at(1, Self::flush_handlers)?;
+            self.at(1, |this| this.flush_handlers(&[]))?;
         }
         for (i, (role, frame)) in calls.iter().enumerate() {
             self.at(2, |this| this.at(i, |this| this.role_tasks(role, frame, None)))?;
         }
         self.at(3, |this| this.items(&play.tasks, frame))?;
         if !calls.is_empty() || !play.tasks.is_empty() || play.post_tasks.is_empty() {
-            self.at(4, Self::flush_handlers)?;
+            self.at(4, |this| this.flush_handlers(&[]))?;
         }
         if !play.post_tasks.is_empty() {
             self.at(5, |this| this.items(&play.post_tasks, frame))?;
-            self.at(6, Self::flush_handlers)?;
+            self.at(6, |this| this.flush_handlers(&[]))?;
         }
         self.listeners()
     }
@@ -261,138 +269,5 @@ impl HostCompiler<'_> {
                 .help(format!("looked in {} and its `vars`", crate::source::display_path(&self.play.dir))),
         );
         Err(Stop::Mistakes)
-    }
-
-    /// The roles of the play in the order in which they run, dependencies first; their variables are everybody's.
-    fn role_calls(&mut self, frame: &Frame) -> Result<Vec<(Arc<RoleInstance>, Frame)>, Stop> {
-        let mut calls = Vec::new();
-        for role in &self.play.roles {
-            self.role_call(role, frame, &[], &mut calls)?;
-        }
-        self.roles = calls.iter().map(|(role, _)| role.clone()).collect();
-        for (role, frame) in &calls {
-            for item in role.role.handlers.iter() {
-                let frame = self.role_frame(role, frame);
-                self.handlers.push((item.clone(), frame));
-            }
-        }
-        Ok(calls)
-    }
-
-    pub(super) fn role_call(
-        &mut self,
-        reference: &RoleRef,
-        frame: &Frame,
-        parents: &[Arc<RoleInstance>],
-        calls: &mut Vec<(Arc<RoleInstance>, Frame)>,
-    ) -> Result<(), Stop> {
-        let frame = self.role_ref_frame(reference, frame)?;
-        let scope = self.scope(&frame, Vec::new());
-        let name = self.evaluate(&self.term(&reference.name), &scope, reference.name.span)?.to_string();
-        let from = parents.last().map(|parent| parent.role.path.clone());
-        let Some(role) = self.find_role(&name, &reference.name, from.as_deref()) else { return Err(Stop::Mistakes) };
-        if parents.iter().any(|parent| parent.role.path == role.path) {
-            let report = Diagnostic::error(Code::IncludeLoop, format!("the role `{name}` depends on itself"));
-            self.mistake(report.at(reference.name.span, ""));
-            return Err(Stop::Mistakes);
-        }
-        let params = {
-            let report = |diagnostic| self.project.files.report(diagnostic);
-            let mut layer = Layer::of(LayerKind::RoleParams, &reference.params, &self.terms(&report));
-            if let Some(entries) = reference.keywords.get(Keyword::Vars).and_then(Yaml::as_map) {
-                layer.entries.extend(Layer::of(LayerKind::RoleParams, entries, &self.terms(&report)).entries);
-            }
-            Arc::new(layer)
-        };
-        let instance = self.role_instance(role, params, parents);
-        let mut chain = parents.to_vec();
-        chain.push(instance.clone());
-        for dependency in &instance.role.dependencies {
-            self.role_call(dependency, &frame, &chain, calls)?;
-        }
-        let same = |other: &(Arc<RoleInstance>, Frame)| {
-            let (other, _) = other;
-            let equal = |a: &Layer, b: &Layer| {
-                a.entries.len() == b.entries.len()
-                    && a.entries.iter().all(|(k, v)| b.entries.get(k).is_some_and(|w| w.term == v.term))
-            };
-            other.role.path == instance.role.path && equal(&other.params, &instance.params)
-        };
-        if !instance.role.allow_duplicates && calls.iter().any(same) {
-            return Ok(());
-        }
-        calls.push((instance, frame));
-        Ok(())
-    }
-
-    /// The keywords of an entry of `roles` hold for all tasks of the role.
-    fn role_ref_frame(&mut self, reference: &RoleRef, frame: &Frame) -> Result<Frame, Stop> {
-        let mut inner = frame.below(&reference.keywords);
-        inner.tags = Arc::new(self.tags_of(frame, &reference.keywords));
-        if let Some(when) = reference.keywords.get(Keyword::When) {
-            inner.when.extend(self.condition(when));
-        }
-        Ok(inner)
-    }
-
-    pub(super) fn find_role(&mut self, name: &str, at: &Yaml, from: Option<&Path>) -> Option<Arc<crate::parse::Role>> {
-        match self.project.files.find_role(name, &self.play.dir, from) {
-            Ok(path) => Some(self.project.files.role(name, &path)),
-            Err(places) => {
-                let candidates = super::content::names_in(&places);
-                let help = crate::diagnostic::did_you_mean(name, candidates.iter().map(String::as_str));
-                let report = Diagnostic::error(Code::RoleNotFound, format!("there is no role `{name}`"));
-                let report = report
-                    .at(at.span, "")
-                    .help_opt(help)
-                    .note(format!("looked in {}", crate::source::display_places(&places)));
-                self.mistake(report);
-                None
-            }
-        }
-    }
-
-    pub(super) fn role_instance(
-        &self,
-        role: Arc<crate::parse::Role>,
-        params: Arc<Layer>,
-        parents: &[Arc<RoleInstance>],
-    ) -> Arc<RoleInstance> {
-        let layer = |kind, file: &crate::parse::VarsFile| {
-            Arc::new(Layer { kind, entries: crate::inventory::definitions(file, &self.project.files) })
-        };
-        Arc::new(RoleInstance {
-            defaults: layer(LayerKind::RoleDefaults, &role.defaults),
-            vars: layer(LayerKind::RoleVars, &role.vars),
-            params,
-            parents: parents.to_vec(),
-            role,
-        })
-    }
-
-    pub(super) fn role_frame(&self, role: &Arc<RoleInstance>, frame: &Frame) -> Frame {
-        Frame { role: Some(role.clone()), dir: role.role.path.join("tasks"), ..frame.clone() }
-    }
-
-    /// The tasks of a role.
-    pub(super) fn role_tasks(
-        &mut self,
-        role: &Arc<RoleInstance>,
-        frame: &Frame,
-        from: Option<&str>,
-    ) -> Result<(), Stop> {
-        let frame = self.role_frame(role, frame);
-        let tasks = match from {
-            None => role.role.tasks.clone(),
-            Some(name) => {
-                let found = crate::parse::Files::main_file(&role.role.path.join("tasks"), Some(name));
-                found.and_then(|path| self.project.files.tasks(&path, None)).unwrap_or_default()
-            }
-        };
-        self.validate_arguments(role, &frame, from.unwrap_or("main"))?;
-        match self.items(&tasks, &frame) {
-            Err(Stop::RoleEnded) => Ok(()),
-            other => other,
-        }
     }
 }

@@ -1,6 +1,11 @@
-//! Selecting tasks by tags.
+//! Tags: what has which, and selecting tasks by them.
 
 use std::collections::BTreeSet;
+
+use super::frame::Frame;
+use super::host::HostCompiler;
+use crate::parse::{Keyword, Keywords, Task};
+use crate::value::Value;
 
 /// `--tags` and `--skip-tags`.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +39,40 @@ impl TagFilter {
             run = !skipped;
         }
         run
+    }
+}
+
+impl HostCompiler<'_> {
+    /// The tags of something inside `frame`.
+    pub(super) fn tags_of(&mut self, frame: &Frame, keywords: &Keywords) -> BTreeSet<String> {
+        let own = self.own_tags(frame, keywords);
+        frame.tags.iter().cloned().chain(own).collect()
+    }
+
+    /// The tags around a task without its own.
+    pub(super) fn inherited_tags(&mut self, frame: &Frame, task: &Task) -> BTreeSet<String> {
+        let own = self.own_tags(frame, &task.keywords);
+        frame.tags.difference(&own).cloned().collect()
+    }
+
+    /// Tags may be expressions, with texts of several tags in them.
+    fn own_tags(&mut self, frame: &Frame, keywords: &Keywords) -> BTreeSet<String> {
+        let Some(node) = keywords.get(Keyword::Tags) else { return BTreeSet::new() };
+        let value = match self.term(node) {
+            crate::template::Term::Value(value) => Ok(value),
+            term => self.evaluate(&term, &self.scope(frame, Vec::new()), node.span),
+        };
+        let items = match value {
+            Ok(Value::List(items)) => items.to_vec(),
+            Ok(Value::Null | Value::Map(_) | Value::Unknown | Value::Omit) | Err(_) => Vec::new(),
+            Ok(other) => vec![other],
+        };
+        let words = |item: &Value| match item {
+            Value::List(items) => items.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+            other => other.to_string(),
+        };
+        let tags = items.iter().map(words).collect::<Vec<_>>().join(",");
+        tags.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()).collect()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Blocks and tasks: from syntax to a node.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::frame::Frame;
@@ -90,21 +89,6 @@ impl HostCompiler<'_> {
             self.at(i, |this| this.items(items, &frame))?;
         }
         Ok(())
-    }
-
-    /// The tags of something inside `frame`.
-    pub(super) fn tags_of(&mut self, frame: &Frame, keywords: &Keywords) -> BTreeSet<String> {
-        let mut tags = frame.tags.as_ref().clone();
-        let Some(node) = keywords.get(Keyword::Tags) else { return tags };
-        let value = if node.as_list().is_some() || node.as_scalar().is_some() { node.to_value() } else { Value::Null };
-        let items = match value {
-            Value::List(items) => items.to_vec(),
-            other => vec![other],
-        };
-        for item in items {
-            tags.extend(item.to_string().split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()));
-        }
-        tags
     }
 
     /// Compiles a task.

@@ -229,7 +229,7 @@ impl Runner {
 
     async fn play(&self, play: &Arc<Play>, hosts: &[Arc<str>], earlier_plays: bool, more_plays: bool) {
         let project = &self.shared.project;
-        let settings = PlaySettings::of(play, &|diagnostic| project.files.report(diagnostic));
+        let settings = PlaySettings::of(project, play, &|diagnostic| project.files.report(diagnostic));
         let alive: Vec<Arc<str>> = {
             let state = self.shared.state();
             hosts.iter().filter(|host| !state.gone.contains(*host)).cloned().collect()
@@ -426,7 +426,7 @@ pub fn rehearse(
     let given = Arc::new(facts.clone());
     let mut carried: BTreeMap<Arc<str>, BTreeMap<String, Value>> = BTreeMap::new();
     for (i, (play, hosts)) in plays.iter().enumerate() {
-        let settings = PlaySettings::of(play, &|diagnostic| project.files.report(diagnostic));
+        let settings = PlaySettings::of(project, play, &|diagnostic| project.files.report(diagnostic));
         for batch in settings.batches(hosts) {
             let mut play_hosts = PlayHosts::new(hosts.clone(), batch.clone());
             (play_hosts.more_plays, play_hosts.earlier_plays, play_hosts.rehearsal) = (true, i > 0, true);
