@@ -42,8 +42,9 @@ def prepare(engine):
     if engine == "cfg":
         sh("rm", "-rf", root / "shims")
         sh("cp", "-r", HERE / "shims", root / "shims")
-    missing = "command -v python >/dev/null || ln -s python3 /usr/bin/python"
-    inside(HOSTS[engine], missing)
+    # What ansible-test installs for the targets: on cfg's host too, where their own scripts need it.
+    inside(HOSTS[engine], "command -v python >/dev/null || ln -s python3 /usr/bin/python; "
+           "dpkg -s python3-passlib >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-passlib python3-pexpect", 200)
 
 
 def without_errexit(script):
@@ -143,7 +144,7 @@ def explain(cases, calls, folder):
 def own_plugins(folder):
     """The names of modules and plugins a target brings along."""
     kinds = r"(library|modules|\w+_plugins|plugins/(?!inventory)\w+)$"
-    paths = [path for path in folder.rglob("*.p[ys]*") if re.search(kinds, str(path.parent))]
+    paths = [path for path in folder.rglob("*") if path.is_file() and re.search(kinds, str(path.parent))]
     names = {path.stem for path in paths}
     # A plugin file of filters, tests or lookups names what it holds inside.
     for path in paths:

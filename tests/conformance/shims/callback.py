@@ -2,9 +2,13 @@
 import json
 import pathlib
 
+import meta
+
 COLUMNS = 79
 ALWAYS_VERBOSE = ("debug", "assert")
 NO_TASK = ("meta",)
+# What a task adds to the result of its module.
+KEPT = ("failed_when_result", "attempts", "skipped", "skip_reason", "false_condition", "ansible_facts")
 # What Ansible runs on the controller; what else fails, fails as a module.
 ACTIONS = ("add_host", "assert", "copy", "debug", "fail", "fetch", "group_by", "include_vars", "pause", "set_fact", "set_stats", "template",
            "validate_argument_spec")
@@ -88,12 +92,10 @@ class Callback:
     def task(self, task):
         outcome = task["outcome"]
         if outcome and outcome["module"].rsplit(".", 1)[-1] in NO_TASK:
+            self.meta(task)
             return
         if outcome:
-            name = f"{outcome['role']} : {outcome['name']}" if outcome["role"] else outcome["name"]
-            self.banner(f"{'RUNNING HANDLER' if outcome['handler'] else 'TASK'} [{name}]")
-            if self.verbosity >= 2:
-                self.say(f"task path: {pathlib.Path(outcome['origin']['file']).absolute()}:{outcome['origin']['line']}")
+            self.head(outcome)
         for host, event, retries in task["results"]:
             for left in retries:
                 self.say(f"FAILED - RETRYING: [{host}]: {outcome['name']} ({left} retries left).")
@@ -103,6 +105,23 @@ class Callback:
                 self.say(f"fatal: [{host}]: UNREACHABLE! => {self.dump(result)}")
             else:
                 self.result(host, event["outcome"])
+
+    def meta(self, task):
+        """What `meta` did is said from -vv on; where it was skipped, there is a task too."""
+        for host, event, _ in task["results"]:
+            text = meta.text(event["outcome"], host)
+            if text and self.verbosity >= 2:
+                self.say(f"META: {text}")
+            if text and event["outcome"]["status"] == "skipped":
+                self.head(event["outcome"])
+                self.say(f"skipping: [{host}]" + (f" => {self.dump({'msg': text, 'skip_reason': text})}" if self.verbosity else ""))
+
+    def head(self, outcome):
+        """The line above a task's results."""
+        name = f"{outcome['role']} : {outcome['name']}" if outcome["role"] else outcome["name"]
+        self.banner(f"{'RUNNING HANDLER' if outcome['handler'] else 'TASK'} [{name}]")
+        if self.verbosity >= 2:
+            self.say(f"task path: {pathlib.Path(outcome['origin']['file']).absolute()}:{outcome['origin']['line']}")
 
     def result(self, host, outcome):
         """One task on one host."""
@@ -166,9 +185,10 @@ class Callback:
         if "failed" in result:
             del result["failed"]
         if module == "debug" and item["status"] != "failed":
-            names = [name for name in result if name not in ("changed", "msg")]
             # With `var` cfg says the text as a message too.
-            result = {name: result[name] for name in names} or {"msg": result.get("msg", item["message"])}
+            if any(name not in ("changed", "msg", *KEPT) for name in result):
+                result.pop("msg", None)
+            result.pop("changed", None)
         elif item["status"] == "failed":
             result.setdefault("msg", item["message"] or "")
         if item["label"] is not None and module != "debug":
@@ -181,16 +201,16 @@ class Callback:
 
     def recap(self):
         """Ansible's counts; its `ok` has no meta tasks."""
-        meta = {}
+        passed = {}
         for play in self.plays:
             for task in play["tasks"]:
                 if task["outcome"] and task["outcome"]["module"].rsplit(".", 1)[-1] in NO_TASK:
                     for host, event, _ in task["results"]:
                         if event["outcome"]["status"] in ("ok", "changed"):
-                            meta[host] = meta.get(host, 0) + 1
+                            passed[host] = passed.get(host, 0) + 1
         self.banner("PLAY RECAP")
         for host, counts in sorted(self.counts.items()):
-            counts = dict(counts, ok=counts["ok"] - meta.get(host, 0))
+            counts = dict(counts, ok=counts["ok"] - passed.get(host, 0))
             names = ("ok", "changed", "unreachable", "failed", "skipped", "rescued", "ignored")
             self.say(f"{host:<26} : " + " ".join(f"{name}={counts[name]:<4}" for name in names))
         self.say("")
