@@ -10,7 +10,7 @@ from harness import HERE, HOSTS, STATE, fleet, inside, sh
 from runme_set import LEFT_OUT, left_out
 
 LIMITS = {"cfg": 300, "ansible": 600}
-COMMAND_LIMITS = {"cfg": 40, "ansible": 60}
+COMMAND_LIMITS = {"cfg": 40, "ansible": 120}
 PROGRAMS = ("ansible", "ansible-playbook", "ansible-inventory", "ansible-vault", "ansible-config", "ansible-doc", "ansible-galaxy",
             "ansible-console", "ansible-pull", "ansible-test")
 BINS = {"cfg": "/opt/conf/shims", "ansible": "/opt/conf/bin"}
@@ -44,7 +44,8 @@ def prepare(engine):
         sh("cp", "-r", HERE / "shims", root / "shims")
     # What ansible-test installs for the targets: on cfg's host too, where their own scripts need it.
     inside(HOSTS[engine], "command -v python >/dev/null || ln -s python3 /usr/bin/python; "
-           "dpkg -s python3-passlib >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-passlib python3-pexpect", 200)
+           "dpkg -s python3-passlib >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-passlib python3-pexpect; "
+           "locale -a | grep -qi en_US.utf8 || localedef -i en_US -f UTF-8 en_US.UTF-8", 200)
 
 
 def without_errexit(script):

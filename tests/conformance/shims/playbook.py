@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 
 from common import CFG, first_error, note
 
+PENDING = "/var/lib/cfg/pending"
 # What Ansible notices while it reads: it ends with 4. What it notices while it runs ends with 2; the rest, with 1.
 WHILE_READING = r"CFG01(0[1346]|1[0-4]|19|2[0-2])"
 WHILE_RUNNING = r"CFG(0102|011[5-8]|0124|03\d\d|0601|0702)"
@@ -44,6 +46,8 @@ def plays_in(path):
 
 def run(argv, arguments, callback):
     """Calls cfg, gives its events to the callback; returns its status as Ansible's."""
+    # cfg remembers the handlers a failed run owes, by the name of the play; every call is measured without that memory.
+    shutil.rmtree(PENDING, ignore_errors=True)
     child = subprocess.Popen([CFG, "apply", *arguments, "--output", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ, NO_COLOR="1"))
     errors = []
     reader = threading.Thread(target=lambda: errors.extend(read(child.stderr)))
