@@ -22,6 +22,9 @@ def exit_code(status, errors):
     if status != 1:
         return status
     code = re.search(r"^error\[(CFG\d+)\]", errors, re.M)
+    if code and code[1] == "CFG0601" and "this value" not in errors:
+        # A file that cannot be decrypted is no failed task.
+        return 1
     if code and re.fullmatch(WHILE_READING, code[1]):
         return 4
     return 2 if code and re.fullmatch(WHILE_RUNNING, code[1]) else 1
