@@ -163,15 +163,15 @@ def reason(mine, wanted):
     """Why a case does not pass: what cfg said where it ended otherwise than ansible-core, else the check that did not hold."""
     why = mine.get("reason") or mine.get("why", "")
     if mine["status"] == wanted["status"]:
-        return mine["failed"][0] + (f" ({why})" if why else "")
-    return f"{mine['status']} instead of {wanted['status']}: {why or mine['failed'][0]}"
+        return f"does not hold: {mine['failed'][0]}" + (f" ({why})" if why else "")
+    return f"ends with {mine['status']}, not {wanted['status']}: {why or mine['failed'][0]}"
 
 
 def compare(target, ansible, cfg):
     """A row of the scoreboard."""
     wanted = passing(ansible)
     here = {case["id"]: case for case in cfg["cases"]}
-    row = {"target": target, "of": len(ansible["cases"]), "wanted": 0, "passed": 0, "left_out": [], "failures": []}
+    row = {"target": target, "of": len(ansible["cases"]), "wanted": 0, "passed": 0, "left_out": [], "failures": [], "otherwise": []}
     for name, case in wanted.items():
         mine = here.get(name)
         if mine and mine.get("left_out"):
@@ -180,6 +180,9 @@ def compare(target, ansible, cfg):
         row["wanted"] += 1
         if mine and not mine["failed"]:
             row["passed"] += 1
+            # The checks hold, but the program ended with another code, which the script does not look at.
+            if mine["status"] != case["status"]:
+                row["otherwise"].append({"id": name, "command": case["command"], "why": f"{mine['status']}, not {case['status']}"})
         else:
             why = reason(mine, case) if mine else "not reached: " + (cfg["end"].splitlines() or ["time is up"])[-1]
             row["failures"].append({"id": name, "command": case["command"], "why": why, "checks": mine["failed"] if mine else [],

@@ -14,10 +14,11 @@ LEFT_OUT = {
     r"old_style_vars_plugins|become_unprivileged|lookup_config|templating_lookup_args": "the target is about its own Python plugins",
     r"data_tagging_controller|json-serialization|deprecations|fork_safe_stdio|pyyaml|dataloader|signal_propagation": "the inside of Ansible's Python program",
     r"config|debugger|infra|args|cli": "settings, debugger and harness of Ansible itself",
-    r"interpreter_discovery_python.*|noexec|remote_tmp|setup_passlib_controller|hash": "Python on the target",
+    r"interpreter_discovery_python.*|noexec|remote_tmp": "how Ansible runs Python on the target",
     r"binary_modules_posix": "compiled modules",
-    r"subversion|unarchive|pause|builtin_vars_prompt": "needs a network service or a terminal",
-    r"protomatter|test_utils|controller": "helpers of other targets",
+    r"subversion": "needs a Subversion server",
+    r"pause|builtin_vars_prompt": "needs a terminal",
+    r"setup_.*": "helpers of other targets",
 }
 
 

@@ -31,7 +31,9 @@ def roles(rows):
 def total(rows):
     """The sum over the targets with a runme.sh, in a line."""
     passed, wanted = (sum(row[key] for row in rows.values()) for key in ("passed", "wanted"))
-    return f"{passed} of the {wanted} cases of {len(rows)} scripts that pass under ansible-core pass under cfg ({100 * passed / max(wanted, 1):.1f} %)"
+    otherwise, left_out = (sum(len(row[key]) for row in rows.values()) for key in ("otherwise", "left_out"))
+    return (f"{passed} of the {wanted} cases of {len(rows)} scripts that pass under ansible-core pass under cfg ({100 * passed / max(wanted, 1):.1f} %); "
+            f"in {otherwise} of them the program ended with another code; {left_out} more cases are left out: they need Python plugins of the target")
 
 
 def scripts(rows):
@@ -41,7 +43,7 @@ def scripts(rows):
              total(rows) + ".", "", "| target | cases that pass under ansible-core | of those under cfg | first reason why not |", "| --- | --- | --- | --- |"]
     for name, row in sorted(rows.items()):
         first = row["failures"][0] if row["failures"] else None
-        why = f"line {first['id'].split('.')[0]}: {cell(first['why'], 140)}" if first else ""
+        why = f"line {first['id'].split('.')[0]} {cell(first['why'], 140)}" if first else ""
         if row["left_out"]:
             why += f" ({len(row['left_out'])} more left out: {cell(row['left_out'][0][1], 60)})"
         lines.append(f"| {name} | {row['wanted']} | {row['passed']} | {why} |")
