@@ -101,6 +101,9 @@ def run(engine, target, integration):
     log.mkdir(parents=True, exist_ok=True)
     (log / f"{target}.log").write_text(done.stdout + "\n=== stderr\n" + done.stderr)
     cases = read_cases((root / "cases.log").read_text(errors="replace"))
+    if done.returncode and cases and not cases[-1]["failed"]:
+        # A script without errexit fails by its last command.
+        cases[-1]["failed"].append(f"the script ends with {done.returncode}")
     if engine == "cfg":
         explain(cases, root / "calls", folder)
     return {"status": done.returncode, "cases": cases, "end": done.stderr.strip()[-300:]}
