@@ -1,0 +1,61 @@
+"""docs/conformance.md: what passes under ansible-core and under cfg."""
+from harness import ROOT
+from runme_set import LEFT_OUT
+
+PAGE = ROOT / "docs/conformance.md"
+SECOND = "## Scripts"
+
+
+def cell(text, length):
+    """The first line of a text, fit for a table."""
+    return (text.splitlines() or [""])[0][:length].replace("|", "\\|")
+
+
+def roles(rows):
+    """The table of the role-style targets."""
+    lines = ["# Conformance", "", "ansible-core's own integration targets, run by `tests/conformance/run` with ansible-core 2.19 and with cfg on hosts of the",
+             "same kind. Tasks are those that ended; assertions are `assert` tasks that hold, of those that ran.", "",
+             "| target | ansible-core: tasks | assertions | cfg: tasks | assertions | cfg | why not |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    for r in rows:
+        a, c = r.get("ansible"), r.get("cfg")
+        if not a or not c:
+            continue
+        why = "" if c["status"] == 0 else cell(c["why"], 140)
+        if a["status"]:
+            why = "does not pass under ansible-core here: " + cell(a["why"], 100)
+        lines.append(f"| {r['target']} | {a['tasks']} | {a['passed']}/{a['asserts']} | {c['tasks']} | {c['passed']}/{c['asserts']} | "
+                     f"{'passes' if c['status'] == 0 else 'does not'} | {why} |")
+    return "\n".join(lines) + "\n"
+
+
+def total(rows):
+    """The sum over the targets with a runme.sh, in a line."""
+    passed, wanted = (sum(row[key] for row in rows.values()) for key in ("passed", "wanted"))
+    otherwise, left_out = (sum(len(row[key]) for row in rows.values()) for key in ("otherwise", "left_out"))
+    return (f"{passed} of the {wanted} cases of {len(rows)} scripts that pass under ansible-core pass under cfg ({100 * passed / max(wanted, 1):.1f} %); "
+            f"in {otherwise} of them the program ended with another code; {left_out} more cases are left out: they need Python plugins of the target")
+
+
+def scripts(rows):
+    """The table of the targets with a runme.sh."""
+    lines = [SECOND, "", "Targets with a `runme.sh`, run by `tests/conformance/run --runme`: there `ansible-playbook` and its sisters are small programs that",
+             "call cfg and print what Ansible's default callback prints. A case is one call with the checks that follow it.", "",
+             total(rows) + ".", "", "| target | cases that pass under ansible-core | of those under cfg | first reason why not |", "| --- | --- | --- | --- |"]
+    for name, row in sorted(rows.items()):
+        first = row["failures"][0] if row["failures"] else None
+        why = f"line {first['id'].split('.')[0]} {cell(first['why'], 140)}" if first else ""
+        if row["left_out"]:
+            why += f" ({len(row['left_out'])} more left out: {cell(row['left_out'][0][1], 60)})"
+        lines.append(f"| {name} | {row['wanted']} | {row['passed']} | {why} |")
+    lines += ["", "Left out:", "", "| targets | why |", "| --- | --- |"]
+    lines += [f"| `{cell(pattern, 200)}` | {reason} |" for pattern, reason in LEFT_OUT.items()]
+    return "\n".join(lines) + "\n"
+
+
+def write(first=None, second=None):
+    """Writes the page; a part that was not measured now stays as it is."""
+    before = PAGE.read_text() if PAGE.exists() else ""
+    one, mark, two = before.partition(SECOND)
+    one = first if first is not None else one
+    two = second if second is not None else mark + two
+    PAGE.write_text(one.rstrip() + "\n" + ("\n" + two if two else ""))
