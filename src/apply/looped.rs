@@ -6,6 +6,7 @@ use super::outcome::Attempt;
 use super::run::Runner;
 use crate::event::ItemOutcome;
 use crate::graph::{Iteration, Loop};
+use crate::template::EvalError;
 use crate::value::{Map, Value};
 
 impl Runner<'_> {
@@ -36,14 +37,36 @@ impl Runner<'_> {
             let item = iteration.item.clone().unwrap_or_default();
             let locals = loop_variables(looped, &items, i);
             let label = self.label(looped, &item, &locals);
-            let attempt = self.item(&iteration, locals, false);
+            let attempt = self.item(&iteration, locals.clone(), false);
+            let ends = self.ends(looped, &attempt, &locals);
+            let attempt = if let Some(Err(error)) = &ends { Attempt::eval(error.clone()).with_exception() } else { attempt };
             registered.push(self.registered_item(looped, &item, i, &attempt));
             outcomes.push(attempt.into_item(Some(label), self.no_log));
+            match ends {
+                Some(Ok(Value::Unknown)) => {
+                    let rest = Attempt::unknown("whether the loop goes on is known after apply");
+                    outcomes.push(rest.into_item(None, self.no_log));
+                    break;
+                }
+                Some(_) => break,
+                None => {}
+            }
         }
         if let Some(name) = self.registers() {
             self.session.runtime.set(name, all_items(registered));
         }
         outcomes
+    }
+
+    /// Says whether `break_when` ends the loop after this item: that it does, that it is not known, or that it failed.
+    fn ends(&self, looped: &Loop, attempt: &Attempt, locals: &[(String, Value)]) -> Option<Result<Value, EvalError>> {
+        if looped.break_when.is_empty() {
+            return None;
+        }
+        match self.all_hold(&looped.break_when, attempt, locals) {
+            Ok(Value::Bool(false)) => None,
+            other => Some(other),
+        }
     }
 
     fn label(&self, looped: &Loop, item: &Value, locals: &[(String, Value)]) -> String {

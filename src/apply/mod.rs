@@ -88,6 +88,8 @@ pub struct Adopted {
     pub rescues: Vec<crate::graph::BlockId>,
     /// What it set.
     pub variables: BTreeMap<String, Value>,
+    /// Only its consequences count: nothing is shown of it.
+    pub silent: bool,
 }
 
 /// A host during a play.
@@ -164,7 +166,7 @@ impl Session {
 
     /// Takes in the outcome of a task that ran on another host, as if it had run here.
     pub fn adopt(&self, adopted: Adopted) -> SegmentReport {
-        let Adopted { mut outcome, blocks, rescues, variables } = adopted;
+        let Adopted { mut outcome, blocks, rescues, variables, silent } = adopted;
         for (name, value) in variables {
             self.runtime.set(&name, value);
         }
@@ -179,7 +181,9 @@ impl Session {
             let _ = (self.keeper())();
         }
         self.ended(&blocks, &mut outcome);
-        self.sink.finished(outcome);
+        if !silent {
+            self.sink.finished(outcome);
+        }
         self.report(false)
     }
 

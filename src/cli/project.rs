@@ -97,7 +97,7 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
     let project = Project {
         hostvars: crate::compile::HostVars::default(),
         engine: Arc::new(Engine::default()),
-        inventory: crate::inventory::LiveInventory::new(inventory),
+        inventory: crate::inventory::LiveInventory::new(inventory).read_by(rereading(args, options.local)),
         extra,
         tags: TagFilter { only: set(&args.tags), skip: set(&args.skip_tags) },
         plan: options.plan,
@@ -203,6 +203,12 @@ pub fn ask(prompt: &str) -> Result<String, CliError> {
         ));
     }
     rpassword::prompt_password(prompt).map_err(|e| CliError::Message(format!("cannot read a password: {e}"), None))
+}
+
+/// Reads the same inventory again, while a run goes on.
+fn rereading(args: &ProjectArgs, local: bool) -> crate::inventory::Reader {
+    let args = args.clone();
+    Box::new(move |files| load_inventory(&args, files, local).ok())
 }
 
 /// Loads the inventory that was given, or the one that is found.

@@ -102,6 +102,10 @@ pub struct HostCompiler<'a> {
     pub(super) open_ended: bool,
     /// A failure of what was compiled last stops all hosts.
     pub(super) fatal: bool,
+    /// The blocks around that.
+    pub(super) fatal_blocks: Vec<crate::graph::BlockRef>,
+    /// At how many places a failure of all was taken in.
+    pub(super) seen_failures: usize,
     /// How blocks and the host came out so far.
     pub(super) so_far: SegmentReport,
     pub(super) started: Instant,
@@ -162,6 +166,8 @@ impl<'a> HostCompiler<'a> {
             inventory_version: project.inventory.version(),
             lockstep: false,
             fatal: false,
+            fatal_blocks: Vec::new(),
+            seen_failures: 0,
             open_ended: false,
             so_far: SegmentReport::default(),
             started: Instant::now(),
@@ -496,9 +502,7 @@ impl<'a> HostCompiler<'a> {
             runtime.extend(report.variables.clone());
             self.hostvars.take();
         }
-        if report.failed && self.fatal {
-            self.driver.stop_all();
-        }
+        self.fail_all_after(&report);
         self.so_far = SegmentReport { variables: BTreeMap::new(), ..report.clone() };
         // Handlers still run for a host that failed, if they are forced; the agent decides.
         if report.ended && !last && report.failed_blocks.is_empty() { Err(Stop::Ended) } else { Ok(report) }

@@ -58,6 +58,25 @@ impl HostCompiler<'_> {
         })
     }
 
+    /// The variables of a host a task is delegated to.
+    pub(super) fn delegated_vars(&self, host: &str) -> Map {
+        let name: Arc<str> = Arc::from(host);
+        let mut vars = match self.project.inventory.get().hosts.contains_key(&name) {
+            true => {
+                let peers = self.driver.peers();
+                let found =
+                    variables_of(self.project, &self.play.dir, &name, &self.host, &self.facts, peers.as_ref());
+                found.as_ref().clone()
+            }
+            false => Map::new(),
+        };
+        let address = if host == "localhost" { "127.0.0.1" } else { host };
+        vars.entry("ansible_host".into()).or_insert_with(|| Value::str(address));
+        // As in Ansible: whose task it is, not where it works.
+        vars.insert("inventory_hostname".into(), Value::Str(self.host.clone()));
+        vars
+    }
+
     /// The names tasks have set so far.
     fn set_names(&self) -> BTreeSet<String> {
         self.runtime.keys().filter(|name| !name.starts_with("__cfg_")).cloned().collect()

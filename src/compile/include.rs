@@ -163,6 +163,11 @@ impl HostCompiler<'_> {
         if task.keywords.get(Keyword::Loop).is_none() && task.with.is_none() {
             return Ok(vec![Round { item: None, locals: Vec::new() }]);
         }
+        if let Some(node) = task.keywords.get(Keyword::LoopControl).and_then(|control| control.get("break_when")) {
+            let report = Diagnostic::error(Code::Unsupported, "only loops of tasks have `break_when`");
+            self.mistake(report.at(node.span, "").help("includes and blocks are laid out before they run"));
+            return Err(Stop::Mistakes);
+        }
         for attempt in 0..2 {
             let (work, _) = self.work(task, frame, &Action::Noop)?;
             match work {

@@ -103,6 +103,7 @@ impl HostCompiler<'_> {
             var: text("loop_var").unwrap_or_else(|| "item".into()),
             index_var: text("index_var"),
             label: get("label").map(|node| self.term(node)),
+            break_when: get("break_when").map(|node| self.condition(node)).unwrap_or_default(),
             pause: text("pause").and_then(|t| t.parse().ok()).unwrap_or(0.0),
             extended: text("extended").is_some_and(|text| crate::apply_truth(&Value::from(text))),
         }
@@ -247,7 +248,9 @@ impl HostCompiler<'_> {
         written: Term,
         scope: &Arc<TermScope>,
     ) -> Result<Term, EvalError> {
-        let (Some(free), None, false) = (&task.args.free, self.free_form(task, action), *action == Action::Noop) else {
+        let takes_arguments =
+            matches!(action, Action::Resource(_) | Action::SetFact | Action::Setup | Action::Pause | Action::Report);
+        let (Some(free), None, true) = (&task.args.free, self.free_form(task, action), takes_arguments) else {
             return Ok(written);
         };
         let own: &[(Term, Term)] = if let Term::Map(own) = &written { own } else { &[] };

@@ -37,6 +37,7 @@ impl HostCompiler<'_> {
             }
             "end_play" | "end_batch" => return self.end_for_all(task, frame, what == "end_play"),
             "end_role" => return self.end_role(task, frame),
+            "refresh_inventory" => return self.refresh_inventory(task, frame),
             "clear_facts" => Action::ClearFacts,
             "noop" | "reset_connection" => Action::Noop,
             "end_host" => Action::EndHost,
@@ -93,6 +94,27 @@ impl HostCompiler<'_> {
             return Err(Stop::Ended);
         }
         Ok(())
+    }
+
+    /// `meta: refresh_inventory`: the first host that is left has the sources read again, for all.
+    fn refresh_inventory(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
+        let met = self.meet()?;
+        let scope = self.scope(frame, Vec::new());
+        if !self.certainly_holds(frame, &scope) {
+            return self.skipped_node(task, frame);
+        }
+        let key = format!("refreshed {:?}", self.place);
+        if self.is_rehearsal() {
+            self.project.inventory.expect_more();
+        } else if met.leads {
+            self.project.inventory.refresh(&self.project.files);
+            self.driver.share(&key, Vec::new());
+        } else {
+            self.driver.shared(&key)?;
+        }
+        self.host_layers = self.project.inventory.get().layers(&self.host, Some(&self.play.dir), &self.project.files);
+        self.hostvars.take();
+        self.noop_node(task, frame)
     }
 
     /// `meta: end_role`: what is left of the role is not run.

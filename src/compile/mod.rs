@@ -162,6 +162,8 @@ pub struct Met {
     pub leads: bool,
     /// A failure somewhere stops all.
     pub stop: bool,
+    /// At how many places so far a failure was one of all.
+    pub failures: usize,
 }
 
 /// A task for another host.
@@ -236,6 +238,9 @@ pub trait Driver {
 
     /// All hosts of the batch are to stop when they meet next.
     fn stop_all(&mut self);
+
+    /// A failure at this place of the play is one of all hosts of the batch. Gives how many such places there are.
+    fn fail_all(&mut self, place: &[u32]) -> usize;
 
     /// Gives a result that is everybody's to the other hosts of the batch (`run_once`).
     fn share(&mut self, key: &str, variables: Vec<(String, Value)>);

@@ -252,7 +252,7 @@ impl HostCompiler<'_> {
             }
             let name = value.to_string();
             let dir = self.play.dir.clone();
-            let places = [dir.join(&name), dir.join("vars").join(&name)];
+            let places = [dir.join("vars").join(&name), dir.join(&name)];
             if let Some(path) = places.iter().find(|path| path.is_file()) {
                 if let Some(file) = self.project.files.vars(path, Some(candidate.span)) {
                     let entries = crate::inventory::definitions(&file, &self.project.files);

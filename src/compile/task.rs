@@ -429,7 +429,7 @@ impl HostCompiler<'_> {
                         );
                     }
                     Term::Map(map) => entries.extend(map.iter().cloned()),
-                    Term::Value(Value::Null) => {}
+                    Term::Value(Value::Null | Value::Omit) => {}
                     _ => {
                         let report = Diagnostic::error(Code::WrongShape, "`environment` is a mapping");
                         self.mistake(report.at(part.span, ""));
@@ -511,12 +511,12 @@ pub(super) fn node_terms(node: &Node) -> Vec<&Term> {
     let iterations: Vec<&Iteration> = match &node.work {
         Work::Once(iteration) => vec![iteration],
         Work::Items(looped, iterations) => {
-            terms.extend(&looped.label);
+            terms.extend(looped.label.iter().chain(&looped.break_when));
             iterations.iter().collect()
         }
         Work::Late(looped, term, iteration) => {
             terms.push(term);
-            terms.extend(&looped.label);
+            terms.extend(looped.label.iter().chain(&looped.break_when));
             vec![iteration]
         }
     };

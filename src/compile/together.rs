@@ -7,7 +7,7 @@ use super::frame::{Frame, Inherited};
 use super::host::HostCompiler;
 use super::meta::without;
 use super::{Away, Facts, Guest, Met, Stop, modules};
-use crate::apply::Adopted;
+use crate::apply::{Adopted, SegmentReport};
 use crate::event::TaskOutcome;
 use crate::graph::{Action, Iteration, Node, Segment, Work};
 use crate::parse::{Keyword, Keywords, Task};
@@ -24,6 +24,8 @@ enum Elsewhere {
     There(String),
     /// Each on a host of its own.
     Each(Vec<String>),
+    /// Here, since it is about the run itself; its words may be about that other host.
+    Of(String),
 }
 
 impl HostCompiler<'_> {
@@ -38,7 +40,35 @@ impl HostCompiler<'_> {
         let met = self.driver.meet(&self.place, &self.runtime)?;
         self.hostvars.take();
         self.gone = Arc::new(self.driver.peers().gone());
-        if met.stop { Err(Stop::Ended) } else { Ok(met) }
+        if met.stop {
+            return Err(Stop::Ended);
+        }
+        if met.failures > self.seen_failures {
+            self.seen_failures = met.failures;
+            self.fail_with_others()?;
+        }
+        Ok(met)
+    }
+
+    /// With `any_errors_fatal` a failure here is one of all hosts, also where a rescue takes it in.
+    pub(super) fn fail_all_after(&mut self, report: &SegmentReport) {
+        let known = &self.so_far.failed_blocks;
+        let fresh = report.failed && !self.so_far.failed || report.failed_blocks.iter().any(|id| !known.contains(id));
+        if self.fatal && fresh {
+            let place = self.place.clone();
+            self.seen_failures = self.driver.fail_all(&place);
+        }
+    }
+
+    /// Another host failed in the task before, and that is a failure of all: this host fails there too, so that the same
+    /// rescue and always sections run. Nothing is reported of it.
+    fn fail_with_others(&mut self) -> Result<(), Stop> {
+        let outcome = TaskOutcome::failed_elsewhere();
+        let (blocks, rescues) = (self.fatal_blocks.clone(), std::mem::take(&mut self.rescues));
+        let report = self.driver.adopt(Adopted { outcome, blocks, rescues, variables: BTreeMap::new(), silent: true })?;
+        self.failed_blocks.extend(report.failed_blocks.iter().copied());
+        self.so_far = report;
+        if self.so_far.ended && self.so_far.failed_blocks.is_empty() { Err(Stop::Ended) } else { Ok(()) }
     }
 
     /// Meets the others before a task where the meaning needs it: `strategy: linear`, a failure that would stop all, or
@@ -52,6 +82,7 @@ impl HostCompiler<'_> {
         if self.lockstep || fatal {
             self.meet()?;
             self.fatal = fatal;
+            self.fatal_blocks.clone_from(&frame.blocks);
         } else if self.fatal {
             // What comes after may fail on its own.
             self.meet()?;
@@ -130,9 +161,27 @@ impl HostCompiler<'_> {
     fn delegate(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<bool, Stop> {
         match self.elsewhere(task, frame)? {
             Elsewhere::Here => Ok(false),
-            Elsewhere::There(host) => self.away(task, frame, &[host]).map(|()| true),
+            Elsewhere::There(host) => {
+                let frame = self.about(frame, &host);
+                self.away(task, &frame, &[host]).map(|()| true)
+            }
+            Elsewhere::Of(host) => {
+                let frame = strip(&self.about(frame, &host), &[Keyword::DelegateTo]);
+                let module = modules::short(&task.module).to_owned();
+                self.plain_task(&without(task, &[Keyword::DelegateTo]), &frame, &module).map(|()| true)
+            }
             Elsewhere::Each(hosts) => self.away(task, frame, &hosts).map(|()| true),
         }
+    }
+
+    /// What a delegated task sees of the host it works on.
+    fn about(&self, frame: &Frame, host: &str) -> Frame {
+        let vars = self.delegated_vars(host);
+        let address = vars.get("ansible_host").cloned().unwrap_or_default();
+        let vars = Value::map([(host, Value::from(vars))]);
+        let mut frame = frame.clone();
+        frame.locals.extend([("ansible_delegated_vars".to_owned(), vars), ("ansible_host".to_owned(), address)]);
+        frame
     }
 
     fn elsewhere(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<Elsewhere, Stop> {
@@ -142,10 +191,16 @@ impl HostCompiler<'_> {
         let scope = self.scope(frame, Vec::new());
         let gives = frame.keyword(&task.keywords, Keyword::DelegateFacts).map(Yaml::to_value);
         let about_the_run = is_local(modules::short(&task.module)) && !gives.is_some_and(|v| crate::apply_truth(&v));
-        if about_the_run || self.certainly_skipped(frame, &scope) {
+        if self.certainly_skipped(frame, &scope) {
             return Ok(Elsewhere::Here);
         }
         let term = self.term(&node);
+        if about_the_run {
+            return Ok(match scope.evaluate(&term) {
+                Ok(Value::Str(host)) => Elsewhere::Of(host.to_string()),
+                _ => Elsewhere::Here,
+            });
+        }
         let mut value = scope.evaluate(&term);
         if value.as_ref().is_ok_and(Value::has_unknown) {
             self.flush(true, false)?;
@@ -296,12 +351,10 @@ impl HostCompiler<'_> {
         for (name, value) in &variables {
             self.set_runtime(name, value.clone());
         }
-        let adopted = Adopted { outcome, blocks: frame.blocks.clone(), rescues, variables };
+        let adopted = Adopted { outcome, blocks: frame.blocks.clone(), rescues, variables, silent: false };
         let report = self.driver.adopt(adopted)?;
         self.failed_blocks.extend(report.failed_blocks.iter().copied());
-        if report.failed && self.fatal {
-            self.driver.stop_all();
-        }
+        self.fail_all_after(&report);
         self.so_far = report;
         if self.so_far.ended && self.so_far.failed_blocks.is_empty() { Err(Stop::Ended) } else { Ok(()) }
     }

@@ -77,6 +77,28 @@ pub struct TaskOutcome {
     pub millis: u64,
 }
 
+impl TaskOutcome {
+    /// The failure of another host, which counts here too.
+    #[cfg(feature = "controller")]
+    pub fn failed_elsewhere() -> Self {
+        Self {
+            node: u32::MAX,
+            name: String::new(),
+            role: None,
+            module: Arc::from("fail"),
+            origin: Origin { file: Arc::from(""), line: 0, col: 0 },
+            status: Status::Failed,
+            items: Vec::new(),
+            handler: false,
+            ignored: false,
+            rescued: false,
+            notified: Vec::new(),
+            because: Vec::new(),
+            millis: 0,
+        }
+    }
+}
+
 /// Counts of a host, as the recap line shows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {

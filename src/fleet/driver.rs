@@ -167,6 +167,10 @@ impl Driver for HostDriver<'_> {
         self.meeting.stop_all();
     }
 
+    fn fail_all(&mut self, place: &[u32]) -> usize {
+        self.meeting.fail_all(place)
+    }
+
     fn share(&mut self, key: &str, variables: Vec<(String, Value)>) {
         self.meeting.share(key, variables);
     }
@@ -245,12 +249,16 @@ impl Driver for DryDriver {
     }
 
     fn meet(&mut self, _place: &[u32], _results: &Arc<BTreeMap<String, Value>>) -> Result<Met, Stop> {
-        Ok(Met { leads: self.leads, stop: false })
+        Ok(Met { leads: self.leads, stop: false, failures: 0 })
     }
 
     fn end_play(&mut self) {}
 
     fn stop_all(&mut self) {}
+
+    fn fail_all(&mut self, _place: &[u32]) -> usize {
+        0
+    }
 
     fn share(&mut self, _key: &str, _variables: Vec<(String, Value)>) {}
 

@@ -41,6 +41,8 @@ struct Meet {
     inside: HashMap<String, usize>,
     /// A failure that is to stop all hosts.
     fatal: bool,
+    /// Where a failure of one host was one of all.
+    failed_at: BTreeSet<Vec<u32>>,
     /// Hosts that failed.
     failed: usize,
 }
@@ -91,6 +93,13 @@ impl Meeting {
         self.wake.notify_all();
     }
 
+    /// A failure at this place is one of all hosts. Gives how many such places there are.
+    pub fn fail_all(&self, place: &[u32]) -> usize {
+        let mut state = self.lock();
+        state.failed_at.insert(place.to_vec());
+        state.failed_at.len()
+    }
+
     /// Waits at a place of the play for the others.
     pub fn meet(&self, host: &Arc<str>, place: &[u32]) -> Met {
         let mut state = self.lock();
@@ -105,7 +114,7 @@ impl Meeting {
                 Some(met)
             }
             Some(Whereabouts::Waiting(_)) => None,
-            _ => Some(Met { leads: false, stop: true }),
+            _ => Some(Met { leads: false, stop: true, failures: state.failed_at.len() }),
         })
     }
 
@@ -125,7 +134,7 @@ impl Meeting {
             if let Some(place) = state.hosts.get_mut(host)
                 && *place == Whereabouts::Waiting(earliest.clone())
             {
-                *place = Whereabouts::Called(Met { leads, stop: state.fatal });
+                *place = Whereabouts::Called(Met { leads, stop: state.fatal, failures: state.failed_at.len() });
                 leads = false;
             }
         }
@@ -261,8 +270,8 @@ mod tests {
     fn those_who_left_are_not_waited_for() {
         let (meeting, hosts) = meeting(&["a", "b"]);
         meeting.leave(&hosts[0], true, Some(50.0));
-        assert_eq!(meeting.meet(&hosts[1], &[1]), Met { leads: true, stop: false });
+        assert_eq!(meeting.meet(&hosts[1], &[1]), Met { leads: true, stop: false, failures: 0 });
         meeting.stop_all();
-        assert_eq!(meeting.meet(&hosts[1], &[2]), Met { leads: true, stop: true });
+        assert_eq!(meeting.meet(&hosts[1], &[2]), Met { leads: true, stop: true, failures: 0 });
     }
 }

@@ -282,8 +282,9 @@ impl Runner {
         for host in hosts.batch.iter() {
             let (shared, play, host, hosts) = (self.shared.clone(), play.clone(), host.clone(), hosts.clone());
             let (meeting, turns, settings) = (meeting.clone(), turns.clone(), settings.clone());
+            // In the order of the play: with one fork at a time, one host after the other.
+            let turn = Arc::new(Turn::take(turns).await);
             tasks.spawn(async move {
-                let turn = Arc::new(Turn::take(turns).await);
                 shared.host(play, host, hosts, meeting, turn, settings).await;
             });
         }
@@ -333,8 +334,9 @@ impl Shared {
         })
         .await;
         let failed = self.state().gone.contains(&host);
-        if failed && fatal {
-            meeting.stop_all();
+        if fatal && matches!(done, Ok(None)) {
+            // It was lost: that is a failure of all, wherever they are.
+            meeting.fail_all(&[]);
         }
         meeting.leave(&host, failed, limit);
         if let Ok(Some(link)) = done {
@@ -367,7 +369,10 @@ impl Shared {
             failed: false,
         };
         // Two hosts of an inventory may be one machine: what is pending is kept for each.
-        let mut prologue = self.prologue(&format!("{}\n{host}", play.title()));
+        // So it is for plays of other playbooks that have the same name.
+        let file = self.project.files.sources.origin(play.span).file;
+        let playbook = file.rsplit('/').next().unwrap_or_default();
+        let mut prologue = self.prologue(&format!("{playbook}\n{}\n{host}", play.title()));
         prologue.force_handlers |= settings.force_handlers;
         prologue.variables = carried.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         let facts = Facts::Known(Arc::new(facts));

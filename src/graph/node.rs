@@ -167,6 +167,8 @@ pub struct Loop {
     pub pause: f64,
     /// Give `ansible_loop`.
     pub extended: bool,
+    /// No more items once this holds; empty: never.
+    pub break_when: Vec<Term>,
 }
 
 /// Repetition until a condition holds.

@@ -3,13 +3,26 @@
 use std::sync::{Arc, RwLock};
 
 use super::Inventory;
+use crate::parse::Files;
 use crate::value::{Map, Value};
 use crate::variables::Definition;
 
 /// The inventory as it is now. Who has taken it keeps what he has.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct LiveInventory {
     state: RwLock<State>,
+    /// Reads the sources again.
+    reader: Option<Reader>,
+}
+
+/// Reads an inventory; `None` where its sources have mistakes.
+pub type Reader = Box<dyn Fn(&Files) -> Option<Inventory> + Send + Sync>;
+
+/// What a task added.
+#[derive(Clone, Debug)]
+enum Addition {
+    Host { name: String, groups: Vec<String>, vars: Vec<(String, Definition)> },
+    Group { host: Arc<str>, group: String, parents: Vec<String> },
 }
 
 #[derive(Debug, Default)]
@@ -20,12 +33,33 @@ struct State {
     open: bool,
     /// `groups` as it was shown last, and of which version.
     groups: Option<(u64, Value)>,
+    /// What tasks added, in order.
+    additions: Vec<Addition>,
 }
 
 impl LiveInventory {
     /// Starts with what was read.
     pub fn new(inventory: Inventory) -> Self {
-        Self { state: RwLock::new(State { now: Arc::new(inventory), ..State::default() }) }
+        Self { state: RwLock::new(State { now: Arc::new(inventory), ..State::default() }), reader: None }
+    }
+
+    /// With a way to read the sources again.
+    #[must_use]
+    pub fn read_by(self, reader: Reader) -> Self {
+        Self { reader: Some(reader), ..self }
+    }
+
+    /// Reads the sources again (`meta: refresh_inventory`); what tasks added stays.
+    pub fn refresh(&self, files: &Files) {
+        files.forget_variables();
+        let Some(mut inventory) = self.reader.as_ref().and_then(|read| read(files)) else { return };
+        let mut state = self.state.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        for addition in &state.additions {
+            addition.apply(&mut inventory);
+        }
+        inventory.finish();
+        state.now = Arc::new(inventory);
+        state.version += 1;
     }
 
     /// The inventory as it is now.
@@ -66,44 +100,55 @@ impl LiveInventory {
 
     /// Adds a host, or gives one more groups and variables. Says whether that changed anything.
     pub fn add_host(&self, name: &str, groups: &[String], vars: Vec<(String, Definition)>) -> bool {
-        self.change(|inventory| {
-            let mut changed = !inventory.hosts.contains_key(name);
-            let host: Arc<str> = Arc::from(name);
-            let entry = inventory.hosts.entry(host.clone()).or_default();
-            for (key, value) in vars {
-                let key: Arc<str> = Arc::from(key);
-                changed |= entry.vars.get(&key).is_none_or(|old| old.term != value.term);
-                entry.vars.insert(key, value);
-            }
-            for group in groups {
-                changed |= add_to(inventory, group, &host);
-            }
-            changed
-        })
+        self.add(Addition::Host { name: name.to_owned(), groups: groups.to_vec(), vars })
     }
 
     /// Puts a host into a group, and the group into others. Says whether that changed anything.
     pub fn group_host(&self, host: &Arc<str>, group: &str, parents: &[String]) -> bool {
-        self.change(|inventory| {
-            let mut changed = add_to(inventory, group, host);
-            for parent in parents.iter().filter(|parent| *parent != "all") {
-                let parent = inventory.groups.entry(Arc::from(parent.as_str())).or_default();
-                changed |= parent.children.insert(Arc::from(group));
-            }
-            changed
-        })
+        self.add(Addition::Group { host: host.clone(), group: group.to_owned(), parents: parents.to_vec() })
     }
 
-    fn change(&self, change: impl FnOnce(&mut Inventory) -> bool) -> bool {
+    fn add(&self, addition: Addition) -> bool {
         let mut state = self.state.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         let mut inventory = state.now.as_ref().clone();
-        let changed = change(&mut inventory);
+        let changed = addition.apply(&mut inventory);
         if changed {
             inventory.finish();
             state.now = Arc::new(inventory);
             state.version += 1;
+            state.additions.push(addition);
         }
         changed
+    }
+}
+
+impl Addition {
+    /// Says whether it changed anything.
+    fn apply(&self, inventory: &mut Inventory) -> bool {
+        match self {
+            Self::Host { name, groups, vars } => {
+                let mut changed = !inventory.hosts.contains_key(name.as_str());
+                let host: Arc<str> = Arc::from(name.as_str());
+                let entry = inventory.hosts.entry(host.clone()).or_default();
+                for (key, value) in vars {
+                    let key: Arc<str> = Arc::from(key.as_str());
+                    changed |= entry.vars.get(&key).is_none_or(|old| old.term != value.term);
+                    entry.vars.insert(key, value.clone());
+                }
+                for group in groups {
+                    changed |= add_to(inventory, group, &host);
+                }
+                changed
+            }
+            Self::Group { host, group, parents } => {
+                let mut changed = add_to(inventory, group, host);
+                for parent in parents.iter().filter(|parent| *parent != "all") {
+                    let parent = inventory.groups.entry(Arc::from(parent.as_str())).or_default();
+                    changed |= parent.children.insert(Arc::from(group.as_str()));
+                }
+                changed
+            }
+        }
     }
 }
 

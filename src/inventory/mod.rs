@@ -25,7 +25,7 @@ use indexmap::{IndexMap, IndexSet};
 use crate::source::Span;
 use crate::variables::{Definition, Layer};
 
-pub use live::LiveInventory;
+pub use live::{LiveInventory, Reader};
 pub use load::{Loader, default_places};
 pub use pattern::{Pattern, PatternError, glob};
 pub use plugin::code_of;

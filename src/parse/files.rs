@@ -159,6 +159,14 @@ impl Files {
         Some(items)
     }
 
+    /// Forgets what files of variables and inventories say: they are read again when they are asked for.
+    pub fn forget_variables(&self) {
+        let mut state = self.state();
+        state.documents.clear();
+        state.vars.clear();
+        state.texts.clear();
+    }
+
     /// Reads a file of variables.
     pub fn vars(&self, path: &Path, wanted_at: Option<Span>) -> Option<Arc<VarsFile>> {
         if let Some(known) = self.state().vars.get(path) {

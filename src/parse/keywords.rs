@@ -189,7 +189,8 @@ impl Keywords {
         let Some(keyword) = Keyword::find(&entry.key).filter(|keyword| keyword.levels() & level != 0) else {
             return false;
         };
-        if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == keyword) {
+        let harmless = keyword == Keyword::Debugger && entry.value.text() == Some("never");
+        if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == keyword && !harmless) {
             let report = Diagnostic::error(Code::Unsupported, format!("`{}` is not supported", entry.key));
             diagnostics.push(report.at(entry.key_span, "").help(*reason));
         }

@@ -161,9 +161,6 @@ fn check_loop(keywords: &Keywords, with: Option<Span>, diagnostics: &mut Diagnos
             let report = Diagnostic::error(Code::UnknownKeyword, format!("`loop_control` has no `{}`", entry.key));
             let help = did_you_mean(&entry.key, known).unwrap_or_else(|| format!("it has {}", known.join(", ")));
             diagnostics.push(report.at(entry.key_span, "").help(help));
-        } else if entry.key.as_ref() == "break_when" {
-            let report = Diagnostic::error(Code::Unsupported, "`break_when` is not supported yet");
-            diagnostics.push(report.at(entry.key_span, ""));
         }
     }
 }
@@ -221,7 +218,10 @@ fn old_form(
     let (module, args) = match &action.kind {
         Kind::Map(entries) => {
             let module = entries.iter().find(|e| e.key.as_ref() == "module").and_then(|e| e.value.text())?;
-            let named = entries.iter().filter(|e| e.key.as_ref() != "module").cloned().collect();
+            // The arguments stand beside the name, or below `args`.
+            let own = |e: &&Entry| !matches!(e.key.as_ref(), "module" | "args");
+            let below = action.get("args").and_then(Node::as_map).unwrap_or_default();
+            let named = entries.iter().filter(own).chain(below).cloned().collect();
             (Arc::from(module), TaskArgs { named, free: None })
         }
         Kind::Scalar(scalar) => {
