@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use super::frame::{FrameError, read_frame, write_frame};
 use super::machines::LocalMachines;
 use super::protocol::{FromAgent, Hello, MAGIC, PROTOCOL, Shelved, ToAgent};
-use crate::apply::{Machines as _, Session, Sink};
+use crate::apply::{Machines, Session, Sink};
 use crate::event::TaskOutcome;
 use crate::graph::NodeId;
 use crate::machine::{Algorithm, Cancel, Inspect as _, Live, Machine, serve};
@@ -181,6 +181,19 @@ fn serve_controller() -> Result<(), FrameError> {
     end
 }
 
+/// The machine of a host that nobody is connected to.
+struct Absent(String);
+
+impl Machines for Absent {
+    fn get(&self, _become: Option<&crate::graph::Become>) -> Result<Arc<dyn Machine>, crate::resource::Failure> {
+        Err(crate::apply::unreachable(&self.0))
+    }
+
+    fn facts(&self, _machine: &dyn Machine) -> crate::value::Map {
+        crate::value::Map::new()
+    }
+}
+
 struct Worker {
     out: Arc<Out>,
     cancel: Cancel,
@@ -201,10 +214,14 @@ impl Worker {
             match message {
                 ToAgent::Begin(mut prologue) => {
                     // The facts need not travel back: they came from here.
-                    let mut variables = crate::facts::as_variables(&self.facts);
-                    variables.append(&mut prologue.variables);
-                    prologue.variables = variables;
-                    let machines = self.machines(&prologue.run);
+                    let mut machines: Arc<dyn Machines> = self.machines(&prologue.run);
+                    if let Some(why) = &prologue.absent {
+                        machines = Arc::new(Absent(why.clone()));
+                    } else {
+                        let mut variables = crate::facts::as_variables(&self.facts);
+                        variables.append(&mut prologue.variables);
+                        prologue.variables = variables;
+                    }
                     session = Some(Session::new(
                         *prologue,
                         self.engine.clone(),

@@ -160,7 +160,7 @@ fn fail(args: &Map) -> Attempt {
 fn setup(runner: &Runner<'_>, args: &Map) -> Attempt {
     let machine = match runner.session.machine(runner.node.r#become.as_ref(), true) {
         Ok(machine) => machine,
-        Err(failure) => return Attempt::failed(failure.message),
+        Err(failure) => return Attempt::of(failure),
     };
     let wanted = crate::facts::Wanted {
         subset: words(args.get("gather_subset")),

@@ -72,10 +72,9 @@ impl Runner<'_> {
         if resource::settled(kind.params, &args) {
             return Ok(args);
         }
-        let failed = |failure: resource::Failure| Attempt { help: failure.help, ..Attempt::failed(failure.message) };
         let really = self.node.check_mode == Some(false);
-        let machine = self.session.machine(self.node.r#become.as_ref(), really).map_err(failed)?;
-        resource::settle(kind.params, &mut args, &*machine, &self.context(scope)?).map_err(failed)?;
+        let machine = self.session.machine(self.node.r#become.as_ref(), really).map_err(Attempt::of)?;
+        resource::settle(kind.params, &mut args, &*machine, &self.context(scope)?).map_err(Attempt::of)?;
         Ok(args)
     }
 
@@ -105,7 +104,7 @@ impl Runner<'_> {
             Ok(result) => {
                 Attempt { result, changed: Value::Bool(true), failed: Value::Bool(false), ..Attempt::default() }
             }
-            Err(failure) => Attempt { help: failure.help, ..Attempt::failed(failure.message) },
+            Err(failure) => Attempt::of(failure),
         }
     }
 
@@ -121,7 +120,7 @@ impl Runner<'_> {
         let really = self.node.check_mode == Some(false);
         let machine = match self.session.machine(self.node.r#become.as_ref(), really) {
             Ok(machine) => machine,
-            Err(failure) => return Attempt { help: failure.help, ..Attempt::failed(failure.message) },
+            Err(failure) => return Attempt::of(failure),
         };
         let machine = match self.node.check_mode {
             check if (check == Some(true) || self.looking) && !self.session.is_plan() => {
@@ -227,7 +226,7 @@ impl Runner<'_> {
 
     /// Has the notifications of this node written down before its first change.
     fn intending(&self, tracked: Tracked, scope: &Arc<TermScope>) -> Tracked {
-        if self.node.notify.is_empty() || self.session.is_plan() || self.session.prologue.guest || self.looking {
+        if self.node.notify.is_empty() || self.session.is_plan() || !self.session.prologue.keeps() || self.looking {
             return tracked;
         }
         let names = self.notified_names(scope);

@@ -29,7 +29,7 @@ use crate::value::{Map, Value};
 pub use actions::DEBUG_VALUE;
 pub use blocks::Blocks;
 pub use looped::{all_items, loop_variables};
-pub use outcome::combined;
+pub use outcome::{combined, unreachable};
 pub use run::{HANDLER_GATE, truth};
 
 use notify::Notifications;
@@ -136,7 +136,7 @@ impl Session {
             runtime,
             state: Arc::default(),
         };
-        if !session.prologue.guest {
+        if session.prologue.keeps() {
             let left = session.notifications_file().load();
             session.state().notifications.restore(left);
         }
@@ -146,7 +146,7 @@ impl Session {
     /// Runs a segment to its end.
     pub fn run(&self, segment: &Segment) -> SegmentReport {
         schedule::run(self, segment);
-        if segment.last && !self.prologue.guest {
+        if segment.last && self.prologue.keeps() {
             let waiting = self.state().notifications.waiting();
             self.notifications_file().store(&waiting);
         }
@@ -194,7 +194,8 @@ impl Session {
         if outcome.status != Status::Failed || outcome.ignored {
             return;
         }
-        outcome.rescued = state.blocks.fail(blocks);
+        // Nothing takes in that a host is not there.
+        outcome.rescued = !outcome.unreachable && state.blocks.fail(blocks);
         if !outcome.rescued {
             state.failed = true;
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::event::{ItemOutcome, Status};
 use crate::graph::TargetOutcome;
+use crate::resource::Failure;
 use crate::machine::Change;
 use crate::source::Origin;
 use crate::template::EvalError;
@@ -51,8 +52,18 @@ pub struct Attempt {
     pub place: Option<(Origin, u32)>,
 }
 
+/// The key that says that the host could not be reached.
+const UNREACHABLE: &str = "unreachable";
+
 /// The key of a failed task's traceback.
 const EXCEPTION: &str = "exception";
+
+/// Why a host that nobody is connected to cannot be worked on.
+pub fn unreachable(why: &str) -> Failure {
+    let mut failure = Failure::new(why);
+    failure.result.insert(UNREACHABLE.into(), Value::Bool(true));
+    failure
+}
 
 impl Attempt {
     /// It was skipped.
@@ -68,6 +79,11 @@ impl Attempt {
             message: Some(message.into()),
             ..Self::default()
         }
+    }
+
+    /// A resource could not be brought about, or not even looked at.
+    pub fn of(failure: Failure) -> Self {
+        Self { help: failure.help, result: failure.result, ..Self::failed(failure.message) }
     }
 
     /// It took longer than its `timeout`.
@@ -158,11 +174,13 @@ impl Attempt {
     /// The event of this item.
     pub fn into_item(self, label: Option<String>, hidden: bool) -> ItemOutcome {
         let status = self.status();
+        let unreachable = self.result.get(UNREACHABLE) == Some(&Value::Bool(true));
         let result = if hidden { Value::Null } else { self.registered() };
         let shown = |text: Option<String>| if hidden { text.map(|_| "(hidden: no_log)".to_owned()) } else { text };
         ItemOutcome {
             label: if hidden { label.map(|_| "(hidden)".to_owned()) } else { label },
             status,
+            unreachable,
             changes: if hidden { hide(self.changes) } else { self.changes },
             message: shown(self.message.or(self.skipped)),
             help: shown(self.help),

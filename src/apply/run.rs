@@ -98,7 +98,9 @@ impl<'a> Runner<'a> {
 
     fn outcome(&self, items: Vec<ItemOutcome>, because: Vec<String>, started: Instant) -> TaskOutcome {
         let status = combined(&items);
-        let ignore = self.scope(Vec::new()).evaluate(&self.node.ignore_errors).is_ok_and(|value| truth(&value));
+        let unreachable = items.iter().any(|item| item.unreachable);
+        let ignore = if unreachable { &self.node.ignore_unreachable } else { &self.node.ignore_errors };
+        let ignore = self.scope(Vec::new()).evaluate(ignore).is_ok_and(|value| truth(&value));
         TaskOutcome {
             node: self.node.id,
             name: self.name.clone(),
@@ -109,6 +111,7 @@ impl<'a> Runner<'a> {
             items,
             handler: self.node.handler.is_some(),
             ignored: status == Status::Failed && ignore,
+            unreachable,
             rescued: false,
             notified: Vec::new(),
             because,
@@ -269,7 +272,7 @@ impl<'a> Runner<'a> {
             match actions::guard(self, kind, &value) {
                 Ok(true) => {}
                 Ok(false) => return Some(Attempt::skipped(format!("`{kind}` says there is nothing to do"))),
-                Err(failure) => return Some(Attempt::failed(failure.message)),
+                Err(failure) => return Some(Attempt::of(failure)),
             }
         }
         None

@@ -68,7 +68,7 @@ impl HostCompiler<'_> {
                 return Ok(Done::Skipped);
             }
         }
-        let args = self.args_term(task, &Action::Noop);
+        let args = self.args_term(task, &Action::Report);
         let args = self.evaluate(&args, &scope, task.span)?;
         // In a rehearsal nothing is added: it is done again when the run gets here.
         if args.has_unknown() || matches!(self.facts, Facts::Unknown) {

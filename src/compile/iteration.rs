@@ -234,7 +234,7 @@ impl HostCompiler<'_> {
         }
         match (&task.args.free, self.free_form(task, action)) {
             (Some(free), Some(name)) => entries.push((Term::Value(Value::str(name)), self.term(free))),
-            (Some(free), None) if entries.is_empty() => return self.term(free),
+            (Some(free), None) if entries.is_empty() && takes_arguments(action) => return self.term(free),
             _ => {}
         }
         Term::Map(Arc::new(entries))
@@ -248,9 +248,7 @@ impl HostCompiler<'_> {
         written: Term,
         scope: &Arc<TermScope>,
     ) -> Result<Term, EvalError> {
-        let takes_arguments =
-            matches!(action, Action::Resource(_) | Action::SetFact | Action::Setup | Action::Pause | Action::Report);
-        let (Some(free), None, true) = (&task.args.free, self.free_form(task, action), takes_arguments) else {
+        let (Some(free), None, true) = (&task.args.free, self.free_form(task, action), takes_arguments(action)) else {
             return Ok(written);
         };
         let own: &[(Term, Term)] = if let Term::Map(own) = &written { own } else { &[] };
@@ -439,6 +437,11 @@ impl HostCompiler<'_> {
             }
         }
     }
+}
+
+/// Says whether what stands behind the name of a module is its arguments; `meta` and includes have a word or a name there.
+fn takes_arguments(action: &Action) -> bool {
+    matches!(action, Action::Resource(_) | Action::SetFact | Action::Setup | Action::Pause | Action::Report)
 }
 
 /// A time of work that is known not to be done.

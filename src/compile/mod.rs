@@ -11,6 +11,7 @@ mod early;
 mod frame;
 mod handlers;
 mod host;
+mod hostless;
 mod hosts;
 mod hostvars;
 mod include;
@@ -47,6 +48,8 @@ use crate::value::{Map, Value};
 use crate::variables::Layer;
 
 pub use deposits::{Deposit, Deposits};
+pub use early::play_keyword;
+pub use hostless::needs_no_host;
 pub use host::{Facts, HostCompiler, PlayHosts};
 pub use hostvars::Store as HostVars;
 pub use modules::is_module;

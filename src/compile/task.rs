@@ -350,6 +350,7 @@ impl HostCompiler<'_> {
             failed_when: conditions(self, Keyword::FailedWhen),
             until: self.until(own),
             ignore_errors: flag(self, Keyword::IgnoreErrors),
+            ignore_unreachable: flag(self, Keyword::IgnoreUnreachable),
             no_log: flag(self, Keyword::NoLog),
             check_mode: self.flag(frame, own, Keyword::CheckMode),
             environment: self.environment(frame, own)?,
@@ -502,7 +503,7 @@ impl HostCompiler<'_> {
 
 /// Every term of a node.
 pub(super) fn node_terms(node: &Node) -> Vec<&Term> {
-    let mut terms: Vec<&Term> = vec![&node.name, &node.ignore_errors, &node.no_log, &node.environment];
+    let mut terms: Vec<&Term> = vec![&node.name, &node.ignore_errors, &node.ignore_unreachable, &node.no_log, &node.environment];
     terms.extend(node.gates.iter().chain(&node.notify).chain(&node.changed_when).chain(&node.failed_when));
     terms.extend(node.guards.iter().map(|(_, term)| term));
     if let Some(until) = &node.until {

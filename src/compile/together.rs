@@ -11,6 +11,7 @@ use crate::apply::{Adopted, SegmentReport};
 use crate::event::TaskOutcome;
 use crate::graph::{Action, Iteration, Node, Segment, Work};
 use crate::parse::{Keyword, Keywords, Task};
+use crate::resource::Footprint;
 use crate::source::Span;
 use crate::template::Term;
 use crate::value::Value;
@@ -26,6 +27,8 @@ enum Elsewhere {
     Each(Vec<String>),
     /// Here, since it is about the run itself; its words may be about that other host.
     Of(String),
+    /// It sets facts of that other host.
+    For(String),
 }
 
 impl HostCompiler<'_> {
@@ -165,6 +168,10 @@ impl HostCompiler<'_> {
                 let frame = self.about(frame, &host);
                 self.away(task, &frame, &[host]).map(|()| true)
             }
+            Elsewhere::For(host) => {
+                let frame = strip(&self.about(frame, &host), &[Keyword::DelegateTo]);
+                self.give_facts(task, &frame, &host).map(|()| true)
+            }
             Elsewhere::Of(host) => {
                 let frame = strip(&self.about(frame, &host), &[Keyword::DelegateTo]);
                 let module = modules::short(&task.module).to_owned();
@@ -172,6 +179,32 @@ impl HostCompiler<'_> {
             }
             Elsewhere::Each(hosts) => self.away(task, frame, &hosts).map(|()| true),
         }
+    }
+
+    /// `set_fact` with `delegate_facts`: facts of another host, which nobody has to ask for that.
+    fn give_facts(&mut self, task: &Arc<Task>, frame: &Frame, host: &str) -> Result<(), Stop> {
+        self.flush(true, false)?;
+        let mut iterations = Vec::new();
+        let rounds = self.rounds(task, frame)?;
+        for round in rounds {
+            let scope = self.scope(frame, round.locals);
+            let holds = self.evaluate(&Term::list(frame.when.clone()), &scope, task.span)?;
+            let holds = holds.as_list().unwrap_or_default().iter().all(crate::apply_truth);
+            let facts = self.evaluate(&self.args_term(task, &Action::SetFact), &scope, task.span)?;
+            let mut facts = facts.as_map().cloned().unwrap_or_default();
+            facts.shift_remove("cacheable");
+            if holds {
+                self.driver.give(host, facts.iter().map(|(name, value)| (name.to_string(), value.clone())).collect());
+            }
+            let args = Term::Value(Value::map([("ansible_facts", Value::from(facts))]));
+            iterations.push(Iteration { item: round.item, when: vec![Term::Value(Value::Bool(holds))], args, template: None });
+        }
+        let looped = task.keywords.get(Keyword::Loop).is_some() || task.with.is_some();
+        let work = match iterations.pop() {
+            Some(iteration) if !looped => Work::Once(iteration),
+            last => Work::Items(self.loop_control(task, frame), iterations.into_iter().chain(last).collect()),
+        };
+        self.push(task, frame, Action::Report, work, Footprint::world())
     }
 
     /// What a delegated task sees of the host it works on.
@@ -190,13 +223,16 @@ impl HostCompiler<'_> {
         };
         let scope = self.scope(frame, Vec::new());
         let gives = frame.keyword(&task.keywords, Keyword::DelegateFacts).map(Yaml::to_value);
-        let about_the_run = is_local(modules::short(&task.module)) && !gives.is_some_and(|v| crate::apply_truth(&v));
+        let gives = gives.is_some_and(|value| crate::apply_truth(&value));
+        let module = modules::short(&task.module);
+        let about_the_run = is_local(module) && (!gives || module == "set_fact");
         if self.certainly_skipped(frame, &scope) {
             return Ok(Elsewhere::Here);
         }
         let term = self.term(&node);
         if about_the_run {
             return Ok(match scope.evaluate(&term) {
+                Ok(Value::Str(host)) if gives => Elsewhere::For(host.to_string()),
                 Ok(Value::Str(host)) => Elsewhere::Of(host.to_string()),
                 _ => Elsewhere::Here,
             });

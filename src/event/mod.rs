@@ -34,6 +34,8 @@ pub struct ItemOutcome {
     pub label: Option<String>,
     /// How it came out.
     pub status: Status,
+    /// The host could not be reached.
+    pub unreachable: bool,
     /// What changed.
     pub changes: Vec<Change>,
     /// Why it was skipped or failed; what a message says.
@@ -67,6 +69,8 @@ pub struct TaskOutcome {
     pub handler: bool,
     /// It failed, and that does not count.
     pub ignored: bool,
+    /// The host could not be reached.
+    pub unreachable: bool,
     /// It failed, and a rescue section takes over.
     pub rescued: bool,
     /// Handlers it notified.
@@ -91,6 +95,7 @@ impl TaskOutcome {
             items: Vec::new(),
             handler: false,
             ignored: false,
+            unreachable: false,
             rescued: false,
             notified: Vec::new(),
             because: Vec::new(),

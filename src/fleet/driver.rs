@@ -46,6 +46,12 @@ impl HostDriver<'_> {
         if let Some(collected) = &mut self.collected {
             return collected.push(outcome);
         }
+        if outcome.unreachable && !outcome.ignored {
+            let failed = outcome.items.into_iter().find(|item| item.unreachable);
+            let (message, help) = failed.map(|item| (item.message, item.help)).unwrap_or_default();
+            self.lost = Some(Unreachable { message: message.unwrap_or_default(), help });
+            return;
+        }
         if outcome.status == Status::Failed && !outcome.ignored && !outcome.rescued {
             self.failed = true;
             self.shared.host_failed(&self.host);
@@ -80,6 +86,7 @@ impl HostDriver<'_> {
                         self.send(&ToAgent::Shelved { token, answer })?;
                     }
                 }
+                Some(FromAgent::Report(_)) if self.lost.is_some() => return Err(Stop::Lost),
                 Some(FromAgent::Report(report)) => return Ok(*report),
                 Some(FromAgent::Fatal { message }) => {
                     self.lost = Some(Unreachable { message, help: None });

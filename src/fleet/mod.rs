@@ -8,6 +8,7 @@ mod driver;
 mod history;
 mod link;
 mod meeting;
+mod reach;
 mod run;
 mod shelf;
 mod target;

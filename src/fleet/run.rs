@@ -3,6 +3,7 @@
 use super::driver::{DryDriver, HostDriver};
 use super::link::Link;
 use super::meeting::{Meeting, Turn};
+use super::reach::Reached;
 use super::target::Connections;
 use crate::compile::{Facts, HostCompiler, PlayHosts, PlaySettings, Project, Stop};
 use crate::event::{Counts, Event, Unreachable};
@@ -50,7 +51,7 @@ pub struct Shared {
     /// The project.
     pub project: Arc<Project>,
     options: RunOptions,
-    connections: Connections,
+    pub(super) connections: Connections,
     sink: EventSink,
     state: Mutex<State>,
     cancelled: AtomicBool,
@@ -155,6 +156,7 @@ impl Shared {
             force_handlers: self.options.force_handlers,
             state_as: None,
             secrets: Vec::new(),
+            absent: None,
         }
     }
 
@@ -309,28 +311,29 @@ impl Shared {
             );
             self.emit(Event::HostMessage { host: host.to_string(), level: "warning".into(), text });
         }
-        let opened = self.connections.open(&host, &scope).await;
-        let link = match opened {
-            Ok(link) => link,
-            Err(error) => {
+        let reached = match self.reach(&play, &host, &scope).await {
+            Ok(reached) => reached,
+            Err(why) => {
                 meeting.put_facts(&host, None);
-                self.lost(&host, error.unreachable());
+                self.lost(&host, why);
                 return meeting.leave(&host, true, settings.max_fail_percentage);
             }
         };
         self.emit(Event::HostReady { host: host.to_string() });
-        let facts = link.hello.facts.clone();
-        meeting.put_facts(&host, Some(facts.clone()));
+        let stands_in = reached.absent.is_some();
+        meeting.put_facts(&host, Some(reached.facts.clone()));
         {
             let mut state = self.state();
-            state.facts.insert(host.to_string(), facts.clone());
-            state.cancellers.insert(host.clone(), link.canceller());
+            if !stands_in {
+                state.facts.insert(host.to_string(), reached.facts.clone());
+            }
+            state.cancellers.insert(host.clone(), reached.link.canceller());
         }
         let shared = self.clone();
         let (name, batch) = (host.clone(), meeting.clone());
         let (fatal, limit) = (settings.any_errors_fatal, settings.max_fail_percentage);
         let done = tokio::task::spawn_blocking(move || {
-            shared.compile_and_run(&play, &name, &hosts, batch, turn, link, facts, &settings)
+            shared.compile_and_run(&play, &name, &hosts, batch, turn, reached, &settings)
         })
         .await;
         let failed = self.state().gone.contains(&host);
@@ -339,13 +342,14 @@ impl Shared {
             meeting.fail_all(&[]);
         }
         meeting.leave(&host, failed, limit);
-        if let Ok(Some(link)) = done {
+        if let Ok(Some(link)) = done
+            && !stands_in
+        {
             self.connections.keep(&host, link).await;
         }
         self.state().cancellers.remove(&host);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the hand-over to a thread: everything it needs, once")]
     fn compile_and_run(
         self: Arc<Self>,
         play: &Play,
@@ -353,10 +357,10 @@ impl Shared {
         hosts: &PlayHosts,
         meeting: Arc<Meeting>,
         turn: Arc<Turn>,
-        mut link: Link,
-        facts: Map,
+        reached: Reached,
         settings: &PlaySettings,
     ) -> Option<Link> {
+        let Reached { mut link, facts, absent } = reached;
         let carried = self.state().carried.get(host).cloned().unwrap_or_default();
         let mut driver = HostDriver {
             shared: self.clone(),
@@ -374,6 +378,7 @@ impl Shared {
         let playbook = file.rsplit('/').next().unwrap_or_default();
         let mut prologue = self.prologue(&format!("{playbook}\n{}\n{host}", play.title()));
         prologue.force_handlers |= settings.force_handlers;
+        prologue.absent = absent;
         prologue.variables = carried.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         let facts = Facts::Known(Arc::new(facts));
         let (result, carried, failed) = {

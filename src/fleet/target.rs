@@ -95,9 +95,18 @@ impl Connections {
         (!left.is_empty()).then(|| left.join(" "))
     }
 
-    fn is_local(&self, scope: &Arc<TermScope>) -> bool {
+    /// Says whether a host is this machine itself.
+    pub fn is_local(&self, scope: &Arc<TermScope>) -> bool {
         let connection = scope.get("ansible_connection").ok().flatten().map(|v| v.to_string());
         self.login.local || connection.as_deref() == Some("local")
+    }
+
+    /// An agent on this machine for a host nobody is connected to.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub async fn stand_in(&self) -> Result<Link, LinkError> {
+        self.open_local().await
     }
 
     async fn open_local(&self) -> Result<Link, LinkError> {

@@ -79,4 +79,13 @@ pub struct Prologue {
     pub state_as: Option<Become>,
     /// Texts that must never be shown.
     pub secrets: Vec<Arc<str>>,
+    /// The agent stands in for a host nobody is connected to, and why: what needs the host itself is unreachable.
+    pub absent: Option<String>,
+}
+
+impl Prologue {
+    /// Says whether what is pending is kept where the agent runs.
+    pub fn keeps(&self) -> bool {
+        !self.guest && self.absent.is_none()
+    }
 }

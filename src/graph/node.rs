@@ -49,6 +49,8 @@ pub struct Node {
     pub until: Option<Until>,
     /// A failure does not count.
     pub ignore_errors: Term,
+    /// That the host cannot be reached does not stop it.
+    pub ignore_unreachable: Term,
     /// Nothing of it may be shown.
     pub no_log: Term,
     /// Runs in a plan as in an apply (`check_mode: false`), or only ever looks (`check_mode: true`).

@@ -128,7 +128,6 @@ keywords! {
 /// Keywords of Ansible that cfg refuses so far, with the reason.
 const REFUSED: &[(Keyword, &str)] = &[
     (Keyword::Debugger, "cfg has no interactive debugger; use `-vvv` and `debug`"),
-    (Keyword::IgnoreUnreachable, "`ignore_unreachable` is not supported yet"),
     (Keyword::FactPath, "`fact_path` is not supported yet; local facts are read from /etc/ansible/facts.d"),
 ];
 

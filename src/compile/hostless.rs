@@ -1,0 +1,114 @@
+//! Plays that need nobody to connect to their hosts: they speak of the run and of variables only.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Project, modules};
+use crate::parse::{Item, Keyword, Keywords, Play, Task};
+use crate::value::Value;
+use crate::yaml::Node as Yaml;
+
+/// What tasks may do without a host. Their expressions are evaluated wherever that is convenient.
+const ABOUT_THE_RUN: &[&str] =
+    &["add_host", "assert", "debug", "fail", "group_by", "include_vars", "meta", "pause", "set_fact", "set_stats"];
+
+/// Names that begin as facts do and are none: they are known without the host.
+const NO_FACTS: &[&str] = &[
+    "ansible_become",
+    "ansible_connection",
+    "ansible_delegated_vars",
+    "ansible_failed_",
+    "ansible_host",
+    "ansible_index_var",
+    "ansible_loop",
+    "ansible_password",
+    "ansible_port",
+    "ansible_python_interpreter",
+    "ansible_ssh_",
+    "ansible_user",
+];
+
+/// How deep includes are followed.
+const DEEPEST: usize = 10;
+
+/// Says whether nothing a play says needs its hosts themselves. Where that is not certain, it does.
+pub fn needs_no_host(project: &Project, play: &Play) -> bool {
+    let gathers = match super::early::play_keyword(project, play, Keyword::GatherFacts) {
+        Ok(Some(value)) => !matches!(value, Value::Bool(false)) && crate::apply_truth(&value),
+        _ => true,
+    };
+    let sections = [&play.pre_tasks, &play.tasks, &play.post_tasks, &play.handlers];
+    !gathers
+        && play.roles.iter().all(|role| role.name.text().is_some_and(|name| role_talks(project, play, name, 0)))
+        && sections.into_iter().flatten().all(|item| talks(project, play, &play.dir, item, 0))
+        && !speaks_of_facts(project)
+}
+
+fn talks(project: &Project, play: &Play, dir: &Path, item: &Item, depth: usize) -> bool {
+    match item {
+        Item::Block(block) => {
+            let sections = [&block.body, &block.rescue, &block.always];
+            plain(&block.keywords) && sections.into_iter().flatten().all(|item| talks(project, play, dir, item, depth))
+        }
+        Item::Task(task) => plain(&task.keywords) && task_talks(project, play, dir, task, depth),
+    }
+}
+
+fn task_talks(project: &Project, play: &Play, dir: &Path, task: &Arc<Task>, depth: usize) -> bool {
+    let module = modules::short(&task.module);
+    if ABOUT_THE_RUN.contains(&module) {
+        return true;
+    }
+    // What works elsewhere needs that other host.
+    if task.keywords.get(Keyword::DelegateTo).is_some() && module != "setup" {
+        return true;
+    }
+    let written = |node: Option<&Yaml>| node.and_then(Yaml::text).filter(|name| !name.contains("{{")).map(str::to_owned);
+    if depth > DEEPEST || task.args.get("apply").is_some() {
+        return false;
+    }
+    match module {
+        "import_tasks" | "include_tasks" => {
+            let name = written(task.args.get("file").or(task.args.free.as_ref()));
+            name.is_some_and(|name| file_talks(project, play, &dir.join(name), depth))
+        }
+        "import_role" | "include_role" => {
+            let plain = ["tasks_from", "handlers_from"].iter().all(|option| task.args.get(option).is_none());
+            let name = written(task.args.get("name").or_else(|| task.args.get("role")));
+            plain && name.is_some_and(|name| role_talks(project, play, &name, depth))
+        }
+        _ => false,
+    }
+}
+
+fn file_talks(project: &Project, play: &Play, path: &Path, depth: usize) -> bool {
+    let dir = path.parent().unwrap_or(path);
+    let items = if path.is_file() { project.files.tasks(path, None).unwrap_or_default() } else { Arc::default() };
+    !items.is_empty() && items.iter().all(|item| talks(project, play, dir, item, depth + 1))
+}
+
+fn role_talks(project: &Project, play: &Play, name: &str, depth: usize) -> bool {
+    if depth > DEEPEST || name.contains("{{") {
+        return false;
+    }
+    let Ok(path) = project.files.find_role(name, &play.dir, None) else { return false };
+    let role = project.files.role(name, &path);
+    let needed = |node: &Yaml| node.text().is_some_and(|name| role_talks(project, play, name, depth + 1));
+    role.dependencies.iter().all(|role| needed(&role.name))
+        && role.tasks.iter().all(|item| talks(project, play, &path.join("tasks"), item, depth + 1))
+        && role.handlers.iter().all(|item| talks(project, play, &path.join("handlers"), item, depth + 1))
+}
+
+/// Nothing that runs a program on the host before the task itself.
+fn plain(keywords: &Keywords) -> bool {
+    let asks = [Keyword::Unless, Keyword::OnlyIf, Keyword::Async];
+    asks.into_iter().all(|keyword| keywords.get(keyword).is_none())
+}
+
+/// Says whether any file names a fact: those are cfg's for the asking, also where nobody gathers them.
+fn speaks_of_facts(project: &Project) -> bool {
+    let is_fact = |name: &str| {
+        !super::magic::MAGIC.contains(&name) && !NO_FACTS.iter().any(|known| name.starts_with(known))
+    };
+    project.files.sources.names_with("ansible_").iter().any(|name| is_fact(name))
+}
