@@ -275,7 +275,7 @@ async fn run_async(
     let runner = Runner::new(project.clone(), options, connections, Box::new(emit.clone()));
     tokio::spawn(watch_signals(runner.canceller()));
     let (project_args, local, late) = (args.project.clone(), args.ssh.local, project.clone());
-    let select = move |play: &crate::parse::Play| match project::select(&late, play, &project_args, local) {
+    let select = move |play: &crate::parse::Play| match super::select::select(&late, play, &project_args, local) {
         Ok(Ok(hosts)) => hosts,
         // That no host matched is a mistake when the run starts; by now it is what came of the tasks.
         Ok(Err(_)) | Err(_) => Vec::new(),

@@ -8,16 +8,15 @@ use clap::Args;
 
 use super::error::CliError;
 use super::passwords::{Purpose, VaultArgs};
+use super::select::{Limit, evaluate_early, limited, select};
 use crate::compile::{BlobStore, Deposits, Project, TagFilter};
 use crate::diagnostic::{Code, Diagnostic, Severity};
-use crate::fleet::{History, hosts_text};
-use crate::inventory::{Inventory, Loader, Pattern, PatternError, default_places};
+use crate::inventory::{Inventory, Loader, default_places};
 use crate::parse::{Files, Play, Playbook, PlaybookEntry};
 use crate::secret::{Redactor, Vault};
 use crate::source::SourceMap;
 use crate::template::Engine;
 use crate::value::Value;
-use crate::variables::Layer;
 
 /// Options about the project.
 #[derive(Debug, Clone, Default, Args)]
@@ -137,7 +136,10 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
         unmatched.drain(..).for_each(|diagnostic| project.files.report(diagnostic));
         check(&project)?;
     }
-    if !playbooks.is_empty() && selected.iter().all(|(_, hosts)| hosts.is_empty()) {
+    let limit = args.limit.as_deref().map(|limit| limited(&project, limit)).transpose()?;
+    if matches!(limit, Some(Limit::Nothing)) {
+        super::note("warning: --limit names no host: nothing is left to do");
+    } else if !playbooks.is_empty() && selected.iter().all(|(_, hosts)| hosts.is_empty()) {
         return Err(CliError::new(
             "no play matches a host",
             "see `cfg inventory --graph` for the hosts and groups there are",
@@ -268,132 +270,10 @@ fn read_playbook(
                 plays.push(play);
             }
             PlaybookEntry::Import(node, keywords) => {
-                let text = node.text().unwrap_or_default();
-                let Some(name) = evaluate_early(project, &node, text, "import_playbook") else { continue };
+                let Some(name) = evaluate_early(project, &node, "import_playbook") else { continue };
                 let imports = [imports, &[keywords]].concat();
-                read_playbook(project, &dir.join(name), Some(node.span), &imports, plays);
+                read_playbook(project, &dir.join(name.to_string()), Some(node.span), &imports, plays);
             }
         }
     }
-}
-
-/// The hosts of a play, within the limit.
-///
-/// # Errors
-/// Where the limit is wrong; a pattern that matches nothing is given back as what it is.
-pub fn select(
-    project: &Project,
-    play: &Play,
-    args: &ProjectArgs,
-    local: bool,
-) -> Result<Result<Vec<Arc<str>>, Diagnostic>, CliError> {
-    let written = hosts_text(&play.hosts);
-    let text = match evaluate_early(project, &play.hosts, &written, "hosts") {
-        Some(text) => text,
-        None => return Ok(Ok(Vec::new())),
-    };
-    if local && args.inventory.is_empty() {
-        return Ok(Ok(project.inventory.get().hosts.keys().cloned().collect()));
-    }
-    let mut hosts = match Pattern::parse(&text).hosts(&project.inventory.get()) {
-        Ok(hosts) => hosts,
-        // `localhost` needs no inventory.
-        Err(_) if matches!(text.as_str(), "localhost" | "127.0.0.1") => vec![Arc::from(text.as_str())],
-        Err(error) => {
-            let help = match &error {
-                PatternError::Unknown { nearest: Some(name), .. } => Some(format!("did you mean `{name}`?")),
-                _ => Some("see `cfg inventory --graph` for the hosts and groups there are".to_owned()),
-            };
-            let report = Diagnostic::error(Code::NoHostsMatched, error.to_string()).at(play.hosts.span, "");
-            return Ok(Err(report.help_opt(help)));
-        }
-    };
-    if let Some(limit) = &args.limit {
-        let allowed = limited(project, limit)?;
-        hosts.retain(|host| allowed.contains(host));
-    }
-    let order = play.keywords.get(crate::parse::Keyword::Order).and_then(crate::yaml::Node::text);
-    match order {
-        Some("reverse_inventory") => hosts.reverse(),
-        Some("sorted") => hosts.sort(),
-        Some("reverse_sorted") => {
-            hosts.sort();
-            hosts.reverse();
-        }
-        _ => {}
-    }
-    Ok(Ok(hosts))
-}
-
-/// What has to be known before any host is: it may name extra variables.
-fn evaluate_early(project: &Project, node: &crate::yaml::Node, text: &str, what: &str) -> Option<String> {
-    if !text.contains("{{") {
-        return Some(text.to_owned());
-    }
-    struct Extra(Arc<Layer>);
-    impl crate::template::Bindings for Extra {
-        fn binding(&self, name: &str) -> Option<crate::template::Term> {
-            self.0.get(name).map(|d| d.term.clone())
-        }
-        fn names(&self) -> BTreeSet<String> {
-            self.0.entries.keys().map(ToString::to_string).collect()
-        }
-    }
-    let origin = project.files.sources.origin(node.span);
-    let term = crate::template::Term::from_text(&Arc::from(text), origin, 0);
-    let scope = crate::template::TermScope::new(project.engine.clone(), Arc::new(Extra(project.extra.clone())));
-    match scope.evaluate(&term) {
-        Ok(value) => Some(value.to_string()),
-        Err(error) => {
-            let report = Diagnostic::error(Code::UndefinedVariable, format!("`{what}`: {}", error.message));
-            let help = format!("`{what}` can use variables given with -e only");
-            project.files.report(report.at(node.span, "").help(help));
-            None
-        }
-    }
-}
-
-/// The hosts a limit allows.
-///
-/// # Errors
-/// Where it names nothing of the inventory.
-pub fn limited(project: &Project, limit: &str) -> Result<Vec<Arc<str>>, CliError> {
-    let parts = limit.split(',').map(str::trim).filter(|part| !part.is_empty());
-    let parts = parts.map(|part| part.strip_prefix('@').map_or_else(|| Ok(part.to_owned()), referred));
-    let text = parts.collect::<Result<Vec<_>, _>>()?.join(",");
-    Pattern::parse(&text).hosts(&project.inventory.get()).map_err(|error| {
-        let help = match &error {
-            PatternError::Unknown { nearest: Some(name), .. } => format!("did you mean `{name}`?"),
-            _ => "see `cfg inventory --graph` for the hosts and groups there are".to_owned(),
-        };
-        CliError::new(format!("--limit: {error}"), help)
-    })
-}
-
-/// What `@FILE` or `@RUN` stands for: the lines of a file, or hosts of an earlier run.
-fn referred(reference: &str) -> Result<String, CliError> {
-    let path = super::passwords::expanded(reference);
-    if path.is_file() {
-        let text = std::fs::read_to_string(&path)
-            .map_err(|e| CliError::Message(format!("--limit: cannot read {}: {e}", path.display()), None))?;
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
-        if lines.is_empty() {
-            return Err(CliError::new(
-                format!("--limit: {} names no host", path.display()),
-                "write a host, group or pattern on each line",
-            ));
-        }
-        return Ok(lines.join(","));
-    }
-    let hosts = History::default().hosts(reference);
-    let hosts = hosts.ok_or_else(|| {
-        CliError::new(format!("there is no run or file `{reference}`"), "a run says its id at its end")
-    })?;
-    if hosts.is_empty() {
-        return Err(CliError::new(
-            format!("the run `{reference}` left no such hosts"),
-            "there is nothing to go on with",
-        ));
-    }
-    Ok(hosts.join(","))
 }

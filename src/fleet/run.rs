@@ -10,7 +10,6 @@ use crate::graph::{Mode, Node, Prologue};
 use crate::parse::Play;
 use crate::template::TermScope;
 use crate::value::{Map, Value};
-use crate::yaml::Node as Yaml;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -482,13 +481,5 @@ pub fn blank_play() -> Play {
         tasks: Vec::new(),
         post_tasks: Vec::new(),
         handlers: Vec::new(),
-    }
-}
-
-/// The text of a play's `hosts`.
-pub fn hosts_text(node: &Yaml) -> String {
-    match node.as_list() {
-        Some(items) => items.iter().filter_map(Yaml::text).collect::<Vec<_>>().join(":"),
-        None => node.text().unwrap_or("").to_owned(),
     }
 }
