@@ -139,6 +139,9 @@ pub fn run(mut args: ApplyArgs, plan: bool) -> Result<Exit, CliError> {
         project::check(&loaded.project)?;
     }
     if !loaded.project.inventory.may_grow() {
+        if let Some(missing) = loaded.missing {
+            return Err(missing);
+        }
         loaded.unmatched.drain(..).for_each(|diagnostic| loaded.project.files.report(diagnostic));
         project::check(&loaded.project)?;
     }

@@ -11,7 +11,7 @@ use super::passwords::{Purpose, VaultArgs};
 use super::select::{Limit, evaluate_early, limited, select};
 use crate::compile::{BlobStore, Deposits, Project, TagFilter};
 use crate::diagnostic::{Code, Diagnostic, Severity};
-use crate::inventory::{Inventory, Loader, default_places};
+use crate::inventory::{Inventory, Loader, Rules, default_places};
 use crate::parse::{Files, Play, Playbook, PlaybookEntry};
 use crate::secret::{Redactor, Vault};
 use crate::source::SourceMap;
@@ -49,8 +49,8 @@ pub struct ProjectArgs {
 /// What the configuration adds to the options.
 #[derive(Debug, Clone, Default)]
 pub struct Configured {
-    /// Where the inventory is named, for messages.
-    pub inventory_from: Option<String>,
+    /// What holds for inventories.
+    pub inventory: Rules,
     /// Where roles are looked for.
     pub roles_path: Vec<PathBuf>,
     /// Becoming another user, by the names of the variables.
@@ -65,6 +65,8 @@ pub struct Loaded {
     pub plays: Vec<(Arc<Play>, Vec<Arc<str>>)>,
     /// Plays whose hosts are not in the inventory: mistakes, unless tasks of the run add them.
     pub unmatched: Vec<Diagnostic>,
+    /// There is no inventory, and plays without hosts that would need one.
+    pub missing: Option<CliError>,
 }
 
 /// How a project is loaded.
@@ -90,7 +92,11 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
     let sources = SourceMap::default();
     let files = Files::new(sources, roles_path(&args.configured.roles_path), vault);
     let extra = Arc::new(super::extra::read(&args.extra_vars, &files)?);
-    let inventory = load_inventory(args, &files, options.local)?;
+    let (inventory, missing) = load_inventory(args, &files, options.local);
+    let missing = match missing {
+        Some(missing) if playbooks.is_empty() => return Err(missing),
+        missing => missing,
+    };
     let set =
         |items: &[String]| items.iter().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect::<BTreeSet<_>>();
     let project = Project {
@@ -132,6 +138,11 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
         selected.push((play, hosts));
     }
     check(&project)?;
+    let without_hosts = |(_, hosts): &(_, Vec<_>)| hosts.is_empty();
+    let missing = match missing {
+        Some(missing) if selected.iter().all(without_hosts) => return Err(missing),
+        missing => missing.filter(|_| selected.iter().any(without_hosts)),
+    };
     if selected.iter().all(|(_, hosts)| hosts.is_empty()) && !unmatched.is_empty() {
         unmatched.drain(..).for_each(|diagnostic| project.files.report(diagnostic));
         check(&project)?;
@@ -145,7 +156,7 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
             "see `cfg inventory --graph` for the hosts and groups there are",
         ));
     }
-    Ok(Loaded { project: Arc::new(project), plays: selected, unmatched })
+    Ok(Loaded { project: Arc::new(project), plays: selected, unmatched, missing })
 }
 
 /// Turns reported mistakes into an error; warnings are shown and forgotten.
@@ -207,36 +218,28 @@ pub fn ask(prompt: &str) -> Result<String, CliError> {
     rpassword::prompt_password(prompt).map_err(|e| CliError::Message(format!("cannot read a password: {e}"), None))
 }
 
-/// Loads the inventory that was given, or the one that is found.
-///
-/// # Errors
-/// Where none is found: the places are named.
-pub fn load_inventory(args: &ProjectArgs, files: &Files, local: bool) -> Result<Inventory, CliError> {
-    let loader = Loader { files };
+/// Loads the inventory that was given, or the one that is found. Where none is, what is said to who needs one comes with
+/// the empty one: this machine does not.
+pub fn load_inventory(args: &ProjectArgs, files: &Files, local: bool) -> (Inventory, Option<CliError>) {
+    let loader = Loader { files, rules: args.configured.inventory.clone() };
     if !args.inventory.is_empty() {
-        if let Some(path) = args.inventory.iter().find(|p| !p.contains(',') && !Path::new(p).exists()) {
-            let help = match &args.configured.inventory_from {
-                None => "check the path given with -i".to_owned(),
-                Some(from) => format!("it is named in {from}; give another one with -i"),
-            };
-            return Err(CliError::new(format!("there is no inventory {path}"), help));
-        }
-        return Ok(loader.load(&args.inventory));
+        return (loader.load(&args.inventory), None);
     }
     if local {
-        return Ok(Inventory::local());
+        return (Inventory::local(), None);
     }
     let places = default_places();
-    match places.iter().find(|place| place.exists()) {
-        Some(place) => Ok(loader.load(&[place.to_string_lossy().into_owned()])),
-        None => {
-            let shown: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
-            Err(CliError::new(
-                format!("no inventory: none was given and none was found; looked at {}", shown.join(", ")),
-                "give one with -i inventory.yml (see inventory.example.yml), or work on this machine with --local",
-            ))
-        }
+    if let Some(place) = places.iter().find(|place| place.exists()) {
+        return (loader.load(&[place.to_string_lossy().into_owned()]), None);
     }
+    let shown: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
+    let missing = CliError::new(
+        format!("no inventory: none was given and none was found; looked at {}", shown.join(", ")),
+        "give one with -i inventory.yml (see inventory.example.yml), or work on this machine with --local",
+    );
+    let mut inventory = Inventory::default();
+    inventory.finish();
+    (inventory, Some(missing))
 }
 
 /// Reads a playbook and those it imports. `imports` is what the imports say that led here, and where they stand.

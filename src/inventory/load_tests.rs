@@ -28,7 +28,7 @@ fn load(files: &[(&str, &str)], sources: &[&str]) -> (Inventory, Vec<Diagnostic>
     };
     let sources: Vec<String> = sources.iter().map(place).collect();
     let files = Files::new(SourceMap::default(), Vec::new(), Arc::default());
-    let inventory = Loader { files: &files }.load(&sources);
+    let inventory = Loader { files: &files, rules: super::Rules::default() }.load(&sources);
     (inventory, files.take_diagnostics().sorted())
 }
 

@@ -44,7 +44,6 @@ const HARMLESS: &[&str] = &[
     "fact_caching_prefix",
     "fact_caching_timeout",
     "force_color",
-    "force_valid_group_names",
     "gathering",
     "host_key_auto_add",
     "interpreter_python",

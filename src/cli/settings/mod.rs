@@ -16,6 +16,7 @@ use super::error::CliError;
 use super::passwords::{VaultArgs, expanded};
 use super::project::{ProjectArgs, eprint_diagnostic};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
+use crate::inventory::{GroupNames, Unread};
 use crate::source::{FileId, SourceMap};
 use crate::value::{Value, parse_bool};
 
@@ -161,8 +162,16 @@ impl Settings {
         // `--local` without `-i` is about this machine alone, whatever inventory the project has.
         if args.inventory.is_empty() && !local {
             args.inventory = self.list("inventory");
-            args.configured.inventory_from = self.get("inventory").map(|setting| setting.from.clone());
+            args.configured.inventory.named_in = self.get("inventory").map(|setting| setting.from.clone());
         }
+        args.configured.inventory.unread =
+            match ["any_unparsed", "unparsed"].map(|name| self.flag(&format!("inventory_{name}_is_failed"))) {
+                [true, _] => Unread::Mistake,
+                [_, true] => Unread::MistakeIfAll,
+                _ => Unread::Warning,
+            };
+        args.configured.inventory.group_names =
+            self.text("force_valid_group_names").map(|word| GroupNames::of(&word)).unwrap_or_default();
         args.configured.roles_path = self.list("roles_path").iter().map(PathBuf::from).collect();
         for (name, variable) in [
             ("become", "ansible_become"),
