@@ -239,14 +239,14 @@ impl HostCompiler<'_> {
                 Ok(value) => value,
                 Err(error) => return Err(self.failed(&error, &scope, candidate.span)),
             };
-            if value.has_unknown() {
+            if value.has_unknown() || value == Value::Null {
                 return Ok(());
             }
             let name = value.to_string();
             let dir = self.play.dir.clone();
             let places = [dir.join(&name), dir.join("vars").join(&name)];
             if let Some(path) = places.iter().find(|path| path.is_file()) {
-                if let Some(file) = self.project.files.vars(path, Some(candidate.span)) {
+                if let Some(file) = self.project.files.vars_of_play(path, Some(candidate.span)) {
                     let entries = crate::inventory::definitions(&file, &self.project.files);
                     self.play_layers.push(Arc::new(Layer { kind: LayerKind::VarsFiles, entries }));
                 }
