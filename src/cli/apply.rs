@@ -196,7 +196,7 @@ fn with_login_variables(project: &mut Arc<crate::compile::Project>, args: &Apply
         typed.push(("ansible_password", ask("SSH password: ")?));
     }
     if args.ask_become_pass {
-        typed.push(("ansible_become_password", ask("BECOME password: ")?));
+        typed.push(("ansible_become_password", become_password(&typed)?));
     }
     let Some(project) = Arc::get_mut(project) else { return Ok(()) };
     let mut layer: Layer = project.extra.as_ref().clone();
@@ -206,6 +206,13 @@ fn with_login_variables(project: &mut Arc<crate::compile::Project>, args: &Apply
     }
     project.extra = Arc::new(layer);
     Ok(())
+}
+
+/// An empty answer means the login password, where that was asked for.
+fn become_password(typed: &[(&'static str, String)]) -> Result<String, CliError> {
+    let Some((_, login)) = typed.first() else { return ask("BECOME password: ") };
+    let answer = ask("BECOME password [that of SSH]: ")?;
+    Ok(if answer.is_empty() { login.clone() } else { answer })
 }
 
 /// Asks at the terminal, one question at a time.

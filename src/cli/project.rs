@@ -88,9 +88,9 @@ pub struct LoadOptions {
 /// Where something is wrong with them; all of it together.
 pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> Result<Loaded, CliError> {
     let redactor = Redactor::default();
-    let vault = Arc::new(Vault::new(args.vault.read(Purpose::Open)?, redactor.clone()));
+    let vault = Vault::new(args.vault.read(Purpose::Open)?, redactor.clone()).only_labelled(args.vault.match_ids);
     let sources = SourceMap::default();
-    let files = Files::new(sources, roles_path(&args.configured.roles_path), vault);
+    let files = Files::new(sources, roles_path(&args.configured.roles_path), Arc::new(vault));
     let extra = Arc::new(super::extra::read(&args.extra_vars, &files)?);
     let (inventory, missing) = load_inventory(args, &files, options.local);
     let missing = match missing {
@@ -203,19 +203,29 @@ fn roles_path(configured: &[PathBuf]) -> Vec<PathBuf> {
     paths
 }
 
-/// Asks a person for a secret. Never where there is no terminal.
+/// Asks a person for a secret. Where there is no terminal, it is a line of standard input.
 ///
 /// # Errors
-/// Where there is nobody to ask.
+/// Where there is nobody to ask, and no such line.
 pub fn ask(prompt: &str) -> Result<String, CliError> {
     use std::io::IsTerminal as _;
-    if !std::io::stdin().is_terminal() {
-        return Err(CliError::new(
-            "a password is to be asked for, but there is no terminal",
-            "give it in a file instead",
-        ));
+    let failed = |e: std::io::Error| CliError::Message(format!("cannot read a password: {e}"), None);
+    if std::io::stdin().is_terminal() {
+        return rpassword::prompt_password(prompt).map_err(failed);
     }
-    rpassword::prompt_password(prompt).map_err(|e| CliError::Message(format!("cannot read a password: {e}"), None))
+    line_of_stdin().map_err(failed)?.ok_or_else(|| {
+        CliError::new(
+            "a password is to be asked for, but there is no terminal, and no line left on standard input",
+            "give it in a file instead",
+        )
+    })
+}
+
+/// The next line of standard input; `None` at its end.
+pub fn line_of_stdin() -> std::io::Result<Option<String>> {
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line)?;
+    Ok((read > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// Loads the inventory that was given, or the one that is found. Where none is, what is said to who needs one comes with

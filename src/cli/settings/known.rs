@@ -176,6 +176,22 @@ pub const KNOWN: &[Known] = &[
         "who logs in, where the inventory does not say",
     ),
     known(
+        "vault_encrypt_salt",
+        Kind::Text,
+        (DEFAULTS, "vault_encrypt_salt"),
+        "ANSIBLE_VAULT_ENCRYPT_SALT",
+        "",
+        "the salt to encrypt with, so that the same text gives the same vault; a random one is safer",
+    ),
+    known(
+        "vault_id_match",
+        Kind::Flag,
+        (DEFAULTS, "vault_id_match"),
+        "ANSIBLE_VAULT_ID_MATCH",
+        "false",
+        "try only passwords with the label a vault names",
+    ),
+    known(
         "vault_ids",
         Kind::VaultIds,
         (DEFAULTS, "vault_identity_list"),

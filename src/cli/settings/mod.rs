@@ -190,6 +190,8 @@ impl Settings {
     /// Fills in what the command line did not say about vault passwords. Labelled ones are added to those that were given; a
     /// password file counts where none was.
     pub fn fill_vault(&self, args: &mut VaultArgs) {
+        args.match_ids = self.flag("vault_id_match");
+        args.salt = self.text("vault_encrypt_salt");
         let given = !args.vault_password_file.is_empty() || args.ask_vault_pass;
         args.configured = self.list("vault_ids");
         if !given {
