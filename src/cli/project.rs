@@ -17,6 +17,7 @@ use crate::secret::{Redactor, Vault};
 use crate::source::SourceMap;
 use crate::template::Engine;
 use crate::value::Value;
+use crate::variables::Layer;
 
 /// Options about the project.
 #[derive(Debug, Clone, Default, Args)]
@@ -92,7 +93,7 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
     let sources = SourceMap::default();
     let files = Files::new(sources, roles_path(&args.configured.roles_path), Arc::new(vault));
     let extra = Arc::new(super::extra::read(&args.extra_vars, &files)?);
-    let (inventory, missing) = load_inventory(args, &files, options.local);
+    let (inventory, missing) = load_inventory(args, &files, &extra, options.local);
     let missing = match missing {
         Some(missing) if playbooks.is_empty() => return Err(missing),
         missing => missing,
@@ -230,8 +231,8 @@ pub fn line_of_stdin() -> std::io::Result<Option<String>> {
 
 /// Loads the inventory that was given, or the one that is found. Where none is, what is said to who needs one comes with
 /// the empty one: this machine does not.
-pub fn load_inventory(args: &ProjectArgs, files: &Files, local: bool) -> (Inventory, Option<CliError>) {
-    let loader = Loader { files, rules: args.configured.inventory.clone() };
+fn load_inventory(args: &ProjectArgs, files: &Files, extra: &Arc<Layer>, local: bool) -> (Inventory, Option<CliError>) {
+    let loader = Loader { files, rules: Rules { extra: Some(extra.clone()), ..args.configured.inventory.clone() } };
     if !args.inventory.is_empty() {
         return (loader.load(&args.inventory), None);
     }

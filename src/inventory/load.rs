@@ -11,7 +11,7 @@ use super::{Host, Inventory, ini, plugin, range, script, yaml};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::parse::Files;
 use crate::value::Value;
-use crate::variables::{Definition, Terms};
+use crate::variables::{Definition, Layer, Terms};
 use crate::yaml::Node;
 
 /// Reads inventory sources into one inventory.
@@ -31,6 +31,8 @@ pub struct Rules {
     pub group_names: GroupNames,
     /// Where the sources are named, where it is not the command line.
     pub named_in: Option<String>,
+    /// What -e gives, for plugins that ask for it.
+    pub extra: Option<Arc<Layer>>,
 }
 
 /// What a source is that is not there, or a directory with nothing in it.
@@ -169,7 +171,7 @@ impl Loader<'_> {
     fn yaml(&self, path: &Path, inventory: &mut Inventory) {
         for node in self.files.documents(path, None).iter().flat_map(|documents| documents.iter()) {
             match node.get("plugin") {
-                Some(name) => plugin::read(name, node, self.files, inventory),
+                Some(name) => plugin::read(name, node, self.files, self.rules.extra.as_ref(), inventory),
                 None => yaml::read(node, self.files, inventory, Flavour::Yaml),
             }
         }
@@ -179,7 +181,7 @@ impl Loader<'_> {
         let Some((file, text)) = self.files.text(path, None) else { return };
         let node: Node = crate::yaml::load_toml(file, &text, &|diagnostic| self.files.report(diagnostic));
         match node.get("plugin") {
-            Some(name) => plugin::read(name, &node, self.files, inventory),
+            Some(name) => plugin::read(name, &node, self.files, self.rules.extra.as_ref(), inventory),
             None => yaml::read(&node, self.files, inventory, Flavour::Toml),
         }
     }
