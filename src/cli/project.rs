@@ -52,6 +52,8 @@ pub struct ProjectArgs {
 pub struct Configured {
     /// What holds for inventories.
     pub inventory: Rules,
+    /// Settings that were made, as `lookup('config')` gives them.
+    pub settings: BTreeMap<&'static str, (Value, String)>,
     /// Where roles are looked for.
     pub roles_path: Vec<PathBuf>,
     /// Becoming another user, by the names of the variables.
@@ -115,6 +117,7 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
         start_at: options.start_at.clone(),
         cwd: std::env::current_dir().unwrap_or_default(),
         defaults: args.configured.defaults.clone(),
+        settings: args.configured.settings.clone(),
         files,
     };
     let mut plays = Vec::new();

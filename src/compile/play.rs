@@ -22,7 +22,7 @@ pub struct PlaySettings {
     /// A failure on one host stops all.
     pub any_errors_fatal: bool,
     /// Run notified handlers on failed hosts.
-    pub force_handlers: bool,
+    pub force_handlers: Option<bool>,
     /// Reverse, sort or shuffle the hosts.
     pub order: Option<String>,
     /// Hosts meet before every task.
@@ -36,7 +36,7 @@ impl PlaySettings {
         let flag = |keyword| value(keyword).is_some_and(|v| crate::apply_truth(&v));
         let mut settings = Self {
             any_errors_fatal: flag(Keyword::AnyErrorsFatal),
-            force_handlers: flag(Keyword::ForceHandlers),
+            force_handlers: value(Keyword::ForceHandlers).map(|v| crate::apply_truth(&v)),
             order: value(Keyword::Order).map(|v| v.to_string()),
             ..Self::default()
         };

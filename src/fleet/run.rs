@@ -367,7 +367,7 @@ impl Shared {
         };
         // Two hosts of an inventory may be one machine: what is pending is kept for each.
         let mut prologue = self.prologue(&format!("{}\n{host}", play.title()));
-        prologue.force_handlers |= settings.force_handlers;
+        prologue.force_handlers = settings.force_handlers.unwrap_or(prologue.force_handlers);
         prologue.variables = carried.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         let facts = Facts::Known(Arc::new(facts));
         let (result, carried, failed) = {

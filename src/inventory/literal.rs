@@ -73,6 +73,8 @@ impl<'a> Reader<'a> {
             "True" => Some(Value::Bool(true)),
             "False" => Some(Value::Bool(false)),
             "None" => Some(Value::Null),
+            // The one way to write a set without items.
+            "set" if self.take("()") => Some(Value::from(Vec::new())),
             _ => None,
         }
     }
@@ -262,6 +264,7 @@ mod tests {
             ("1_0.5e3", "10500.0"),
             ("True", "true"),
             ("None", "null"),
+            ("set()", "[]"),
             ("'it''s'", "\"its\""),
             ("\"a\" \"b\"", "\"ab\""),
             (r#""a\tb""#, r#""a\tb""#),

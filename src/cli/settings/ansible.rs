@@ -66,7 +66,6 @@ const HARMLESS: &[&str] = &[
     "retry_files_save_path",
     "scp_if_ssh",
     "sftp_batch_mode",
-    "show_custom_stats",
     "show_per_host_start",
     "show_task_path_on_failure",
     "stdout_callback",

@@ -75,6 +75,14 @@ const INVENTORY: &str = "inventory";
 /// Every setting, by name.
 pub const KNOWN: &[Known] = &[
     known(
+        "allow_broken_conditionals",
+        Kind::Flag,
+        (DEFAULTS, "allow_broken_conditionals"),
+        "ANSIBLE_ALLOW_BROKEN_CONDITIONALS",
+        "true",
+        "whether conditions may be something else than booleans; `--strict` is `false`",
+    ),
+    known(
         "ask_become_pass",
         Kind::Flag,
         (BECOME, "become_ask_pass"),
@@ -108,6 +116,14 @@ pub const KNOWN: &[Known] = &[
         "ANSIBLE_VAULT_ENCRYPT_IDENTITY",
         "",
         "the vault id to encrypt with, where there are several",
+    ),
+    known(
+        "force_handlers",
+        Kind::Flag,
+        (DEFAULTS, "force_handlers"),
+        "ANSIBLE_FORCE_HANDLERS",
+        "false",
+        "run notified handlers on hosts that failed too, where a play does not say",
     ),
     known(
         "force_valid_group_names",
@@ -165,6 +181,14 @@ pub const KNOWN: &[Known] = &[
         "ANSIBLE_ROLES_PATH",
         "",
         "where roles are looked for, beside those of the playbook",
+    ),
+    known(
+        "show_custom_stats",
+        Kind::Flag,
+        (DEFAULTS, "show_custom_stats"),
+        "ANSIBLE_SHOW_CUSTOM_STATS",
+        "false",
+        "show what tasks report with `set_stats` at the end",
     ),
     known("timeout", Kind::Count, (DEFAULTS, "timeout"), "ANSIBLE_TIMEOUT", "", "seconds to wait for a connection"),
     known(
