@@ -9,7 +9,7 @@ use clap::Args;
 use super::error::{CliError, Exit};
 use super::project::{self, LoadOptions, ProjectArgs, ask};
 use super::settings::Settings;
-use crate::event::Event;
+use crate::event::{Event, Stats};
 use crate::fleet::{Connections, History, Login, Outcome, RunOptions, RunRecord, Runner, rehearse};
 use crate::graph::Mode;
 use crate::report::{Human, HumanOptions, Json, Report, Style, can_draw};
@@ -86,7 +86,7 @@ pub struct ApplyArgs {
     /// Ask for the password of become
     #[arg(short = 'K', long)]
     pub ask_become_pass: bool,
-    /// Run notified handlers on hosts that failed too
+    /// Run notified handlers on hosts that failed too, where a play does not say otherwise
     #[arg(long)]
     pub force_handlers: bool,
     /// Exit with 6 where changes were made or are pending
@@ -113,6 +113,9 @@ pub struct ApplyArgs {
     /// `human`, or `json` for a line an event
     #[arg(short, long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"])]
     pub output: String,
+    /// What tasks report with `set_stats` is shown at the end.
+    #[arg(skip)]
+    pub custom_stats: bool,
     /// Show more: what was in place, then results
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -128,6 +131,8 @@ pub fn run(mut args: ApplyArgs, plan: bool) -> Result<Exit, CliError> {
     settings.fill_project(&mut args.project, args.ssh.local);
     settings.fill_ssh(&mut args.ssh);
     args.ask_become_pass |= settings.flag("ask_become_pass");
+    args.force_handlers |= settings.flag("force_handlers");
+    args.custom_stats = settings.flag("show_custom_stats");
     become_variables(&mut args)?;
     let options =
         LoadOptions { local: args.ssh.local, plan, diff: args.diff || plan, start_at: args.start_at_task.clone() };
@@ -139,6 +144,9 @@ pub fn run(mut args: ApplyArgs, plan: bool) -> Result<Exit, CliError> {
         project::check(&loaded.project)?;
     }
     if !loaded.project.inventory.may_grow() {
+        if let Some(missing) = loaded.missing {
+            return Err(missing);
+        }
         loaded.unmatched.drain(..).for_each(|diagnostic| loaded.project.files.report(diagnostic));
         project::check(&loaded.project)?;
     }
@@ -193,7 +201,7 @@ fn with_login_variables(project: &mut Arc<crate::compile::Project>, args: &Apply
         typed.push(("ansible_password", ask("SSH password: ")?));
     }
     if args.ask_become_pass {
-        typed.push(("ansible_become_password", ask("BECOME password: ")?));
+        typed.push(("ansible_become_password", become_password(&typed)?));
     }
     let Some(project) = Arc::get_mut(project) else { return Ok(()) };
     let mut layer: Layer = project.extra.as_ref().clone();
@@ -203,6 +211,13 @@ fn with_login_variables(project: &mut Arc<crate::compile::Project>, args: &Apply
     }
     project.extra = Arc::new(layer);
     Ok(())
+}
+
+/// An empty answer means the login password, where that was asked for.
+fn become_password(typed: &[(&'static str, String)]) -> Result<String, CliError> {
+    let Some((_, login)) = typed.first() else { return ask("BECOME password: ") };
+    let answer = ask("BECOME password [that of SSH]: ")?;
+    Ok(if answer.is_empty() { login.clone() } else { answer })
 }
 
 /// Asks at the terminal, one question at a time.
@@ -259,8 +274,12 @@ async fn run_async(
     let mode = if plan { Mode::Plan } else { Mode::Apply };
     let names: Vec<String> = args.playbooks.iter().map(|p| p.display().to_string()).collect();
     let report = Arc::new(Mutex::new(reporter(&args, plan, &project)));
-    let shared = report.clone();
-    let emit = move |event: &Event| shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).event(event);
+    let (shared, stats) = (report.clone(), Arc::new(Mutex::new(Stats::new())));
+    let collected = stats.clone();
+    let emit = move |event: &Event| {
+        crate::event::collect(&mut collected.lock().unwrap_or_else(|poisoned| poisoned.into_inner()), event);
+        shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).event(event);
+    };
     let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
     let mode_name = if plan { "plan" } else { "apply" };
     emit(&Event::RunStarted { run: run.clone(), mode: mode_name.into(), playbooks: names.clone(), time });
@@ -275,7 +294,7 @@ async fn run_async(
     let runner = Runner::new(project.clone(), options, connections, Box::new(emit.clone()));
     tokio::spawn(watch_signals(runner.canceller()));
     let (project_args, local, late) = (args.project.clone(), args.ssh.local, project.clone());
-    let select = move |play: &crate::parse::Play| match project::select(&late, play, &project_args, local) {
+    let select = move |play: &crate::parse::Play| match super::select::select(&late, play, &project_args, local) {
         Ok(Ok(hosts)) => hosts,
         // That no host matched is a mistake when the run starts; by now it is what came of the tasks.
         Ok(Err(_)) | Err(_) => Vec::new(),
@@ -283,11 +302,13 @@ async fn run_async(
     let outcome = runner.run(&plays, &select).await;
     let seconds = started.elapsed().as_secs_f64();
     if !outcome.mistakes || !outcome.hosts.is_empty() {
+        let stats = stats.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
         emit(&Event::RunFinished {
             run: run.clone(),
             hosts: outcome.hosts.clone(),
             seconds,
             cancelled: outcome.cancelled,
+            stats,
         });
     }
     if !plan {
@@ -311,6 +332,7 @@ fn reporter(args: &ApplyArgs, plan: bool, project: &Arc<crate::compile::Project>
         style: Style { colour },
         live: can_draw(),
         again: again(args),
+        stats: args.custom_stats,
     };
     Box::new(Human::new(options, project.redactor.clone(), project.files.sources.clone()))
 }

@@ -12,7 +12,7 @@ use crate::value::Value;
 pub fn list(project: &Arc<Project>, plays: &[(Arc<Play>, Vec<Arc<str>>)], hosts: bool, tasks: bool, tags: bool) {
     let mut out = String::new();
     for (play, names) in plays {
-        out.push_str(&format!("Play \"{}\"  {} hosts\n", play.title(), names.len()));
+        out.push_str(&format!("Play \"{}\"  {}\n", play.title(), super::count(names.len(), "host")));
         if hosts {
             names.iter().for_each(|name| out.push_str(&format!("  {name}\n")));
         }
@@ -40,7 +40,8 @@ fn tasks_of(project: &Arc<Project>, play: &Arc<Play>, hosts: &[Arc<str>]) -> Str
         for node in nodes.iter().filter(|node| node.handler.is_none()) {
             let name = node.name.as_value().map_or_else(|| node.module.to_string(), Value::to_string);
             let role = node.role.as_ref().map(|role| format!("{role} : ")).unwrap_or_default();
-            let line = format!("  {role}{name}  {}", node.origin);
+            let tags = node.tags.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let line = format!("  {role}{name}  TAGS: [{tags}]  {}", node.origin);
             match seen.iter_mut().find(|(other, _)| *other == line) {
                 Some((_, count)) => *count += 1,
                 None => seen.push((line, 1)),

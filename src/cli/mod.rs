@@ -15,6 +15,7 @@ mod passwords;
 mod project;
 mod prompts;
 mod schema;
+mod select;
 mod settings;
 mod vault;
 

@@ -27,6 +27,12 @@ pub struct VaultArgs {
     /// What the configuration adds: `ID@SOURCE`.
     #[arg(skip)]
     pub configured: Vec<String>,
+    /// Only passwords of the label a text names are tried.
+    #[arg(skip)]
+    pub match_ids: bool,
+    /// What is encrypted gets this salt.
+    #[arg(skip)]
+    pub salt: Option<String>,
 }
 
 /// What a password is for.
@@ -53,7 +59,14 @@ impl VaultArgs {
     /// Where a source cannot be read, or there is nobody to ask.
     pub fn read(&self, purpose: Purpose) -> Result<Vec<Password>, CliError> {
         let mut passwords = Vec::new();
-        for given in self.configured.iter().chain(&self.vault_id) {
+        let mut unread = None;
+        for given in &self.configured {
+            match Source::parse(given).read(purpose) {
+                Ok(password) => passwords.push(password),
+                Err(error) => unread = unread.or(warned(given, error)?),
+            }
+        }
+        for given in &self.vault_id {
             passwords.push(Source::parse(given).read(purpose)?);
         }
         for file in &self.vault_password_file {
@@ -62,7 +75,22 @@ impl VaultArgs {
         if self.ask_vault_pass {
             passwords.push(Source { id: Arc::from(DEFAULT_ID), from: From::Prompt }.read(purpose)?);
         }
-        Ok(passwords)
+        match unread {
+            // Nobody has to have every password of a project; with none at all, that is what is wrong.
+            Some(error) if passwords.is_empty() => Err(error),
+            _ => Ok(passwords),
+        }
+    }
+}
+
+/// A password the configuration names may be missing on this machine: that is said, and goes on.
+fn warned(given: &str, error: CliError) -> Result<Option<CliError>, CliError> {
+    match error {
+        CliError::Message(message, help) => {
+            super::note(&format!("warning: {message} (`{given}` of the configuration)"));
+            Ok(Some(CliError::Message(message, help)))
+        }
+        other => Err(other),
     }
 }
 
@@ -194,13 +222,20 @@ pub fn to_encrypt_with<'a>(passwords: &'a [Password], wanted: Option<&str>) -> R
             CliError::new(format!("--encrypt-vault-id: no password has the vault id `{wanted}`"), help)
         });
     }
-    match (passwords.first(), ids.len()) {
+    // Of two with the same label, too, only one can be meant.
+    let differ = |a: &Password| passwords.iter().any(|b| (&a.id, &a.bytes) != (&b.id, &b.bytes));
+    let several = passwords.first().is_some_and(differ);
+    match (passwords.first(), several) {
         (None, _) => Err(CliError::new(
             "there is no vault password to encrypt with",
             "give one with --vault-id ID@FILE, --vault-password-file FILE or --ask-vault-pass",
         )),
-        (Some(only), 1) => Ok(only),
-        (Some(_), _) => Err(CliError::new(
+        (Some(only), false) => Ok(only),
+        (Some(_), true) if ids.len() == 1 => Err(CliError::new(
+            format!("there are several passwords of the vault id {}", ids.join(", ")),
+            "give them labels: --vault-id ID@FILE, and say which one encrypts: --encrypt-vault-id ID",
+        )),
+        (Some(_), true) => Err(CliError::new(
             format!("there are passwords of several vault ids: {}", ids.join(", ")),
             "say which one encrypts: --encrypt-vault-id ID",
         )),
@@ -248,11 +283,30 @@ mod tests {
     }
 
     #[test]
+    fn configured_passwords_may_be_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pw");
+        std::fs::write(&path, "x").unwrap();
+        let args = |given: &[&str]| VaultArgs {
+            configured: given.iter().map(|text| text.replace("pw", path.to_str().unwrap())).collect(),
+            ..VaultArgs::default()
+        };
+        assert!(args(&["a@nosuch"]).read(Purpose::Open).is_err());
+        assert!(args(&["a@nosuch", "b@pw"]).read(Purpose::Open).is_ok_and(|found| found.len() == 1));
+        let given = VaultArgs { vault_id: vec!["a@nosuch".into()], ..args(&["b@pw"]) };
+        assert!(given.read(Purpose::Open).is_err(), "what was given by hand has to be there");
+    }
+
+    #[test]
     fn what_encrypts_has_to_be_clear() {
         let password = |id: &str| Password { id: Arc::from(id), bytes: b"x".to_vec() };
         let (a, b) = (password("a"), password("b"));
         assert!(to_encrypt_with(&[], None).is_err());
         assert!(to_encrypt_with(std::slice::from_ref(&a), None).is_ok());
+        let other = Password { bytes: b"y".to_vec(), ..a.clone() };
+        assert!(to_encrypt_with(&[a.clone(), a.clone()], None).is_ok(), "the same one twice");
+        assert!(to_encrypt_with(&[a.clone(), other.clone()], None).is_err());
+        assert!(to_encrypt_with(&[a.clone(), other], Some("a")).is_ok());
         let both = [a, b];
         assert!(to_encrypt_with(&both, None).is_err());
         assert!(to_encrypt_with(&both, Some("b")).is_ok_and(|p| p.id.as_ref() == "b"));

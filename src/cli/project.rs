@@ -8,10 +8,10 @@ use clap::Args;
 
 use super::error::CliError;
 use super::passwords::{Purpose, VaultArgs};
+use super::select::{Limit, evaluate_early, limited, select};
 use crate::compile::{BlobStore, Deposits, Project, TagFilter};
 use crate::diagnostic::{Code, Diagnostic, Severity};
-use crate::fleet::{History, hosts_text};
-use crate::inventory::{Inventory, Loader, Pattern, PatternError, default_places};
+use crate::inventory::{Inventory, Loader, Rules, default_places};
 use crate::parse::{Files, Play, Playbook, PlaybookEntry};
 use crate::secret::{Redactor, Vault};
 use crate::source::SourceMap;
@@ -50,8 +50,10 @@ pub struct ProjectArgs {
 /// What the configuration adds to the options.
 #[derive(Debug, Clone, Default)]
 pub struct Configured {
-    /// Where the inventory is named, for messages.
-    pub inventory_from: Option<String>,
+    /// What holds for inventories.
+    pub inventory: Rules,
+    /// Settings that were made, as `lookup('config')` gives them.
+    pub settings: BTreeMap<&'static str, (Value, String)>,
     /// Where roles are looked for.
     pub roles_path: Vec<PathBuf>,
     /// Becoming another user, by the names of the variables.
@@ -66,6 +68,8 @@ pub struct Loaded {
     pub plays: Vec<(Arc<Play>, Vec<Arc<str>>)>,
     /// Plays whose hosts are not in the inventory: mistakes, unless tasks of the run add them.
     pub unmatched: Vec<Diagnostic>,
+    /// There is no inventory, and plays without hosts that would need one.
+    pub missing: Option<CliError>,
 }
 
 /// How a project is loaded.
@@ -87,17 +91,21 @@ pub struct LoadOptions {
 /// Where something is wrong with them; all of it together.
 pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> Result<Loaded, CliError> {
     let redactor = Redactor::default();
-    let vault = Arc::new(Vault::new(args.vault.read(Purpose::Open)?, redactor.clone()));
+    let vault = Vault::new(args.vault.read(Purpose::Open)?, redactor.clone()).only_labelled(args.vault.match_ids);
     let sources = SourceMap::default();
-    let files = Files::new(sources, roles_path(&args.configured.roles_path), vault);
+    let files = Files::new(sources, roles_path(&args.configured.roles_path), Arc::new(vault));
     let extra = Arc::new(super::extra::read(&args.extra_vars, &files)?);
-    let inventory = load_inventory(args, &files, options.local)?;
+    let (inventory, missing) = load_inventory(args, &files, &extra, options.local);
+    let missing = match missing {
+        Some(missing) if playbooks.is_empty() => return Err(missing),
+        missing => missing,
+    };
     let set =
         |items: &[String]| items.iter().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect::<BTreeSet<_>>();
     let project = Project {
         hostvars: crate::compile::HostVars::default(),
         engine: Arc::new(Engine::default()),
-        inventory: crate::inventory::LiveInventory::new(inventory).read_by(rereading(args, options.local)),
+        inventory: crate::inventory::LiveInventory::new(inventory).read_by(rereading(args, &extra, options.local)),
         extra,
         tags: TagFilter { only: set(&args.tags), skip: set(&args.skip_tags) },
         plan: options.plan,
@@ -109,6 +117,7 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
         start_at: options.start_at.clone(),
         cwd: std::env::current_dir().unwrap_or_default(),
         defaults: args.configured.defaults.clone(),
+        settings: args.configured.settings.clone(),
         files,
     };
     let mut plays = Vec::new();
@@ -133,17 +142,25 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
         selected.push((play, hosts));
     }
     check(&project)?;
+    let without_hosts = |(_, hosts): &(_, Vec<_>)| hosts.is_empty();
+    let missing = match missing {
+        Some(missing) if selected.iter().all(without_hosts) => return Err(missing),
+        missing => missing.filter(|_| selected.iter().any(without_hosts)),
+    };
     if selected.iter().all(|(_, hosts)| hosts.is_empty()) && !unmatched.is_empty() {
         unmatched.drain(..).for_each(|diagnostic| project.files.report(diagnostic));
         check(&project)?;
     }
-    if !playbooks.is_empty() && selected.iter().all(|(_, hosts)| hosts.is_empty()) {
+    let limit = args.limit.as_deref().map(|limit| limited(&project, limit)).transpose()?;
+    if matches!(limit, Some(Limit::Nothing)) {
+        super::note("warning: --limit names no host: nothing is left to do");
+    } else if !playbooks.is_empty() && selected.iter().all(|(_, hosts)| hosts.is_empty()) {
         return Err(CliError::new(
             "no play matches a host",
             "see `cfg inventory --graph` for the hosts and groups there are",
         ));
     }
-    Ok(Loaded { project: Arc::new(project), plays: selected, unmatched })
+    Ok(Loaded { project: Arc::new(project), plays: selected, unmatched, missing })
 }
 
 /// Turns reported mistakes into an error; warnings are shown and forgotten.
@@ -190,57 +207,62 @@ fn roles_path(configured: &[PathBuf]) -> Vec<PathBuf> {
     paths
 }
 
-/// Asks a person for a secret. Never where there is no terminal.
+/// Asks a person for a secret. Where there is no terminal, it is a line of standard input.
 ///
 /// # Errors
-/// Where there is nobody to ask.
+/// Where there is nobody to ask, and no such line.
 pub fn ask(prompt: &str) -> Result<String, CliError> {
     use std::io::IsTerminal as _;
-    if !std::io::stdin().is_terminal() {
-        return Err(CliError::new(
-            "a password is to be asked for, but there is no terminal",
-            "give it in a file instead",
-        ));
+    let failed = |e: std::io::Error| CliError::Message(format!("cannot read a password: {e}"), None);
+    if std::io::stdin().is_terminal() {
+        return rpassword::prompt_password(prompt).map_err(failed);
     }
-    rpassword::prompt_password(prompt).map_err(|e| CliError::Message(format!("cannot read a password: {e}"), None))
+    line_of_stdin().map_err(failed)?.ok_or_else(|| {
+        CliError::new(
+            "a password is to be asked for, but there is no terminal, and no line left on standard input",
+            "give it in a file instead",
+        )
+    })
 }
 
 /// Reads the same inventory again, while a run goes on.
-fn rereading(args: &ProjectArgs, local: bool) -> crate::inventory::Reader {
-    let args = args.clone();
-    Box::new(move |files| load_inventory(&args, files, local).ok())
+fn rereading(args: &ProjectArgs, extra: &Arc<Layer>, local: bool) -> crate::inventory::Reader {
+    let (args, extra) = (args.clone(), extra.clone());
+    Box::new(move |files| {
+        let (inventory, missing) = load_inventory(&args, files, &extra, local);
+        missing.is_none().then_some(inventory)
+    })
 }
 
-/// Loads the inventory that was given, or the one that is found.
-///
-/// # Errors
-/// Where none is found: the places are named.
-pub fn load_inventory(args: &ProjectArgs, files: &Files, local: bool) -> Result<Inventory, CliError> {
-    let loader = Loader { files };
+/// The next line of standard input; `None` at its end.
+pub fn line_of_stdin() -> std::io::Result<Option<String>> {
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line)?;
+    Ok((read > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// Loads the inventory that was given, or the one that is found. Where none is, what is said to who needs one comes with
+/// the empty one: this machine does not.
+fn load_inventory(args: &ProjectArgs, files: &Files, extra: &Arc<Layer>, local: bool) -> (Inventory, Option<CliError>) {
+    let loader = Loader { files, rules: Rules { extra: Some(extra.clone()), ..args.configured.inventory.clone() } };
     if !args.inventory.is_empty() {
-        if let Some(path) = args.inventory.iter().find(|p| !p.contains(',') && !Path::new(p).exists()) {
-            let help = match &args.configured.inventory_from {
-                None => "check the path given with -i".to_owned(),
-                Some(from) => format!("it is named in {from}; give another one with -i"),
-            };
-            return Err(CliError::new(format!("there is no inventory {path}"), help));
-        }
-        return Ok(loader.load(&args.inventory));
+        return (loader.load(&args.inventory), None);
     }
     if local {
-        return Ok(Inventory::local());
+        return (Inventory::local(), None);
     }
     let places = default_places();
-    match places.iter().find(|place| place.exists()) {
-        Some(place) => Ok(loader.load(&[place.to_string_lossy().into_owned()])),
-        None => {
-            let shown: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
-            Err(CliError::new(
-                format!("no inventory: none was given and none was found; looked at {}", shown.join(", ")),
-                "give one with -i inventory.yml (see inventory.example.yml), or work on this machine with --local",
-            ))
-        }
+    if let Some(place) = places.iter().find(|place| place.exists()) {
+        return (loader.load(&[place.to_string_lossy().into_owned()]), None);
     }
+    let shown: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
+    let missing = CliError::new(
+        format!("no inventory: none was given and none was found; looked at {}", shown.join(", ")),
+        "give one with -i inventory.yml (see inventory.example.yml), or work on this machine with --local",
+    );
+    let mut inventory = Inventory::default();
+    inventory.finish();
+    (inventory, Some(missing))
 }
 
 /// Reads a playbook and those it imports. `imports` is what the imports say that led here, and where they stand.
@@ -274,132 +296,10 @@ fn read_playbook(
                 plays.push(play);
             }
             PlaybookEntry::Import(node, keywords) => {
-                let text = node.text().unwrap_or_default();
-                let Some(name) = evaluate_early(project, &node, text, "import_playbook") else { continue };
+                let Some(name) = evaluate_early(project, &node, "import_playbook") else { continue };
                 let imports = [imports, &[keywords]].concat();
-                read_playbook(project, &dir.join(name), Some(node.span), &imports, plays);
+                read_playbook(project, &dir.join(name.to_string()), Some(node.span), &imports, plays);
             }
         }
     }
-}
-
-/// The hosts of a play, within the limit.
-///
-/// # Errors
-/// Where the limit is wrong; a pattern that matches nothing is given back as what it is.
-pub fn select(
-    project: &Project,
-    play: &Play,
-    args: &ProjectArgs,
-    local: bool,
-) -> Result<Result<Vec<Arc<str>>, Diagnostic>, CliError> {
-    let written = hosts_text(&play.hosts);
-    let text = match evaluate_early(project, &play.hosts, &written, "hosts") {
-        Some(text) => text,
-        None => return Ok(Ok(Vec::new())),
-    };
-    if local && args.inventory.is_empty() {
-        return Ok(Ok(project.inventory.get().hosts.keys().cloned().collect()));
-    }
-    let mut hosts = match Pattern::parse(&text).hosts(&project.inventory.get()) {
-        Ok(hosts) => hosts,
-        // `localhost` needs no inventory.
-        Err(_) if matches!(text.as_str(), "localhost" | "127.0.0.1") => vec![Arc::from(text.as_str())],
-        Err(error) => {
-            let help = match &error {
-                PatternError::Unknown { nearest: Some(name), .. } => Some(format!("did you mean `{name}`?")),
-                _ => Some("see `cfg inventory --graph` for the hosts and groups there are".to_owned()),
-            };
-            let report = Diagnostic::error(Code::NoHostsMatched, error.to_string()).at(play.hosts.span, "");
-            return Ok(Err(report.help_opt(help)));
-        }
-    };
-    if let Some(limit) = &args.limit {
-        let allowed = limited(project, limit)?;
-        hosts.retain(|host| allowed.contains(host));
-    }
-    let order = play.keywords.get(crate::parse::Keyword::Order).and_then(crate::yaml::Node::text);
-    match order {
-        Some("reverse_inventory") => hosts.reverse(),
-        Some("sorted") => hosts.sort(),
-        Some("reverse_sorted") => {
-            hosts.sort();
-            hosts.reverse();
-        }
-        _ => {}
-    }
-    Ok(Ok(hosts))
-}
-
-/// What has to be known before any host is: it may name extra variables.
-fn evaluate_early(project: &Project, node: &crate::yaml::Node, text: &str, what: &str) -> Option<String> {
-    if !text.contains("{{") {
-        return Some(text.to_owned());
-    }
-    struct Extra(Arc<Layer>);
-    impl crate::template::Bindings for Extra {
-        fn binding(&self, name: &str) -> Option<crate::template::Term> {
-            self.0.get(name).map(|d| d.term.clone())
-        }
-        fn names(&self) -> BTreeSet<String> {
-            self.0.entries.keys().map(ToString::to_string).collect()
-        }
-    }
-    let origin = project.files.sources.origin(node.span);
-    let term = crate::template::Term::from_text(&Arc::from(text), origin, 0);
-    let scope = crate::template::TermScope::new(project.engine.clone(), Arc::new(Extra(project.extra.clone())));
-    match scope.evaluate(&term) {
-        Ok(value) => Some(value.to_string()),
-        Err(error) => {
-            let report = Diagnostic::error(Code::UndefinedVariable, format!("`{what}`: {}", error.message));
-            let help = format!("`{what}` can use variables given with -e only");
-            project.files.report(report.at(node.span, "").help(help));
-            None
-        }
-    }
-}
-
-/// The hosts a limit allows.
-///
-/// # Errors
-/// Where it names nothing of the inventory.
-pub fn limited(project: &Project, limit: &str) -> Result<Vec<Arc<str>>, CliError> {
-    let parts = limit.split(',').map(str::trim).filter(|part| !part.is_empty());
-    let parts = parts.map(|part| part.strip_prefix('@').map_or_else(|| Ok(part.to_owned()), referred));
-    let text = parts.collect::<Result<Vec<_>, _>>()?.join(",");
-    Pattern::parse(&text).hosts(&project.inventory.get()).map_err(|error| {
-        let help = match &error {
-            PatternError::Unknown { nearest: Some(name), .. } => format!("did you mean `{name}`?"),
-            _ => "see `cfg inventory --graph` for the hosts and groups there are".to_owned(),
-        };
-        CliError::new(format!("--limit: {error}"), help)
-    })
-}
-
-/// What `@FILE` or `@RUN` stands for: the lines of a file, or hosts of an earlier run.
-fn referred(reference: &str) -> Result<String, CliError> {
-    let path = super::passwords::expanded(reference);
-    if path.is_file() {
-        let text = std::fs::read_to_string(&path)
-            .map_err(|e| CliError::Message(format!("--limit: cannot read {}: {e}", path.display()), None))?;
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
-        if lines.is_empty() {
-            return Err(CliError::new(
-                format!("--limit: {} names no host", path.display()),
-                "write a host, group or pattern on each line",
-            ));
-        }
-        return Ok(lines.join(","));
-    }
-    let hosts = History::default().hosts(reference);
-    let hosts = hosts.ok_or_else(|| {
-        CliError::new(format!("there is no run or file `{reference}`"), "a run says its id at its end")
-    })?;
-    if hosts.is_empty() {
-        return Err(CliError::new(
-            format!("the run `{reference}` left no such hosts"),
-            "there is nothing to go on with",
-        ));
-    }
-    Ok(hosts.join(","))
 }

@@ -1,9 +1,10 @@
 //! `vars_prompt`: variables a play asks the person for, before anything runs.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use super::error::CliError;
+use super::project::line_of_stdin;
 use crate::compile::Project;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::parse::{Keyword, Play};
@@ -25,13 +26,13 @@ struct Question {
 /// Asks what the plays ask for. A variable that was given with `-e` is not asked for.
 ///
 /// # Errors
-/// Where there is no terminal and no default, or an answer cannot be read.
+/// Where there is no terminal, no default and no line of standard input, or an answer cannot be read.
 pub fn ask_all(project: &Project, plays: &[(Arc<Play>, Vec<Arc<str>>)]) -> Result<(), CliError> {
     for (play, hosts) in plays {
         if hosts.is_empty() || play.prompted.get().is_some() {
             continue;
         }
-        let Some(node) = play.keywords.get(Keyword::VarsPrompt) else { continue };
+        let Some(node) = play.keywords.get(Keyword::VarsPrompt).filter(|node| !node.is_null()) else { continue };
         let mut answers = Vec::new();
         for item in node.as_list().map_or_else(|| vec![node.clone()], <[Node]>::to_vec) {
             let Some(question) = question(project, &item) else { continue };
@@ -82,10 +83,7 @@ fn question(project: &Project, node: &Node) -> Option<Question> {
 
 fn ask(question: &Question) -> Result<Value, CliError> {
     if !std::io::stdin().is_terminal() {
-        return question.default.clone().ok_or_else(|| {
-            let message = format!("the play asks for `{}`, and there is no terminal", question.name);
-            CliError::Message(message, Some(format!("give it: -e {}=…", question.name)))
-        });
+        return unattended(question);
     }
     loop {
         let answer = read(question, &question.text)?;
@@ -99,20 +97,32 @@ fn ask(question: &Question) -> Result<Value, CliError> {
     }
 }
 
+/// Without a terminal the default counts, as in Ansible, and standard input is left alone; what has none is a line of it.
+fn unattended(question: &Question) -> Result<Value, CliError> {
+    if let Some(default) = &question.default {
+        return Ok(default.clone());
+    }
+    line_of_stdin().map_err(unreadable)?.map(Value::from).ok_or_else(|| {
+        let message = format!("the play asks for `{}`, and there is no terminal", question.name);
+        CliError::Message(message, Some(format!("give it: -e {}=…, or as a line of standard input", question.name)))
+    })
+}
+
+fn unreadable(error: std::io::Error) -> CliError {
+    CliError::Message(format!("cannot read the answer: {error}"), None)
+}
+
 fn read(question: &Question, text: &str) -> Result<String, CliError> {
     let shown = match &question.default {
         Some(default) if !question.private => format!("{text} [{default}]: "),
         _ => format!("{text}: "),
     };
-    let failed = |error: std::io::Error| CliError::Message(format!("cannot read the answer: {error}"), None);
     if question.private {
-        return rpassword::prompt_password(shown).map_err(failed);
+        return rpassword::prompt_password(shown).map_err(unreadable);
     }
     eprint(&shown);
     let _ = std::io::stderr().flush();
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).map_err(failed)?;
-    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+    Ok(line_of_stdin().map_err(unreadable)?.unwrap_or_default())
 }
 
 /// `encrypt`: the hash of the answer, as the filter `password_hash` makes it.

@@ -74,6 +74,8 @@ pub struct Project {
     pub diff: bool,
     /// Conditions must be booleans.
     pub strict: bool,
+    /// Settings that were made, under the names `lookup('config')` asks for, and where.
+    pub settings: BTreeMap<&'static str, (Value, String)>,
     /// Secret values.
     pub redactor: Redactor,
     /// Content that is sent when a target asks for it, by SHA-256.

@@ -22,7 +22,7 @@ pub struct PlaySettings {
     /// A failure on one host stops all.
     pub any_errors_fatal: bool,
     /// Run notified handlers on failed hosts.
-    pub force_handlers: bool,
+    pub force_handlers: Option<bool>,
     /// Reverse, sort or shuffle the hosts.
     pub order: Option<String>,
     /// Hosts meet before every task.
@@ -44,7 +44,7 @@ impl PlaySettings {
         let flag = |keyword| value(keyword).is_some_and(|v| crate::apply_truth(&v));
         let mut settings = Self {
             any_errors_fatal: flag(Keyword::AnyErrorsFatal),
-            force_handlers: flag(Keyword::ForceHandlers),
+            force_handlers: value(Keyword::ForceHandlers).map(|v| crate::apply_truth(&v)),
             order: value(Keyword::Order).map(|v| v.to_string()),
             ..Self::default()
         };
@@ -247,14 +247,14 @@ impl HostCompiler<'_> {
                 Ok(value) => value,
                 Err(error) => return Err(self.failed(&error, &scope, candidate.span)),
             };
-            if value.has_unknown() {
+            if value.has_unknown() || value == Value::Null {
                 return Ok(());
             }
             let name = value.to_string();
             let dir = self.play.dir.clone();
             let places = [dir.join("vars").join(&name), dir.join(&name)];
             if let Some(path) = places.iter().find(|path| path.is_file()) {
-                if let Some(file) = self.project.files.vars(path, Some(candidate.span)) {
+                if let Some(file) = self.project.files.vars_of_play(path, Some(candidate.span)) {
                     let entries = crate::inventory::definitions(&file, &self.project.files);
                     self.play_layers.push(Arc::new(Layer { kind: LayerKind::VarsFiles, entries }));
                 }

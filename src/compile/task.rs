@@ -366,6 +366,7 @@ impl HostCompiler<'_> {
             requisites: Vec::new(),
             handler: frame.handler.clone(),
             guards: self.guards(own),
+            tags: frame.tags.clone(),
         })
     }
 

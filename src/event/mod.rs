@@ -3,13 +3,22 @@
 //! Grammar: `RunStarted (PlayStarted (HostReady | Unreachable)* (TaskStarted TaskFinished)* PlayFinished)* RunFinished`.
 //! Task events of different hosts interleave; those of one task come in order. Events are the only output of a run.
 
+#[cfg(feature = "controller")]
+mod stats;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Change;
 use crate::source::Origin;
-use crate::value::Value;
+use crate::value::{Map, Value};
+
+#[cfg(feature = "controller")]
+pub use stats::{RUN, collect};
+
+/// What tasks report with `set_stats`, by the names of hosts.
+pub type Stats = std::collections::BTreeMap<String, Map>;
 
 /// How a task or one of its items came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,6 +238,9 @@ pub enum Event {
         seconds: f64,
         /// It was cancelled.
         cancelled: bool,
+        /// What tasks reported with `set_stats`.
+        #[serde(default, skip_serializing_if = "Stats::is_empty")]
+        stats: Stats,
     },
 }
 

@@ -16,7 +16,5 @@ mod target;
 pub use driver::DryDriver;
 pub use history::{History, RunRecord};
 pub use link::{Link, LinkError};
-pub use run::{
-    EventSink, Outcome, RunOptions, Runner, SelectHosts, blank_play, connection_scope, hosts_text, rehearse,
-};
+pub use run::{EventSink, Outcome, RunOptions, Runner, SelectHosts, blank_play, connection_scope, rehearse};
 pub use target::{Connections, Login};

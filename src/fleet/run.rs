@@ -11,7 +11,6 @@ use crate::graph::{Mode, Node, Prologue};
 use crate::parse::Play;
 use crate::template::TermScope;
 use crate::value::{Map, Value};
-use crate::yaml::Node as Yaml;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -377,7 +376,7 @@ impl Shared {
         let file = self.project.files.sources.origin(play.span).file;
         let playbook = file.rsplit('/').next().unwrap_or_default();
         let mut prologue = self.prologue(&format!("{playbook}\n{}\n{host}", play.title()));
-        prologue.force_handlers |= settings.force_handlers;
+        prologue.force_handlers = settings.force_handlers.unwrap_or(prologue.force_handlers);
         prologue.absent = absent;
         prologue.variables = carried.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         let facts = Facts::Known(Arc::new(facts));
@@ -492,13 +491,5 @@ pub fn blank_play() -> Play {
         tasks: Vec::new(),
         post_tasks: Vec::new(),
         handlers: Vec::new(),
-    }
-}
-
-/// The text of a play's `hosts`.
-pub fn hosts_text(node: &Yaml) -> String {
-    match node.as_list() {
-        Some(items) => items.iter().filter_map(Yaml::text).collect::<Vec<_>>().join(":"),
-        None => node.text().unwrap_or("").to_owned(),
     }
 }

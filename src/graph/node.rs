@@ -1,6 +1,6 @@
 //! Nodes and edges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,9 @@ pub struct Node {
     pub handler: Option<Handler>,
     /// `unless`, `onlyif`, `creates` on any task.
     pub guards: Vec<(String, Term)>,
+    /// Its tags with those around it: for lists of tasks, no business of the agent's.
+    #[serde(skip)]
+    pub tags: Arc<BTreeSet<String>>,
 }
 
 /// What becomes of the differences a node makes.

@@ -15,8 +15,16 @@ use crate::value::Value;
 use crate::variables::{Definition, Layer, LayerKind};
 use crate::yaml::{Entry, Node};
 
-const OPTIONS: &[&str] =
-    &["plugin", "strict", "compose", "groups", "keyed_groups", "use_vars_plugins", "leading_separator"];
+const OPTIONS: &[&str] = &[
+    "plugin",
+    "strict",
+    "compose",
+    "groups",
+    "keyed_groups",
+    "use_extra_vars",
+    "use_vars_plugins",
+    "leading_separator",
+];
 const KEYED: &[&str] = &["key", "prefix", "separator", "parent_group", "default_value", "trailing_separator"];
 
 struct Constructed<'a> {
@@ -25,6 +33,8 @@ struct Constructed<'a> {
     strict: bool,
     leading_separator: bool,
     use_vars_plugins: bool,
+    /// What -e gives, where expressions see it.
+    extra: Option<Arc<Layer>>,
     compose: Vec<(Arc<str>, Span, Term)>,
     groups: Vec<(Arc<str>, Span, Term)>,
     keyed: Vec<Keyed>,
@@ -42,7 +52,7 @@ struct Keyed {
 }
 
 /// Reads a file of the plugin.
-pub fn read(node: &Node, files: &Files, inventory: &mut Inventory) {
+pub fn read(node: &Node, files: &Files, extra: Option<&Arc<Layer>>, inventory: &mut Inventory) {
     check_keys(node.as_map().unwrap_or_default(), OPTIONS, files);
     let expressions = |key: &str| -> Vec<(Arc<str>, Span, Term)> {
         let entry = |e: &Entry| (e.key.clone(), e.value.span, expression(&e.value, files));
@@ -54,6 +64,7 @@ pub fn read(node: &Node, files: &Files, inventory: &mut Inventory) {
         strict: flag(node, "strict", false, files),
         leading_separator: flag(node, "leading_separator", true, files),
         use_vars_plugins: flag(node, "use_vars_plugins", false, files),
+        extra: flag(node, "use_extra_vars", false, files).then(|| extra.cloned()).flatten(),
         compose: expressions("compose"),
         groups: expressions("groups"),
         keyed: list(node.get("keyed_groups"), "keyed_groups", files).iter().filter_map(|n| keyed(n, files)).collect(),
@@ -178,6 +189,7 @@ impl Constructed<'_> {
             ("inventory_hostname_short".to_owned(), Value::str(short)),
             ("group_names".to_owned(), Value::list(groups)),
         ];
+        layers.extend(self.extra.clone());
         layers.push(Arc::new(Layer::of_values(LayerKind::Play, magic)));
         layers.reverse();
         plugin::scope(&self.engine, layers)
@@ -201,7 +213,8 @@ fn names(value: &Value, keyed: &Keyed) -> Result<Vec<String>, ()> {
             let mut names = Vec::new();
             for item in items.iter() {
                 match item {
-                    Value::Str(text) if text.is_empty() => names.extend(default()),
+                    Value::Null if keyed.default.is_some() => names.extend(default()),
+                    Value::Str(text) if text.is_empty() && keyed.default.is_some() => names.extend(default()),
                     Value::List(_) | Value::Map(_) => return Err(()),
                     item => names.push(item.to_string()),
                 }

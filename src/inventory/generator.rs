@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::plugin::{self, check_keys, failed, list, map, wrong};
 use super::{Inventory, load};
 use crate::parse::Files;
-use crate::template::{Engine, TermScope};
+use crate::template::{Engine, EvalError, Reason, Term, TermScope};
 use crate::value::Value;
 use crate::variables::{Definition, Layer, LayerKind};
 use crate::yaml::Node;
@@ -46,6 +46,27 @@ pub fn read(node: &Node, files: &Files, inventory: &mut Inventory) {
         if !generator.host(name, hosts.get("parents"), &scope) {
             return;
         }
+    }
+}
+
+/// A variable with the values of this combination. What is inside of a list or mapping, and names something else, is left to
+/// the play: Ansible evaluates containers where they are used.
+fn settled(term: &Term, scope: &Arc<TermScope>) -> Result<Term, EvalError> {
+    let error = match scope.evaluate(term) {
+        Ok(value) => return Ok(Term::Value(value)),
+        Err(error) => error,
+    };
+    let inner = |term: &Term| match settled(term, scope) {
+        Err(error) if matches!(error.reason, Reason::Undefined(_)) => Ok(term.clone()),
+        other => other,
+    };
+    match term {
+        Term::List(items) => Ok(Term::List(Arc::new(items.iter().map(inner).collect::<Result<_, _>>()?))),
+        Term::Map(entries) => {
+            let entries = entries.iter().map(|(key, value)| Ok((inner(key)?, inner(value)?)));
+            Ok(Term::Map(Arc::new(entries.collect::<Result<_, EvalError>>()?)))
+        }
+        _ => Err(error),
     }
 }
 
@@ -96,10 +117,10 @@ impl Generator<'_> {
         for var in map(node.get("vars"), "vars", self.files) {
             let report = |diagnostic| self.files.report(diagnostic);
             let term = load::terms(self.files, &report).term(&var.value);
-            match scope.evaluate(&term) {
-                Ok(value) => {
+            match settled(&term, scope) {
+                Ok(term) => {
                     let origin = Some(self.files.sources.origin(var.key_span));
-                    let definition = Definition { term: value.into(), origin };
+                    let definition = Definition { term, origin };
                     self.inventory.groups.entry(group.clone()).or_default().vars.insert(var.key.clone(), definition);
                 }
                 Err(error) => failed(self.files, var.value.span, &error, ""),

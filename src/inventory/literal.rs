@@ -7,6 +7,14 @@ use crate::value::{Map, Value};
 /// Deeper nesting is no literal, so that no input can exhaust the stack.
 const DEPTH: usize = 50;
 
+/// The letters before the quote of a string: `r`, `u`, and `b` of bytes, which become text as in Ansible. `None` where no string
+/// starts.
+fn prefix(text: &str) -> Option<&str> {
+    const PREFIXES: &[&str] = &["", "r", "u", "b", "rb", "br"];
+    let (prefix, _) = text.split_at_checked(text.find(['"', '\''])?)?;
+    PREFIXES.iter().any(|known| known.eq_ignore_ascii_case(prefix)).then_some(prefix)
+}
+
 /// Reads a literal; `None` where the text is none.
 pub fn parse(text: &str) -> Option<Value> {
     let mut reader = Reader { rest: text };
@@ -48,7 +56,9 @@ impl<'a> Reader<'a> {
             }),
             '{' => self.braces(depth),
             '"' | '\'' => self.strings(),
-            'r' | 'u' | 'R' | 'U' if self.rest.get(1..2).is_some_and(|q| matches!(q, "'" | "\"")) => self.strings(),
+            c if c.is_ascii_alphabetic() && prefix(self.rest).is_some_and(|prefix| !prefix.is_empty()) => {
+                self.strings()
+            }
             c if c.is_ascii_digit() || matches!(c, '-' | '+' | '.') => self.number(),
             c if c.is_alphabetic() => self.word(),
             _ => None,
@@ -63,6 +73,8 @@ impl<'a> Reader<'a> {
             "True" => Some(Value::Bool(true)),
             "False" => Some(Value::Bool(false)),
             "None" => Some(Value::Null),
+            // The one way to write a set without items.
+            "set" if self.take("()") => Some(Value::from(Vec::new())),
             _ => None,
         }
     }
@@ -118,18 +130,17 @@ impl<'a> Reader<'a> {
         loop {
             text.push_str(&self.string()?);
             self.space();
-            let next = self.rest.trim_start_matches(['r', 'u', 'R', 'U']);
-            if self.rest.len() - next.len() > 1 || !next.starts_with(['"', '\'']) {
+            if prefix(self.rest).is_none() {
                 return Some(Value::from(text));
             }
         }
     }
 
     fn string(&mut self) -> Option<String> {
-        let raw = self.rest.starts_with(['r', 'R']);
-        if self.rest.starts_with(['r', 'u', 'R', 'U']) {
-            self.rest = self.rest.get(1..)?;
-        }
+        let prefix = prefix(self.rest)?;
+        let has = |letter: char| prefix.chars().any(|c| c.eq_ignore_ascii_case(&letter));
+        let (raw, bytes) = (has('r'), has('b'));
+        self.rest = self.rest.get(prefix.len()..)?;
         let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| self.rest.starts_with(quote))?;
         self.take(quote);
         let mut text = String::new();
@@ -148,6 +159,7 @@ impl<'a> Reader<'a> {
                     text.push(next);
                 }
                 '\\' => self.escape(&mut text)?,
+                c if bytes && !c.is_ascii() => return None,
                 c => text.push(c),
             }
         }
@@ -252,11 +264,14 @@ mod tests {
             ("1_0.5e3", "10500.0"),
             ("True", "true"),
             ("None", "null"),
+            ("set()", "[]"),
             ("'it''s'", "\"its\""),
             ("\"a\" \"b\"", "\"ab\""),
             (r#""a\tb""#, r#""a\tb""#),
             (r#"r"a\tb""#, r#""a\\tb""#),
             ("\"\"\"x\"\"\"", "\"x\""),
+            ("b'x'", "\"x\""),
+            (r#"[rb"\d", B'\x41']"#, r#"["\\d","A"]"#),
             ("5 # five", "5"),
             ("[\"a\", 'b',]", "[\"a\",\"b\"]"),
             ("(1, 'a',)", "[1,\"a\"]"),
@@ -284,6 +299,8 @@ mod tests {
             "[a]",
             "{'a': True}['a']",
             "'x",
+            "b'é'",
+            "ub'x'",
             "1.2.3.4",
             "1 2",
             "5x",

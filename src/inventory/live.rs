@@ -142,9 +142,11 @@ impl Addition {
             }
             Self::Group { host, group, parents } => {
                 let mut changed = add_to(inventory, group, host);
+                let child = inventory.group_name(group);
                 for parent in parents.iter().filter(|parent| *parent != "all") {
-                    let parent = inventory.groups.entry(Arc::from(parent.as_str())).or_default();
-                    changed |= parent.children.insert(Arc::from(group.as_str()));
+                    let name = inventory.group_name(parent);
+                    let parent = inventory.groups.entry(name).or_default();
+                    changed |= parent.children.insert(child.clone());
                 }
                 changed
             }
@@ -157,7 +159,8 @@ fn add_to(inventory: &mut Inventory, group: &str, host: &Arc<str>) -> bool {
         return false;
     }
     inventory.hosts.entry(host.clone()).or_default();
-    inventory.groups.entry(Arc::from(group)).or_default().hosts.insert(host.clone())
+    let name = inventory.group_name(group);
+    inventory.groups.entry(name).or_default().hosts.insert(host.clone())
 }
 
 #[cfg(test)]

@@ -5,18 +5,46 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::names::{self, GroupNames};
 use super::yaml::Flavour;
 use super::{Host, Inventory, ini, plugin, range, script, yaml};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::parse::Files;
 use crate::value::Value;
-use crate::variables::{Definition, Terms};
+use crate::variables::{Definition, Layer, Terms};
 use crate::yaml::Node;
 
 /// Reads inventory sources into one inventory.
 pub struct Loader<'a> {
     /// Reads files, takes reports.
     pub files: &'a Files,
+    /// What the configuration says.
+    pub rules: Rules,
+}
+
+/// What the configuration says about inventories.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// What becomes of a source that is not there.
+    pub unread: Unread,
+    /// What becomes of names of groups that are not names of variables.
+    pub group_names: GroupNames,
+    /// Where the sources are named, where it is not the command line.
+    pub named_in: Option<String>,
+    /// What -e gives, for plugins that ask for it.
+    pub extra: Option<Arc<Layer>>,
+}
+
+/// What a source is that is not there, or a directory with nothing in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unread {
+    /// A warning.
+    #[default]
+    Warning,
+    /// A mistake where no other source was read.
+    MistakeIfAll,
+    /// A mistake.
+    Mistake,
 }
 
 /// Where an inventory is looked for when none is given.
@@ -36,14 +64,21 @@ impl Loader<'_> {
     /// Reads sources in order; later ones add to earlier ones. What is wrong is reported.
     pub fn load(&self, sources: &[String]) -> Inventory {
         let mut inventory = Inventory::default();
+        let mut any_read = false;
         for source in sources {
             if source.contains(',') && !Path::new(source).exists() {
                 self.list(source, &mut inventory);
+                any_read = true;
             } else {
-                self.path(Path::new(source), &mut inventory);
+                any_read |= self.path(Path::new(source), &mut inventory);
             }
         }
+        if !any_read && self.rules.unread == Unread::MistakeIfAll {
+            let report = Diagnostic::error(Code::BadInventory, "no inventory could be read");
+            self.files.report(report.help("`inventory_unparsed_is_failed` is on: one has to be read"));
+        }
         self.priorities(&mut inventory);
+        names::check(&mut inventory, self.rules.group_names, self.files);
         inventory.finish();
         self.check(&inventory);
         inventory
@@ -68,10 +103,40 @@ impl Loader<'_> {
         }
     }
 
-    fn path(&self, path: &Path, inventory: &mut Inventory) {
-        if path.is_dir() {
-            return self.directory(path, inventory);
+    /// Reads a file or directory; says whether there was something to read.
+    fn path(&self, path: &Path, inventory: &mut Inventory) -> bool {
+        let read = if path.is_dir() {
+            self.directory(path, inventory)
+        } else {
+            let is_there = path.exists();
+            if is_there {
+                self.file(path, inventory);
+            }
+            is_there
+        };
+        if !read {
+            self.unread(path);
         }
+        read
+    }
+
+    fn unread(&self, path: &Path) {
+        let shown = path.display();
+        let message = if path.is_dir() {
+            format!("there is no inventory in the directory {shown}")
+        } else {
+            format!("there is no inventory {shown}")
+        };
+        let severe = self.rules.unread == Unread::Mistake;
+        let severity = if severe { Diagnostic::error } else { Diagnostic::warning };
+        let help = match &self.rules.named_in {
+            None => "check the path given with -i".to_owned(),
+            Some(from) => format!("it is named in {from}; give another one with -i"),
+        };
+        self.files.report(severity(Code::BadInventory, message).help(help));
+    }
+
+    fn file(&self, path: &Path, inventory: &mut Inventory) {
         let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf();
         if !inventory.dirs.contains(&dir) {
             inventory.dirs.push(dir);
@@ -106,7 +171,7 @@ impl Loader<'_> {
     fn yaml(&self, path: &Path, inventory: &mut Inventory) {
         for node in self.files.documents(path, None).iter().flat_map(|documents| documents.iter()) {
             match node.get("plugin") {
-                Some(name) => plugin::read(name, node, self.files, inventory),
+                Some(name) => plugin::read(name, node, self.files, self.rules.extra.as_ref(), inventory),
                 None => yaml::read(node, self.files, inventory, Flavour::Yaml),
             }
         }
@@ -116,13 +181,14 @@ impl Loader<'_> {
         let Some((file, text)) = self.files.text(path, None) else { return };
         let node: Node = crate::yaml::load_toml(file, &text, &|diagnostic| self.files.report(diagnostic));
         match node.get("plugin") {
-            Some(name) => plugin::read(name, &node, self.files, inventory),
+            Some(name) => plugin::read(name, &node, self.files, self.rules.extra.as_ref(), inventory),
             None => yaml::read(&node, self.files, inventory, Flavour::Toml),
         }
     }
 
     /// Every file of a directory, by name; variables and what editors leave behind are no sources.
-    fn directory(&self, path: &Path, inventory: &mut Inventory) {
+    fn directory(&self, path: &Path, inventory: &mut Inventory) -> bool {
+        let mut any_read = false;
         let entries = std::fs::read_dir(path).into_iter().flatten().filter_map(|e| e.ok());
         let mut names: Vec<PathBuf> = entries.map(|e| e.path()).collect();
         names.sort();
@@ -133,9 +199,10 @@ impl Loader<'_> {
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let ignored = name.starts_with('.') || IGNORED.iter().any(|end| name.ends_with(end));
             if !ignored && !FOLDERS.contains(&name.as_str()) {
-                self.path(&entry, inventory);
+                any_read |= self.path(&entry, inventory);
             }
         }
+        any_read
     }
 
     /// `ansible_group_priority` is a word to the inventory, no variable of hosts.

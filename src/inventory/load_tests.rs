@@ -28,7 +28,7 @@ fn load(files: &[(&str, &str)], sources: &[&str]) -> (Inventory, Vec<Diagnostic>
     };
     let sources: Vec<String> = sources.iter().map(place).collect();
     let files = Files::new(SourceMap::default(), Vec::new(), Arc::default());
-    let inventory = Loader { files: &files }.load(&sources);
+    let inventory = Loader { files: &files, rules: super::Rules::default() }.load(&sources);
     (inventory, files.take_diagnostics().sorted())
 }
 
@@ -160,4 +160,23 @@ fn a_file_of_variables_is_one_file_or_one_directory() {
     assert_eq!(found("web"), ["web/a.json", "web/b", "web/sub/c.yaml"]);
     assert_eq!(found("db"), ["db.yaml"]);
     assert!(found("none").is_empty());
+}
+
+#[test]
+fn keyed_groups_have_defaults_for_items_without_a_name() {
+    let plugin = "plugin: constructed\nkeyed_groups:\n  - {key: roles, prefix: with, default_value: none}\n  - {key: roles, prefix: without}\n";
+    let hosts_file = "all:\n  hosts:\n    a: {roles: [db, '', ~]}\n";
+    let inventory = clean(&[("1.yml", hosts_file), ("2.yml", plugin)], &["1.yml", "2.yml"]);
+    let names: Vec<&str> = inventory.groups.keys().map(AsRef::as_ref).collect();
+    assert_eq!(names.join(" "), "all with_db with_none without_db without_ without_None ungrouped");
+}
+
+#[test]
+fn generated_containers_leave_what_is_defined_later() {
+    let plugin = "plugin: generator\nhosts:\n  name: '{{ op }}'\n  parents:\n    - name: every\n      vars: {here: '{{ op }}', list: ['{{ op }}', '{{ later }}']}\nlayers:\n  op: [build]\n";
+    let inventory = clean(&[("g.yml", plugin)], &["g.yml"]);
+    assert_eq!(var(&inventory, "build", "here"), "build");
+    assert_eq!(var(&inventory, "build", "list"), "['build', '{{ later }}']");
+    let (_, said) = load(&[("g.yml", &plugin.replace("here: '{{ op }}'", "here: '{{ later }}'"))], &["g.yml"]);
+    assert_eq!(said.len(), 1, "a text that names what is not there is a mistake");
 }

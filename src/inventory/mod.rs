@@ -8,6 +8,7 @@ mod live;
 mod load;
 #[cfg(test)]
 mod load_tests;
+mod names;
 mod pattern;
 mod plugin;
 mod range;
@@ -26,7 +27,8 @@ use crate::source::Span;
 use crate::variables::{Definition, Layer};
 
 pub use live::{LiveInventory, Reader};
-pub use load::{Loader, default_places};
+pub use load::{Loader, Rules, Unread, default_places};
+pub use names::GroupNames;
 pub use pattern::{Pattern, PatternError, glob};
 pub use plugin::code_of;
 pub use vars::{definitions, vars_files};
@@ -42,6 +44,8 @@ pub struct Inventory {
     pub dirs: Vec<PathBuf>,
     /// The files it was read from.
     pub sources: Vec<PathBuf>,
+    /// Names of groups are made names of variables.
+    safe_names: bool,
 }
 
 /// A host.
@@ -123,6 +127,11 @@ impl Inventory {
     /// Says whether a group is there; `all` and `ungrouped` always are.
     pub fn has_group(&self, name: &str) -> bool {
         matches!(name, "all" | "ungrouped") || self.groups.contains_key(name)
+    }
+
+    /// The name a group gets.
+    fn group_name(&self, written: &str) -> Arc<str> {
+        if self.safe_names { Arc::from(names::safe(written)) } else { Arc::from(written) }
     }
 
     /// Puts a group into another; both are made where they are not there.

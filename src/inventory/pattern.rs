@@ -52,12 +52,12 @@ pub enum PatternError {
 }
 
 impl Pattern {
-    /// Reads a pattern; parts are separated by commas or colons.
+    /// Reads a pattern; parts are separated by commas or colons. Separators alone leave out nothing: they mean all hosts.
     pub fn parse(text: &str) -> Self {
         let mut parts: Vec<Part> = split(text).into_iter().map(|part| Part::parse(&part)).collect();
         // Exclusions and intersections apply after everything was added, wherever they stand.
         parts.sort_by_key(|part| part.how);
-        if parts.first().is_some_and(|part| part.how != How::Add) {
+        if parts.first().is_none_or(|part| part.how != How::Add) {
             parts.insert(0, Part { how: How::Add, text: "all".into(), slice: None });
         }
         Self { parts }
@@ -86,6 +86,9 @@ impl Pattern {
         Ok(selected)
     }
 }
+
+/// The names of this machine that stand for themselves in every inventory: Ansible's.
+const LOCAL: &[&str] = &["localhost", "127.0.0.1", "::1"];
 
 /// Splits at commas and colons that are not inside brackets; an address of IPv6 is one part.
 fn split(text: &str) -> Vec<String> {
@@ -168,6 +171,10 @@ impl Part {
         }
         if let Some((name, _)) = inventory.hosts.get_key_value(self.text.as_str()) {
             return Ok(vec![name.clone()]);
+        }
+        // This machine needs no inventory, where it is named; `all` does not mean it.
+        if LOCAL.contains(&self.text.as_str()) {
+            return Ok(vec![Arc::from(self.text.as_str())]);
         }
         if self.how != How::Add {
             return Ok(Vec::new());
@@ -339,6 +346,12 @@ mod tests {
             ("db1,web:&stage", "web2"),
             ("db,web:!web1", "db1 web2 web3"),
             ("::1", "::1"),
+            ("", "web1 web2 web3 db1 stage1 ::1"),
+            (",,", "web1 web2 web3 db1 stage1 ::1"),
+            ("localhost", "localhost"),
+            ("web1,localhost,127.0.0.1", "web1 localhost 127.0.0.1"),
+            ("localhost:&localhost", "localhost"),
+            ("localhost:!localhost", ""),
         ];
         for (text, expected) in table {
             let hosts = Pattern::parse(text).hosts(&inventory).unwrap();

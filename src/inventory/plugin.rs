@@ -13,10 +13,10 @@ use crate::variables::Layer;
 use crate::yaml::{Entry, Node};
 
 /// Reads a file that names a plugin.
-pub fn read(name: &Node, node: &Node, files: &Files, inventory: &mut Inventory) {
+pub fn read(name: &Node, node: &Node, files: &Files, extra: Option<&Arc<Layer>>, inventory: &mut Inventory) {
     let text = name.text().unwrap_or_default();
     match text.strip_prefix("ansible.builtin.").unwrap_or(text) {
-        "constructed" => constructed::read(node, files, inventory),
+        "constructed" => constructed::read(node, files, extra, inventory),
         "generator" => generator::read(node, files, inventory),
         other => {
             let message = format!("cfg has no inventory plugin `{text}`");

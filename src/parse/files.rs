@@ -167,23 +167,33 @@ impl Files {
         state.texts.clear();
     }
 
+    /// Reads a file of `vars_files`, which may also hold a list of mappings.
+    pub fn vars_of_play(&self, path: &Path, wanted_at: Option<Span>) -> Option<Arc<VarsFile>> {
+        let documents = self.documents(path, wanted_at)?;
+        let items = |node: &Node| node.as_list().map(<[Node]>::to_vec);
+        let Some(items) = documents.iter().map(items).collect::<Option<Vec<_>>>().filter(|lists| !lists.is_empty())
+        else {
+            return self.vars(path, wanted_at);
+        };
+        let entries = items.iter().flatten().flat_map(|item| self.variables_of(item)).collect();
+        Some(Arc::new(VarsFile { path: path.to_path_buf(), entries }))
+    }
+
+    fn variables_of(&self, node: &Node) -> Vec<crate::yaml::Entry> {
+        if node.as_map().is_none() && !node.is_null() {
+            let message = format!("a file of variables is a mapping; found {}", node.type_name());
+            self.report(Diagnostic::error(Code::WrongShape, message).at(node.span, ""));
+        }
+        node.as_map().unwrap_or_default().to_vec()
+    }
+
     /// Reads a file of variables.
     pub fn vars(&self, path: &Path, wanted_at: Option<Span>) -> Option<Arc<VarsFile>> {
         if let Some(known) = self.state().vars.get(path) {
             return Some(known.clone());
         }
         let documents = self.documents(path, wanted_at)?;
-        let mut entries = Vec::new();
-        for node in documents.iter() {
-            match node.as_map() {
-                Some(map) => entries.extend(map.iter().cloned()),
-                None if node.is_null() => {}
-                None => {
-                    let message = format!("a file of variables is a mapping; found {}", node.type_name());
-                    self.report(Diagnostic::error(Code::WrongShape, message).at(node.span, ""));
-                }
-            }
-        }
+        let entries = documents.iter().flat_map(|node| self.variables_of(node)).collect();
         let file = Arc::new(VarsFile { path: path.to_path_buf(), entries });
         self.state().vars.insert(path.to_path_buf(), file.clone());
         Some(file)

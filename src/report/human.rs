@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::story::{self, shorten};
 use super::{Report, Style};
-use crate::event::{Counts, Event, Status, TaskOutcome};
+use crate::event::{Counts, Event, RUN, Stats, Status, TaskOutcome};
 use crate::secret::Redactor;
 use crate::source::SourceMap;
 
@@ -27,6 +27,8 @@ pub struct HumanOptions {
     pub live: bool,
     /// What to write after `cfg apply` to go on with what is left.
     pub again: String,
+    /// Show at the end what tasks report with `set_stats`.
+    pub stats: bool,
 }
 
 /// Writes for a person.
@@ -198,6 +200,20 @@ impl Human {
         }
     }
 
+    /// What tasks reported, in the form of Ansible's: each host's, then that of the run.
+    fn custom_stats(&mut self, stats: &Stats) {
+        let json = |data: &crate::value::Map| {
+            let json = crate::value::to_json(&crate::value::Value::from(data.clone()));
+            let text = serde_json::to_string_pretty(&json).unwrap_or_default();
+            let line = text.lines().map(str::trim_start).collect::<Vec<_>>().join(" ");
+            self.redactor.redact(&line).into_owned()
+        };
+        let mut lines = vec!["\nCUSTOM STATS:".to_owned()];
+        lines.extend(stats.iter().filter(|(of, _)| *of != RUN).map(|(host, data)| format!("\t{host}: {}", json(data))));
+        lines.extend(stats.get(RUN).map(|data| format!("\tRUN: {}", json(data))));
+        self.say(&lines.join("\n"));
+    }
+
     fn run_finished(&mut self, run: &str, hosts: &[(String, Counts)], seconds: f64, cancelled: bool) {
         let style = self.options.style;
         self.say("");
@@ -317,8 +333,11 @@ impl Report for Human {
                 }
             }
             Event::PlayFinished { .. } => self.play_finished(),
-            Event::RunFinished { run, hosts, seconds, cancelled } => {
-                self.run_finished(run, hosts, *seconds, *cancelled)
+            Event::RunFinished { run, hosts, seconds, cancelled, stats } => {
+                self.run_finished(run, hosts, *seconds, *cancelled);
+                if self.options.stats && !stats.is_empty() {
+                    self.custom_stats(stats);
+                }
             }
         }
     }

@@ -56,6 +56,8 @@ params! {
         comment_end_string: String = "#}";
         /// What lines of the template end with: `\\n`, `\\r` or `\\r\\n`.
         newline_sequence: Option<String>;
+        /// The encoding of the file: UTF-8.
+        output_encoding: String = "utf-8";
         /// (Set by the compiler.) The rendered text.
         content: Option<Value>;
         /// (Set by the compiler.) The SHA-256 of content that did not travel with the task.
@@ -80,6 +82,14 @@ impl Template {
             && !matches!(newline.as_str(), "\n" | "\r" | "\r\n" | "\\n" | "\\r" | "\\r\\n")
         {
             return Err(ParamError::bad("newline_sequence", "`newline_sequence` is \\n, \\r or \\r\\n"));
+        }
+        let encoding = self.output_encoding.to_ascii_lowercase().replace(['-', '_'], "");
+        if !matches!(encoding.as_str(), "utf8" | "u8") {
+            let message = format!(
+                "cfg writes UTF-8, not `{}`; `command: iconv` can make another one of it",
+                self.output_encoding
+            );
+            return Err(ParamError::bad("output_encoding", message));
         }
         let options = self.options();
         let pairs = [&options.block, &options.variable, &options.comment];

@@ -91,6 +91,7 @@ pub struct Opened {
 #[derive(Default)]
 pub struct Vault {
     passwords: Vec<Password>,
+    only_labelled: bool,
     known: Mutex<HashMap<String, Result<String, VaultError>>>,
     redactor: super::Redactor,
 }
@@ -98,7 +99,13 @@ pub struct Vault {
 impl Vault {
     /// A vault with these passwords; what it decrypts is made known to the redactor.
     pub fn new(passwords: Vec<Password>, redactor: super::Redactor) -> Self {
-        Self { passwords, known: Mutex::default(), redactor }
+        Self { passwords, only_labelled: false, known: Mutex::default(), redactor }
+    }
+
+    /// The label of a text is more than a hint: no other password is tried.
+    #[must_use]
+    pub fn only_labelled(self, only_labelled: bool) -> Self {
+        Self { only_labelled, ..self }
     }
 
     /// Where secrets are made known.
@@ -135,7 +142,7 @@ impl Vault {
             return Err(VaultError::NoPassword);
         }
         let labelled = |password: &&Password| password.id.as_ref() == payload.id;
-        let others = self.passwords.iter().filter(|password| !labelled(password));
+        let others = self.passwords.iter().filter(|password| !self.only_labelled && !labelled(password));
         for password in self.passwords.iter().filter(labelled).chain(others) {
             if let Some(plain) = payload.open(&password.bytes) {
                 return Ok(Opened { plain, password: password.clone(), id: Arc::from(payload.id.as_str()) });
@@ -148,18 +155,24 @@ impl Vault {
     }
 }
 
-/// Encrypts; the text ends with a newline. A label other than `default` makes it version 1.2.
+/// Encrypts; the text ends with a newline. A label other than `default` makes it version 1.2. Without a salt of its own, a text
+/// gets a random one.
 ///
 /// # Errors
 /// Where the system gives no random numbers.
-pub fn encrypt(plain: &[u8], password: &[u8], id: &str) -> Result<String, VaultError> {
+pub fn encrypt(plain: &[u8], password: &[u8], id: &str, salt: Option<&str>) -> Result<String, VaultError> {
+    let salt = salt.map_or_else(random_salt, |salt| Ok(salt.as_bytes().to_vec()))?;
+    encrypt_with(plain, password, id, &salt).ok_or(VaultError::Malformed("the keys do not fit"))
+}
+
+fn random_salt() -> Result<Vec<u8>, VaultError> {
     let mut salt = [0u8; SALT];
     let mut filled = 0;
     while let Some(rest) = salt.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         let got = rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty());
         filled += got.ok().filter(|n| *n > 0).ok_or(VaultError::NoRandomness)?;
     }
-    encrypt_with(plain, password, id, &salt).ok_or(VaultError::Malformed("the keys do not fit"))
+    Ok(salt.to_vec())
 }
 
 fn encrypt_with(plain: &[u8], password: &[u8], id: &str, salt: &[u8]) -> Option<String> {
@@ -282,20 +295,31 @@ mod tests {
     fn reads_what_it_wrote_whatever_its_length() {
         for length in [0usize, 1, 15, 16, 17, 4096] {
             let plain: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
-            let text = encrypt(&plain, b"pw", "prod").unwrap();
+            let text = encrypt(&plain, b"pw", "prod", None).unwrap();
             assert!(text.starts_with("$ANSIBLE_VAULT;1.2;AES256;prod\n") && text.ends_with('\n'));
             assert!(text.lines().skip(1).all(|line| line.len() <= WIDTH));
             // A label is a hint: the password counts, whatever it is called.
             let opened = vault(&[("other", "no"), ("dev", "pw")]).open(&text).unwrap();
             assert_eq!((opened.plain, opened.id.as_ref(), opened.password.id.as_ref()), (plain, "prod", "dev"));
         }
-        assert!(encrypt(b"x", b"pw", DEFAULT_ID).unwrap().starts_with("$ANSIBLE_VAULT;1.1;AES256\n"));
-        assert_ne!(encrypt(b"x", b"pw", "a").unwrap(), encrypt(b"x", b"pw", "a").unwrap(), "every salt is new");
+        assert!(encrypt(b"x", b"pw", DEFAULT_ID, None).unwrap().starts_with("$ANSIBLE_VAULT;1.1;AES256\n"));
+        let salted = |salt| encrypt(b"x", b"pw", "a", salt).unwrap();
+        assert_ne!(salted(None), salted(None), "every salt is new");
+        assert_eq!(salted(Some("salty")), salted(Some("salty")));
+        assert_eq!(vault(&[("a", "pw")]).decrypt(&salted(Some("salty"))).as_deref(), Ok("x"));
+    }
+
+    #[test]
+    fn a_label_can_be_more_than_a_hint() {
+        let text = encrypt(b"x", b"pw", "prod", None).unwrap();
+        let strict = |passwords| vault(passwords).only_labelled(true).decrypt(&text);
+        assert_eq!(strict(&[("dev", "pw")]), Err(VaultError::WrongPasswordFor("prod".into())));
+        assert_eq!(strict(&[("dev", "no"), ("prod", "pw")]).as_deref(), Ok("x"));
     }
 
     #[test]
     fn names_the_password_that_is_wanted() {
-        let text = encrypt(b"x", b"pw", "prod").unwrap();
+        let text = encrypt(b"x", b"pw", "prod", None).unwrap();
         assert_eq!(vault(&[("dev", "no")]).decrypt(&text), Err(VaultError::WrongPasswordFor("prod".into())));
     }
 }

@@ -126,3 +126,24 @@ fn files_come_and_go() {
     let again = events(cfg(&["apply", &play, "--local"]));
     assert!(again.converged().changed().is_empty(), "{:?}", again.changed());
 }
+
+#[test]
+fn a_play_says_whether_handlers_are_forced_and_the_end_what_was_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = |play: &str| {
+        format!(
+            "- name: {}\n  hosts: all\n  gather_facts: false\n{play}  tasks:\n    - {{ command: \"true\", notify: h }}\n\
+             \x20   - set_stats: {{ data: {{ n: 10 }} }}\n    - set_stats: {{ data: {{ n: 15 }} }}\n    - fail:\n\
+             \x20 handlers:\n    - {{ name: h, debug: }}\n",
+            dir.path().display()
+        )
+    };
+    for (play, runs) in [("", true), ("  force_handlers: false\n", false)] {
+        let play = playbook(dir.path(), &text(play));
+        let run = events(cfg(&["apply", &play, "--local", "--force-handlers"]));
+        let ran = run.events.iter().any(|e| e["event"] == "task_finished" && e["outcome"]["name"] == "h");
+        assert_eq!(ran, runs);
+        let end = run.events.iter().find(|e| e["event"] == "run_finished").unwrap();
+        assert_eq!(end["stats"]["_run"]["n"], 25);
+    }
+}

@@ -2,9 +2,10 @@
 //! with `cases/NAME.snap`. `UPDATE=1 cargo test --test ui` writes the snapshots; read what changed before you commit it.
 //!
 //! A case is a text of sections, each under a line `--- NAME`: first `--- cmd` with the arguments of cfg, then files by
-//! their path. The content of a file `--- NAME hex` is written as hexadecimal digits, for what is no text.
+//! their path; `--- stdin` is standard input, `--- env` variables of the environment, one a line. The content of a file `--- NAME hex` is written as hexadecimal digits, for what is no text.
 
 use std::fmt::Write as _;
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -56,10 +57,15 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 fn run(case: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let home = tempfile::tempdir().unwrap();
-    let mut arguments = Vec::new();
+    let (mut arguments, mut stdin, mut env) = (Vec::new(), String::new(), String::new());
     for (name, content) in sections(case) {
-        if name == "cmd" {
-            arguments = content.split_whitespace().map(str::to_owned).collect();
+        match name.as_str() {
+            "cmd" => arguments = content.split_whitespace().map(str::to_owned).collect(),
+            "stdin" => stdin = content.clone(),
+            "env" => env = content.clone(),
+            _ => {}
+        }
+        if matches!(name.as_str(), "cmd" | "stdin" | "env") {
             continue;
         }
         let (name, bytes) = match name.strip_suffix(" hex") {
@@ -71,6 +77,8 @@ fn run(case: &str) -> String {
         std::fs::write(path, bytes).unwrap();
     }
     assert!(!arguments.is_empty(), "a case begins with `--- cmd`");
+    let mut input = tempfile::tempfile().unwrap();
+    input.write_all(stdin.as_bytes()).and_then(|()| input.rewind()).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_cfg"))
         .args(&arguments)
         .current_dir(dir.path())
@@ -78,7 +86,8 @@ fn run(case: &str) -> String {
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home.path())
         .env("NO_COLOR", "1")
-        .stdin(std::process::Stdio::null())
+        .envs(env.lines().filter_map(|line| line.split_once('=')))
+        .stdin(input)
         .output()
         .unwrap();
     let mut shown = format!("exit: {}\n", output.status.code().unwrap_or(-1));

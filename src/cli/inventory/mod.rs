@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 
 use super::error::{CliError, Exit};
 use super::project::{self, LoadOptions, ProjectArgs};
+use super::select::{Limit, limited};
 use super::settings::Settings;
 use view::View;
 
@@ -68,7 +69,11 @@ pub fn run(mut args: InventoryArgs) -> Result<Exit, CliError> {
     if args.project.limit.is_some() && (args.host.is_some() || !list) {
         super::note("--limit has no effect on --host and --graph: they show what was asked for");
     }
-    let limit = args.project.limit.as_deref().map(|limit| project::limited(&loaded.project, limit)).transpose()?;
+    let limit = match args.project.limit.as_deref().map(|limit| limited(&loaded.project, limit)).transpose()? {
+        None | Some(Limit::Open) => None,
+        Some(Limit::Nothing) => Some(Vec::new()),
+        Some(Limit::Hosts(hosts)) => Some(hosts),
+    };
     let view = View::new(&loaded.project, &args, limit);
     let text = if let Some(host) = &args.host {
         formatted(&view.host(host)?, &args)?

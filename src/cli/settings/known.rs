@@ -19,12 +19,14 @@ pub enum Kind {
     Count,
     /// Yes or no.
     Flag,
+    /// One of some words.
+    Word(&'static [&'static str]),
 }
 
 impl Kind {
     /// What it takes, in words.
-    pub fn describe(self) -> &'static str {
-        match self {
+    pub fn describe(self) -> String {
+        let text = match self {
             Self::Text => "a text",
             Self::Path => "a path",
             Self::Paths => "paths",
@@ -32,7 +34,9 @@ impl Kind {
             Self::VaultIds => "vault ids",
             Self::Count => "a number",
             Self::Flag => "true or false",
-        }
+            Self::Word(words) => return format!("one of {}", words.join(", ")),
+        };
+        text.to_owned()
     }
 }
 
@@ -66,9 +70,18 @@ const fn known(
 
 const DEFAULTS: &str = "defaults";
 const BECOME: &str = "privilege_escalation";
+const INVENTORY: &str = "inventory";
 
 /// Every setting, by name.
 pub const KNOWN: &[Known] = &[
+    known(
+        "allow_broken_conditionals",
+        Kind::Flag,
+        (DEFAULTS, "allow_broken_conditionals"),
+        "ANSIBLE_ALLOW_BROKEN_CONDITIONALS",
+        "true",
+        "whether conditions may be something else than booleans; `--strict` is `false`",
+    ),
     known(
         "ask_become_pass",
         Kind::Flag,
@@ -104,6 +117,22 @@ pub const KNOWN: &[Known] = &[
         "",
         "the vault id to encrypt with, where there are several",
     ),
+    known(
+        "force_handlers",
+        Kind::Flag,
+        (DEFAULTS, "force_handlers"),
+        "ANSIBLE_FORCE_HANDLERS",
+        "false",
+        "run notified handlers on hosts that failed too, where a play does not say",
+    ),
+    known(
+        "force_valid_group_names",
+        Kind::Word(crate::inventory::GroupNames::WORDS),
+        (DEFAULTS, "force_valid_group_names"),
+        "ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS",
+        "never",
+        "whether characters of group names that names of variables cannot have become `_`",
+    ),
     known("forks", Kind::Count, (DEFAULTS, "forks"), "ANSIBLE_FORKS", "50", "how many hosts to work on at once"),
     known(
         "inventory",
@@ -112,6 +141,22 @@ pub const KNOWN: &[Known] = &[
         "ANSIBLE_INVENTORY",
         "",
         "files, directories, scripts, or lists of hosts such as `web1,web2,`",
+    ),
+    known(
+        "inventory_any_unparsed_is_failed",
+        Kind::Flag,
+        (INVENTORY, "any_unparsed_is_failed"),
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED",
+        "false",
+        "an inventory that is not there is a mistake, not a warning",
+    ),
+    known(
+        "inventory_unparsed_is_failed",
+        Kind::Flag,
+        (INVENTORY, "unparsed_is_failed"),
+        "ANSIBLE_INVENTORY_UNPARSED_FAILED",
+        "false",
+        "it is a mistake where no inventory that was named is there",
     ),
     known(
         "private_key",
@@ -137,6 +182,14 @@ pub const KNOWN: &[Known] = &[
         "",
         "where roles are looked for, beside those of the playbook",
     ),
+    known(
+        "show_custom_stats",
+        Kind::Flag,
+        (DEFAULTS, "show_custom_stats"),
+        "ANSIBLE_SHOW_CUSTOM_STATS",
+        "false",
+        "show what tasks report with `set_stats` at the end",
+    ),
     known("timeout", Kind::Count, (DEFAULTS, "timeout"), "ANSIBLE_TIMEOUT", "", "seconds to wait for a connection"),
     known(
         "user",
@@ -145,6 +198,22 @@ pub const KNOWN: &[Known] = &[
         "ANSIBLE_REMOTE_USER",
         "",
         "who logs in, where the inventory does not say",
+    ),
+    known(
+        "vault_encrypt_salt",
+        Kind::Text,
+        (DEFAULTS, "vault_encrypt_salt"),
+        "ANSIBLE_VAULT_ENCRYPT_SALT",
+        "",
+        "the salt to encrypt with, so that the same text gives the same vault; a random one is safer",
+    ),
+    known(
+        "vault_id_match",
+        Kind::Flag,
+        (DEFAULTS, "vault_id_match"),
+        "ANSIBLE_VAULT_ID_MATCH",
+        "false",
+        "try only passwords with the label a vault names",
     ),
     known(
         "vault_ids",
@@ -184,12 +253,15 @@ impl Known {
     ///
     /// # Errors
     /// What was expected.
-    pub fn check(&self, values: Vec<String>) -> Result<Vec<String>, &'static str> {
+    pub fn check(&self, values: Vec<String>) -> Result<Vec<String>, String> {
         let first = values.first().map_or("", String::as_str);
         match self.kind {
-            Kind::Count if first.parse::<u32>().ok().is_none_or(|n| n == 0) => Err("a whole number above zero"),
-            Kind::Flag if parse_bool(first).is_none() => Err("true or false"),
-            Kind::Text | Kind::Path if first.is_empty() => Err("set to anything"),
+            Kind::Count if first.parse::<u32>().ok().is_none_or(|n| n == 0) => {
+                Err("a whole number above zero".to_owned())
+            }
+            Kind::Flag if parse_bool(first).is_none() => Err(self.kind.describe()),
+            Kind::Word(words) if !words.contains(&first) => Err(self.kind.describe()),
+            Kind::Text | Kind::Path if first.is_empty() => Err("set to anything".to_owned()),
             _ => Ok(values),
         }
     }

@@ -16,10 +16,31 @@ use super::error::CliError;
 use super::passwords::{VaultArgs, expanded};
 use super::project::{ProjectArgs, eprint_diagnostic};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
+use crate::inventory::{GroupNames, Unread};
 use crate::source::{FileId, SourceMap};
 use crate::value::{Value, parse_bool};
 
 pub use known::{KNOWN, Kind, Known};
+
+/// Settings under the names `lookup('config')` asks for: Ansible's.
+const ASKED_FOR: &[(&str, &str)] = &[
+    ("become", "DEFAULT_BECOME"),
+    ("become_method", "DEFAULT_BECOME_METHOD"),
+    ("become_user", "DEFAULT_BECOME_USER"),
+    ("force_handlers", "DEFAULT_FORCE_HANDLERS"),
+    ("force_valid_group_names", "TRANSFORM_INVALID_GROUP_CHARS"),
+    ("forks", "DEFAULT_FORKS"),
+    ("inventory", "DEFAULT_HOST_LIST"),
+    ("inventory_any_unparsed_is_failed", "INVENTORY_ANY_UNPARSED_IS_FAILED"),
+    ("inventory_unparsed_is_failed", "INVENTORY_UNPARSED_IS_FAILED"),
+    ("private_key", "DEFAULT_PRIVATE_KEY_FILE"),
+    ("roles_path", "DEFAULT_ROLES_PATH"),
+    ("show_custom_stats", "SHOW_CUSTOM_STATS"),
+    ("timeout", "DEFAULT_TIMEOUT"),
+    ("user", "DEFAULT_REMOTE_USER"),
+    ("vault_id_match", "DEFAULT_VAULT_ID_MATCH"),
+    ("vault_password_file", "DEFAULT_VAULT_PASSWORD_FILE"),
+];
 
 /// A setting that was made.
 #[derive(Clone, Debug)]
@@ -161,8 +182,18 @@ impl Settings {
         // `--local` without `-i` is about this machine alone, whatever inventory the project has.
         if args.inventory.is_empty() && !local {
             args.inventory = self.list("inventory");
-            args.configured.inventory_from = self.get("inventory").map(|setting| setting.from.clone());
+            args.configured.inventory.named_in = self.get("inventory").map(|setting| setting.from.clone());
         }
+        args.configured.inventory.unread =
+            match ["any_unparsed", "unparsed"].map(|name| self.flag(&format!("inventory_{name}_is_failed"))) {
+                [true, _] => Unread::Mistake,
+                [_, true] => Unread::MistakeIfAll,
+                _ => Unread::Warning,
+            };
+        args.configured.inventory.group_names =
+            self.text("force_valid_group_names").map(|word| GroupNames::of(&word)).unwrap_or_default();
+        args.strict |= self.get("allow_broken_conditionals").is_some() && !self.flag("allow_broken_conditionals");
+        args.configured.settings = self.for_lookups();
         args.configured.roles_path = self.list("roles_path").iter().map(PathBuf::from).collect();
         for (name, variable) in [
             ("become", "ansible_become"),
@@ -178,9 +209,27 @@ impl Settings {
         self.fill_vault(&mut args.vault);
     }
 
+    /// The settings that were made, as `lookup('config')` gives them.
+    fn for_lookups(&self) -> BTreeMap<&'static str, (Value, String)> {
+        let value = |known: &Known, setting: &Setting| match known.kind {
+            Kind::Flag => Value::Bool(self.flag(known.name)),
+            Kind::Count => self.number(known.name).map_or(Value::Null, Value::Int),
+            Kind::Paths | Kind::Inventories | Kind::VaultIds => Value::list(setting.values.iter().map(Value::str)),
+            Kind::Text | Kind::Path | Kind::Word(_) => self.text(known.name).map_or(Value::Null, Value::from),
+        };
+        let made = |(name, asked): &(&str, &'static str)| {
+            let known = KNOWN.iter().find(|known| known.name == *name)?;
+            let setting = self.get(name)?;
+            Some((*asked, (value(known, setting), setting.from.clone())))
+        };
+        ASKED_FOR.iter().filter_map(made).collect()
+    }
+
     /// Fills in what the command line did not say about vault passwords. Labelled ones are added to those that were given; a
     /// password file counts where none was.
     pub fn fill_vault(&self, args: &mut VaultArgs) {
+        args.match_ids = self.flag("vault_id_match");
+        args.salt = self.text("vault_encrypt_salt");
         let given = !args.vault_password_file.is_empty() || args.ask_vault_pass;
         args.configured = self.list("vault_ids");
         if !given {

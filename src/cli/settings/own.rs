@@ -55,7 +55,7 @@ fn values(known: &Known, node: &Node) -> Result<Vec<String>, &'static str> {
             Value::Bool(b) => Ok(vec![b.to_string()]),
             _ => Err("true or false"),
         },
-        Kind::Text | Kind::Path => text(node).map(|text| vec![text]).ok_or("a text"),
+        Kind::Text | Kind::Path | Kind::Word(_) => text(node).map(|text| vec![text]).ok_or("a text"),
         Kind::Paths | Kind::Inventories | Kind::VaultIds => match node.as_list() {
             Some(items) => items.iter().map(text).collect::<Option<_>>().ok_or("a list of texts"),
             None => text(node).map(|text| vec![text]).ok_or("a text or a list of texts"),

@@ -113,6 +113,14 @@ impl With {
         let passwords = or_ask(&self.vault).read(Purpose::Make)?;
         to_encrypt_with(&passwords, self.encrypt_vault_id.as_deref()).cloned()
     }
+
+    fn sealed(&self, plain: &[u8], password: &Password, id: &str) -> Result<String, CliError> {
+        if id.contains(|c: char| c == ';' || c.is_control()) {
+            return Err(CliError::new(format!("`{}` cannot be a vault id", id.escape_default()), "leave out `;`"));
+        }
+        let salt = self.vault.salt.as_deref();
+        encrypt(plain, &password.bytes, id, salt).map_err(|e| CliError::new(e.to_string(), e.help()))
+    }
 }
 
 impl VaultCommand {
@@ -137,7 +145,7 @@ fn or_ask(vault: &VaultArgs) -> VaultArgs {
 }
 
 fn vault_of(args: &VaultArgs) -> Result<Vault, CliError> {
-    Ok(Vault::new(or_ask(args).read(Purpose::Open)?, Redactor::default()))
+    Ok(Vault::new(or_ask(args).read(Purpose::Open)?, Redactor::default()).only_labelled(args.match_ids))
 }
 
 /// Runs the command.
@@ -192,7 +200,7 @@ fn encrypt_files(args: &Encrypt) -> Result<(), CliError> {
     }
     let password = args.with.password()?;
     for (bytes, to) in plain {
-        to.write(sealed(&bytes, &password, &password.id)?.as_bytes())?;
+        to.write(args.with.sealed(&bytes, &password, &password.id)?.as_bytes())?;
     }
     Ok(())
 }
@@ -232,11 +240,11 @@ fn edit_file(args: &Edit) -> Result<(), CliError> {
         return Ok(());
     }
     let sealed = match other {
-        None => sealed(&new, &opened.password, &opened.id)?,
+        None => args.with.sealed(&new, &opened.password, &opened.id)?,
         Some(id) => {
             let passwords = args.with.vault.read(Purpose::Open)?;
             let password = to_encrypt_with(&passwords, Some(id))?;
-            sealed(&new, password, &password.id)?
+            args.with.sealed(&new, password, &password.id)?
         }
     };
     place.write(sealed.as_bytes())
@@ -253,7 +261,7 @@ fn create(args: &Edit) -> Result<(), CliError> {
     files::check_parent(&args.file)?;
     let password = args.with.password()?;
     let plain = edit::edit(&args.file, b"")?;
-    place.write(sealed(&plain, &password, &password.id)?.as_bytes())
+    place.write(args.with.sealed(&plain, &password, &password.id)?.as_bytes())
 }
 
 fn rekey(args: &Rekey) -> Result<(), CliError> {
@@ -275,17 +283,10 @@ fn rekey(args: &Rekey) -> Result<(), CliError> {
     // `--encrypt-vault-id` names a label; beside one of --new-vault-id there is nothing left to choose.
     let id = args.with.encrypt_vault_id.as_deref().filter(|_| args.new_vault_id.is_none());
     for (plain, place) in plain.iter().zip(&places) {
-        place.write(sealed(plain, password, id.unwrap_or(&password.id))?.as_bytes())?;
+        place.write(args.with.sealed(plain, password, id.unwrap_or(&password.id))?.as_bytes())?;
     }
     super::note(&format!("{} encrypted with the new password", super::count(places.len(), "file")));
     Ok(())
-}
-
-fn sealed(plain: &[u8], password: &Password, id: &str) -> Result<String, CliError> {
-    if id.contains(|c: char| c == ';' || c.is_control()) {
-        return Err(CliError::new(format!("`{}` cannot be a vault id", id.escape_default()), "leave out `;`"));
-    }
-    encrypt(plain, &password.bytes, id).map_err(|e| CliError::new(e.to_string(), e.help()))
 }
 
 fn failed(place: &Place, error: &VaultError) -> CliError {

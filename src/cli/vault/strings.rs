@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Place, With, sealed};
+use super::{Place, With};
 use crate::cli::error::CliError;
-use crate::cli::project::ask;
+use crate::cli::project::{ask, line_of_stdin};
 
 /// How far the lines of a value are indented: as Ansible does it.
 const INDENT: &str = "          ";
@@ -42,7 +42,7 @@ pub fn run(args: &EncryptString) -> Result<(), CliError> {
     let password = args.with.password()?;
     let mut out = String::new();
     for (name, text) in texts {
-        let sealed = sealed(text.as_bytes(), &password, &password.id)?;
+        let sealed = args.with.sealed(text.as_bytes(), &password, &password.id)?;
         out.push_str(&name.map(|name| format!("{name}: ")).unwrap_or_default());
         out.push_str("!vault |\n");
         for line in sealed.lines() {
@@ -86,11 +86,7 @@ fn typed(prompt: &str, show: bool) -> Result<String, CliError> {
     if !show {
         return ask(prompt);
     }
-    if !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
-        return Err(CliError::new("there is no terminal to ask at", "give the text on standard input: `-`"));
-    }
     super::super::note(prompt.trim_end());
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).map_err(|e| CliError::Message(format!("cannot read: {e}"), None))?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    let line = line_of_stdin().map_err(|e| CliError::Message(format!("cannot read: {e}"), None))?;
+    line.ok_or_else(|| CliError::new("standard input is empty", "give the text as a line of it, or as an argument"))
 }

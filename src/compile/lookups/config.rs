@@ -1,7 +1,7 @@
 //! `config`: settings of Ansible that roles ask for.
 //!
-//! cfg reads no `ansible.cfg`. What roles ask for are a few settings of the controller; these have Ansible's defaults here,
-//! and the environment variable of a setting is heard, as in Ansible.
+//! Settings cfg follows have the value that is in force, wherever it was made. The others roles ask for have Ansible's defaults,
+//! and their environment variable is heard, as in Ansible.
 
 use super::{Ask, Outcome, fail};
 use crate::template::{EvalError, Lookup};
@@ -28,18 +28,26 @@ const fn setting(name: &'static str, env: &'static str, default: Default, variab
     Setting { name, env, default, variable }
 }
 
+/// Whether conditions may be no booleans: here it is `--strict` that forbids them.
+const BROKEN_CONDITIONALS: &str = "ALLOW_BROKEN_CONDITIONALS";
+
 const SETTINGS: &[Setting] = &[
+    setting(BROKEN_CONDITIONALS, "", Default::Bool(true), ""),
     setting("ANSIBLE_HOME", "ANSIBLE_HOME", Default::Text("~/.ansible"), ""),
     setting("DEFAULT_BECOME", "ANSIBLE_BECOME", Default::Bool(false), ""),
     setting("DEFAULT_BECOME_METHOD", "ANSIBLE_BECOME_METHOD", Default::Text("sudo"), ""),
     setting("DEFAULT_BECOME_USER", "ANSIBLE_BECOME_USER", Default::Text("root"), ""),
-    setting("DEFAULT_FORKS", "ANSIBLE_FORKS", Default::Int(5), ""),
+    setting("DEFAULT_FORCE_HANDLERS", "ANSIBLE_FORCE_HANDLERS", Default::Bool(false), ""),
+    setting("DEFAULT_FORKS", "ANSIBLE_FORKS", Default::Int(50), ""),
     setting("DEFAULT_GATHERING", "ANSIBLE_GATHERING", Default::Text("implicit"), ""),
     setting("DEFAULT_HOST_LIST", "ANSIBLE_INVENTORY", Default::Paths("/etc/ansible/hosts"), ""),
     setting("DEFAULT_JINJA2_NATIVE", "ANSIBLE_JINJA2_NATIVE", Default::Bool(true), ""),
     setting("DEFAULT_MANAGED_STR", "ANSIBLE_MANAGED", Default::Text("Ansible managed"), ""),
     setting("DEFAULT_MODULE_NAME", "ANSIBLE_MODULE_NAME", Default::Text("command"), ""),
     setting("DEFAULT_POLL_INTERVAL", "ANSIBLE_POLL_INTERVAL", Default::Int(15), ""),
+    setting("DEFAULT_PRIVATE_KEY_FILE", "ANSIBLE_PRIVATE_KEY_FILE", Default::None, ""),
+    // Roles show their variables to what follows them, whatever the environment asks for.
+    setting("DEFAULT_PRIVATE_ROLE_VARS", "", Default::Bool(false), ""),
     setting("DEFAULT_REMOTE_PORT", "ANSIBLE_REMOTE_PORT", Default::None, ""),
     setting("DEFAULT_REMOTE_USER", "ANSIBLE_REMOTE_USER", Default::None, ""),
     setting(
@@ -50,9 +58,14 @@ const SETTINGS: &[Setting] = &[
     ),
     setting("DEFAULT_TIMEOUT", "ANSIBLE_TIMEOUT", Default::Int(10), ""),
     setting("DEFAULT_TRANSPORT", "ANSIBLE_TRANSPORT", Default::Text("ssh"), ""),
+    setting("DEFAULT_VAULT_ID_MATCH", "ANSIBLE_VAULT_ID_MATCH", Default::Bool(false), ""),
     setting("DEFAULT_VAULT_PASSWORD_FILE", "ANSIBLE_VAULT_PASSWORD_FILE", Default::None, ""),
     setting("HOST_KEY_CHECKING", "ANSIBLE_HOST_KEY_CHECKING", Default::Bool(true), ""),
+    setting("INVENTORY_ANY_UNPARSED_IS_FAILED", "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED", Default::Bool(false), ""),
+    setting("INVENTORY_UNPARSED_IS_FAILED", "ANSIBLE_INVENTORY_UNPARSED_FAILED", Default::Bool(false), ""),
     setting("RETRY_FILES_ENABLED", "ANSIBLE_RETRY_FILES_ENABLED", Default::Bool(false), ""),
+    setting("SHOW_CUSTOM_STATS", "ANSIBLE_SHOW_CUSTOM_STATS", Default::Bool(false), ""),
+    setting("TRANSFORM_INVALID_GROUP_CHARS", "ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS", Default::Text("never"), ""),
 ];
 
 /// Settings of the plugins that reach hosts.
@@ -108,7 +121,7 @@ pub(super) fn config(ask: &Ask<'_>) -> Outcome {
             }
             None if missing == "skip" => {}
             None => {
-                let message = format!("No config definition exists for '{name}': cfg reads no ansible.cfg");
+                let message = format!("No config definition exists for '{name}': cfg has no such setting");
                 if missing == "error" {
                     return fail(message);
                 }
@@ -125,6 +138,14 @@ fn value_of(ask: &Ask<'_>, setting: &Setting) -> Result<(Value, String), EvalErr
         if let Some(value) = ask.scope.get(variable)? {
             return Ok((value, format!("var: {variable}")));
         }
+    }
+    let project = &ask.reach.project;
+    if setting.name == BROKEN_CONDITIONALS {
+        let origin = if project.strict { "--strict" } else { "default" };
+        return Ok((Value::Bool(!project.strict), origin.to_owned()));
+    }
+    if let Some((value, from)) = project.settings.get(setting.name).filter(|_| setting.variable.is_empty()) {
+        return Ok((value.clone(), from.clone()));
     }
     match std::env::var(setting.env).ok().filter(|_| !setting.env.is_empty()) {
         Some(text) => Ok((read(&text, &setting.default), format!("env: {}", setting.env))),

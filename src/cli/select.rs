@@ -1,0 +1,180 @@
+//! Which hosts a play is for: its patterns, `--limit`, and the order it asks for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::error::CliError;
+use super::project::ProjectArgs;
+use crate::compile::Project;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::fleet::History;
+use crate::inventory::{Pattern, PatternError};
+use crate::parse::Play;
+use crate::value::Value;
+use crate::variables::Layer;
+use crate::yaml::Node;
+
+/// The hosts of a play, within the limit.
+///
+/// # Errors
+/// Where the limit is wrong; a pattern that matches nothing is given back as what it is.
+pub fn select(
+    project: &Project,
+    play: &Play,
+    args: &ProjectArgs,
+    local: bool,
+) -> Result<Result<Vec<Arc<str>>, Diagnostic>, CliError> {
+    let Some(pattern) = patterns(project, &play.hosts) else { return Ok(Ok(Vec::new())) };
+    if local && args.inventory.is_empty() {
+        return Ok(Ok(project.inventory.get().hosts.keys().cloned().collect()));
+    }
+    let mut hosts = match pattern.map_or(Ok(Vec::new()), |pattern| pattern.hosts(&project.inventory.get())) {
+        Ok(hosts) => hosts,
+        Err(error) => {
+            let help = match &error {
+                PatternError::Unknown { nearest: Some(name), .. } => Some(format!("did you mean `{name}`?")),
+                _ => Some("see `cfg inventory --graph` for the hosts and groups there are".to_owned()),
+            };
+            let report = Diagnostic::error(Code::NoHostsMatched, error.to_string()).at(play.hosts.span, "");
+            return Ok(Err(report.help_opt(help)));
+        }
+    };
+    if let Some(limit) = &args.limit {
+        let limit = limited(project, limit)?;
+        hosts.retain(|host| limit.allows(host));
+    }
+    let order = play.keywords.get(crate::parse::Keyword::Order).and_then(Node::text);
+    match order {
+        Some("reverse_inventory") => hosts.reverse(),
+        Some("sorted") => hosts.sort(),
+        Some("reverse_sorted") => {
+            hosts.sort();
+            hosts.reverse();
+        }
+        _ => {}
+    }
+    Ok(Ok(hosts))
+}
+
+/// What `hosts` comes to: nothing where a mistake was reported, and no pattern where an expression gives an empty list.
+fn patterns(project: &Project, node: &Node) -> Option<Option<Pattern>> {
+    let mistake = |message: String, at: &Node| {
+        let report = Diagnostic::error(Code::WrongShape, message).at(at.span, "");
+        project.files.report(report.help("`hosts` is a pattern such as `web:!old`, or a list of patterns"));
+        None
+    };
+    let mut texts = Vec::new();
+    for item in node.as_list().unwrap_or(std::slice::from_ref(node)) {
+        let values = match evaluate_early(project, item, "hosts")? {
+            // Only an expression that is all of `hosts` may come to a list.
+            Value::List(items) if node.as_list().is_none() => items.to_vec(),
+            value => vec![value],
+        };
+        for value in values {
+            match value {
+                Value::Str(text) if !text.trim().is_empty() => texts.push(text.to_string()),
+                Value::Str(_) | Value::Null => return mistake("`hosts` is empty".to_owned(), item),
+                Value::Int(number) => texts.push(number.to_string()),
+                other => return mistake(format!("a pattern of `hosts` is a text, not {}", other.type_name()), item),
+            }
+        }
+    }
+    if texts.is_empty() && node.as_list().is_some() {
+        return mistake("`hosts` is empty".to_owned(), node);
+    }
+    Some((!texts.is_empty()).then(|| Pattern::parse(&texts.join(","))))
+}
+
+/// What has to be known before any host is: it may name extra variables.
+pub fn evaluate_early(project: &Project, node: &Node, what: &str) -> Option<Value> {
+    let Some(text) = node.text().filter(|text| text.contains("{{")) else { return Some(node.to_value()) };
+    struct Extra(Arc<Layer>);
+    impl crate::template::Bindings for Extra {
+        fn binding(&self, name: &str) -> Option<crate::template::Term> {
+            self.0.get(name).map(|d| d.term.clone())
+        }
+        fn names(&self) -> BTreeSet<String> {
+            self.0.entries.keys().map(ToString::to_string).collect()
+        }
+    }
+    let origin = project.files.sources.origin(node.span);
+    let term = crate::template::Term::from_text(&Arc::from(text), origin, 0);
+    let scope = crate::template::TermScope::new(project.engine.clone(), Arc::new(Extra(project.extra.clone())));
+    match scope.evaluate(&term) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let report = Diagnostic::error(Code::UndefinedVariable, format!("`{what}`: {}", error.message));
+            let help = format!("`{what}` can use variables given with -e only");
+            project.files.report(report.at(node.span, "").help(help));
+            None
+        }
+    }
+}
+
+/// What `--limit` comes to.
+pub enum Limit {
+    /// It says nothing, as `--limit ,` does.
+    Open,
+    /// The files it names are empty: nothing is left to do.
+    Nothing,
+    /// The hosts it allows.
+    Hosts(Vec<Arc<str>>),
+}
+
+impl Limit {
+    fn allows(&self, host: &Arc<str>) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Nothing => false,
+            Self::Hosts(hosts) => hosts.contains(host),
+        }
+    }
+}
+
+/// The hosts a limit allows.
+///
+/// # Errors
+/// Where it names nothing of the inventory.
+pub fn limited(project: &Project, limit: &str) -> Result<Limit, CliError> {
+    let parts: Vec<&str> = limit.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    let texts = parts.iter().map(|part| part.strip_prefix('@').map_or_else(|| Ok((*part).to_owned()), referred));
+    let text = texts.collect::<Result<Vec<_>, _>>()?.join(",");
+    if text.trim_matches(',').is_empty() {
+        return Ok(if parts.is_empty() { Limit::Open } else { Limit::Nothing });
+    }
+    Pattern::parse(&text).hosts(&project.inventory.get()).map(Limit::Hosts).map_err(|error| {
+        let help = match &error {
+            PatternError::Unknown { nearest: Some(name), .. } => format!("did you mean `{name}`?"),
+            _ => "see `cfg inventory --graph` for the hosts and groups there are".to_owned(),
+        };
+        CliError::new(format!("--limit: {error}"), help)
+    })
+}
+
+/// What `@FILE` or `@RUN` stands for: the lines of a file, or hosts of an earlier run.
+fn referred(reference: &str) -> Result<String, CliError> {
+    let path = super::passwords::expanded(reference);
+    if path.is_file() {
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| CliError::Message(format!("--limit: cannot read {}: {e}", path.display()), None))?;
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
+        return Ok(lines.join(","));
+    }
+    if path.is_dir() {
+        return Err(CliError::new(
+            format!("--limit: {} must be a file, and is a directory", path.display()),
+            "name a file with a host, group or pattern on each line",
+        ));
+    }
+    let hosts = History::default().hosts(reference);
+    let hosts = hosts.ok_or_else(|| {
+        CliError::new(format!("there is no run or file `{reference}`"), "a run says its id at its end")
+    })?;
+    if hosts.is_empty() {
+        return Err(CliError::new(
+            format!("the run `{reference}` left no such hosts"),
+            "there is nothing to go on with",
+        ));
+    }
+    Ok(hosts.join(","))
+}
