@@ -62,6 +62,8 @@ const EXCEPTION: &str = "exception";
 pub fn unreachable(why: &str) -> Failure {
     let mut failure = Failure::new(why);
     failure.result.insert(UNREACHABLE.into(), Value::Bool(true));
+    // As in Ansible: it is unreachable, and so it is not failed.
+    failure.result.insert("failed".into(), Value::Bool(false));
     failure
 }
 

@@ -109,7 +109,7 @@ impl<'a> Runner<'a> {
             origin: self.node.origin.clone(),
             status,
             items,
-            handler: self.node.handler.is_some(),
+            handler: self.node.handler.is_some() || self.node.in_handler,
             ignored: status == Status::Failed && ignore,
             unreachable,
             rescued: false,

@@ -131,7 +131,7 @@ impl<'a> Plan<'a> {
         }
         let state = self.session.state();
         let is_onfail = node.requisites.iter().any(|r| r.kind == RequisiteKind::OnFail);
-        let forced = node.handler.is_some() && self.session.prologue.force_handlers;
+        let forced = (node.handler.is_some() || node.in_handler) && self.session.prologue.force_handlers;
         let clears = node.action == crate::graph::Action::ClearErrors;
         let host_failed = state.failed && !is_onfail && !forced && !clears;
         !state.ended && state.blocks.admit(&node.blocks, host_failed)

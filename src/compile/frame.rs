@@ -48,6 +48,8 @@ pub struct Frame {
     pub notify: Vec<Term>,
     /// The task is a handler.
     pub handler: Option<Handler>,
+    /// The task is one of several of a handler.
+    pub in_handler: bool,
     /// Files that are being included, to notice circles.
     pub including: Vec<PathBuf>,
     /// Loop variables of an include in a loop.

@@ -120,7 +120,7 @@ impl HostCompiler<'_> {
         };
         self.push(&marker, &asked, Action::Gate(name.clone()), once(), Footprint::world())?;
         self.set_runtime(&name, Value::Unknown);
-        let mut inner = plain.clone();
+        let mut inner = Frame { in_handler: true, ..plain.clone() };
         inner.gates.push(self.expression(&format!("{name} | default(false)"), span));
         let rest = keywords.without(&[Keyword::Listen]);
         let item = match item {

@@ -104,6 +104,8 @@ pub struct HostCompiler<'a> {
     pub(super) fatal: bool,
     /// The blocks around that.
     pub(super) fatal_blocks: Vec<crate::graph::BlockRef>,
+    /// What tasks that were compiled and have not run are to set, and what it was before.
+    pub(super) expected: BTreeMap<String, Option<Value>>,
     /// At how many places a failure of all was taken in.
     pub(super) seen_failures: usize,
     /// How blocks and the host came out so far.
@@ -168,6 +170,7 @@ impl<'a> HostCompiler<'a> {
             fatal: false,
             fatal_blocks: Vec::new(),
             seen_failures: 0,
+            expected: BTreeMap::new(),
             open_ended: false,
             so_far: SegmentReport::default(),
             started: Instant::now(),
@@ -400,6 +403,13 @@ impl<'a> HostCompiler<'a> {
         }
     }
 
+    /// Notes that a task is to set a variable, if it runs.
+    pub(super) fn expect_runtime(&mut self, name: &str, value: Value) {
+        let before = self.runtime.get(name).cloned();
+        self.expected.entry(name.to_owned()).or_insert(before);
+        self.set_runtime(name, value);
+    }
+
     /// Notes that a variable is set by tasks from now on.
     pub(super) fn set_runtime(&mut self, name: &str, value: Value) {
         Arc::make_mut(&mut self.runtime).insert(name.to_owned(), value);
@@ -438,11 +448,22 @@ impl<'a> HostCompiler<'a> {
                 Ok(Some(value)) if !value.has_unknown() => (Term::Value(value), false),
                 _ => (term, true),
             };
+            let open_value = matches!(&term, Term::Value(value) if value.has_unknown());
+            // A task may set it, or may not: then it means what it meant before.
+            let beneath = if open_value && kind == Some(LayerKind::SetFact) { names.beneath(&name) } else { None };
+            if let Some(term) = beneath {
+                term.for_each_template(&mut |template| collect(template, &mut open));
+                indices.push(self.intern(Binding { name, term, strong: false }));
+                continue;
+            }
+            // Of the variables of hosts a part may be open; the rest is known.
+            if name == "hostvars" && open_value && term != Term::Value(Value::Unknown) {
+                indices.push(self.intern(Binding { name, term, strong: true }));
+                continue;
+            }
             // What the target knows itself, or what does not exist yet, does not travel; but that it may exist does.
             let may_come = self.open_ended && kind == Some(LayerKind::RoleDefaults);
-            if kind == Some(LayerKind::Facts)
-                || (matches!(&term, Term::Value(value) if value.has_unknown()) && !may_come)
-            {
+            if kind == Some(LayerKind::Facts) || (open_value && !may_come) {
                 continue;
             }
             if nested {
@@ -498,8 +519,19 @@ impl<'a> HostCompiler<'a> {
         self.started = Instant::now();
         self.failed_blocks.extend(report.failed_blocks.iter().copied());
         if settle {
+            // In a rehearsal no task has run, and each may.
+            let rehearsal = self.is_rehearsal();
             let runtime = Arc::make_mut(&mut self.runtime);
             runtime.extend(report.variables.clone());
+            // What a task was to set and has not means what it meant before.
+            let expected = std::mem::take(&mut self.expected);
+            for (name, before) in expected.into_iter().filter(|_| !rehearsal) {
+                match before {
+                    _ if report.variables.contains_key(&name) => {}
+                    Some(before) => drop(runtime.insert(name, before)),
+                    None => drop(runtime.remove(&name)),
+                }
+            }
             self.hostvars.take();
         }
         self.fail_all_after(&report);

@@ -32,7 +32,7 @@ const NO_FACTS: &[&str] = &[
 const DEEPEST: usize = 10;
 
 /// Says whether nothing a play says needs its hosts themselves. Where that is not certain, it does.
-pub fn needs_no_host(project: &Project, play: &Play) -> bool {
+pub fn needs_no_host(project: &Arc<Project>, play: &Play) -> bool {
     let gathers = match super::early::play_keyword(project, play, Keyword::GatherFacts) {
         Ok(Some(value)) => !matches!(value, Value::Bool(false)) && crate::apply_truth(&value),
         _ => true,
@@ -44,7 +44,7 @@ pub fn needs_no_host(project: &Project, play: &Play) -> bool {
         && !speaks_of_facts(project)
 }
 
-fn talks(project: &Project, play: &Play, dir: &Path, item: &Item, depth: usize) -> bool {
+fn talks(project: &Arc<Project>, play: &Play, dir: &Path, item: &Item, depth: usize) -> bool {
     match item {
         Item::Block(block) => {
             let sections = [&block.body, &block.rescue, &block.always];
@@ -54,7 +54,7 @@ fn talks(project: &Project, play: &Play, dir: &Path, item: &Item, depth: usize) 
     }
 }
 
-fn task_talks(project: &Project, play: &Play, dir: &Path, task: &Arc<Task>, depth: usize) -> bool {
+fn task_talks(project: &Arc<Project>, play: &Play, dir: &Path, task: &Arc<Task>, depth: usize) -> bool {
     let module = modules::short(&task.module);
     if ABOUT_THE_RUN.contains(&module) {
         return true;
@@ -81,13 +81,13 @@ fn task_talks(project: &Project, play: &Play, dir: &Path, task: &Arc<Task>, dept
     }
 }
 
-fn file_talks(project: &Project, play: &Play, path: &Path, depth: usize) -> bool {
+fn file_talks(project: &Arc<Project>, play: &Play, path: &Path, depth: usize) -> bool {
     let dir = path.parent().unwrap_or(path);
     let items = if path.is_file() { project.files.tasks(path, None).unwrap_or_default() } else { Arc::default() };
     !items.is_empty() && items.iter().all(|item| talks(project, play, dir, item, depth + 1))
 }
 
-fn role_talks(project: &Project, play: &Play, name: &str, depth: usize) -> bool {
+fn role_talks(project: &Arc<Project>, play: &Play, name: &str, depth: usize) -> bool {
     if depth > DEEPEST || name.contains("{{") {
         return false;
     }
@@ -106,7 +106,7 @@ fn plain(keywords: &Keywords) -> bool {
 }
 
 /// Says whether any file names a fact: those are cfg's for the asking, also where nobody gathers them.
-fn speaks_of_facts(project: &Project) -> bool {
+fn speaks_of_facts(project: &Arc<Project>) -> bool {
     let is_fact = |name: &str| {
         !super::magic::MAGIC.contains(&name) && !NO_FACTS.iter().any(|known| name.starts_with(known))
     };

@@ -14,6 +14,9 @@ use crate::template::{Bindings as _, Scope as _, TermScope};
 use crate::value::{Map, Value};
 use crate::variables::{Layer, LayerKind};
 
+/// How files name the variables of this machine.
+const LOCALHOST: &[&str] = &["hostvars.localhost", "hostvars['localhost']", "hostvars[\"localhost\"]"];
+
 /// Makes the value of `hostvars`, the first time it is asked for.
 pub type Source = Arc<dyn Fn() -> Value + Send + Sync>;
 
@@ -52,7 +55,13 @@ impl HostCompiler<'_> {
                     }
                     (host.clone(), Value::Map(vars))
                 };
-                Value::from(project.inventory.get().hosts.keys().map(one).collect::<Map>())
+                let inventory = project.inventory.get();
+                let mut all = inventory.hosts.keys().map(one).collect::<Map>();
+                // This machine is there for who names it, though it is no host of the inventory.
+                if LOCALHOST.iter().any(|text| project.files.sources.mentions(text)) && !all.contains_key("localhost") {
+                    all.extend([one(&Arc::from("localhost"))]);
+                }
+                Value::from(all)
             };
             made.get_or_init(make).clone()
         })
@@ -191,16 +200,7 @@ fn evaluate(
         locals: Vec::new(),
         facts_unknown: unknown,
         open: None,
-        reach: Reach {
-            project: project.clone(),
-            search: vec![dir.to_path_buf()],
-            rehearsal: unknown,
-            here: false,
-            pending: false,
-            ahead: false,
-            early: false,
-            log: Arc::default(),
-        },
+        reach: Reach::outside(project, dir, unknown),
     };
     let every = names.names();
     let scope = TermScope::new(project.engine.clone(), Arc::new(names));

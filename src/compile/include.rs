@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Stop;
+use super::{Stop, modules};
 use super::frame::Frame;
 use super::host::HostCompiler;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Action, Iteration, Work};
 use crate::parse::{Keyword, Keywords, Task};
 use crate::resource::Footprint;
-use crate::template::Term;
+use crate::template::{EvalError, Term};
 use crate::value::Value;
 use crate::variables::{Layer, LayerKind};
 use crate::yaml::Node as Yaml;
@@ -86,7 +86,14 @@ impl HostCompiler<'_> {
         }
         places.push(self.play.dir.clone());
         places.push(self.play.dir.join("tasks"));
-        let Some(path) = places.iter().map(|dir| dir.join(&name)).find(|path| path.is_file()) else {
+        let found = places.iter().map(|dir| dir.join(&name)).find(|path| path.is_file());
+        let dynamic = modules::short(&task.module) == "include_tasks";
+        if found.is_none() && dynamic && self.tolerates(task, frame) {
+            let message = format!("Could not find or access '{name}'");
+            self.failing_node(task, frame, EvalError::failed(message))?;
+            return Ok(None);
+        }
+        let Some(path) = found else {
             let report = Diagnostic::error(Code::FileNotFound, format!("there is no file of tasks `{name}`"));
             self.mistake(
                 report.at(file.span, "").note(format!("looked in {}", crate::source::display_places(&places))),

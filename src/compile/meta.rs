@@ -31,6 +31,11 @@ impl HostCompiler<'_> {
     pub(super) fn meta(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
         let what = task.args.free.as_ref().and_then(Yaml::text).unwrap_or("").trim().to_owned();
         let action = match what.as_str() {
+            "flush_handlers" if frame.handler.is_some() || frame.in_handler => {
+                let report = Diagnostic::error(Code::Unsupported, "flush_handlers cannot be used as a handler");
+                self.mistake(report.at(task.span, "").help("handlers run one after the other anyway"));
+                return Err(Stop::Mistakes);
+            }
             "flush_handlers" => {
                 let scope = self.scope(frame, Vec::new());
                 return if self.certainly_skipped(frame, &scope) { Ok(()) } else { self.flush_handlers(&frame.blocks) };

@@ -31,7 +31,7 @@ pub struct PlaySettings {
 
 impl PlaySettings {
     /// Reads them; what is wrong is reported.
-    pub fn of(project: &Project, play: &Play, report: &dyn Fn(Diagnostic)) -> Self {
+    pub fn of(project: &Arc<Project>, play: &Play, report: &dyn Fn(Diagnostic)) -> Self {
         let value = |keyword| {
             super::early::play_keyword(project, play, keyword).unwrap_or_else(|error| {
                 let span = play.keywords.get(keyword).map_or(play.span, |node| node.span);

@@ -8,6 +8,7 @@ use super::frame::{Frame, RoleInstance};
 use super::host::HostCompiler;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::parse::{Files, Keyword, RoleRef, Task};
+use crate::template::EvalError;
 use crate::value::Value;
 use crate::variables::{Layer, LayerKind};
 use crate::yaml::Node as Yaml;
@@ -165,7 +166,13 @@ impl HostCompiler<'_> {
             return self.known_after_apply(task, frame);
         }
         let from = frame.role.as_ref().map(|role| role.role.path.clone());
-        let Some(role) = self.find_role(&value.to_string(), name, from.as_deref()) else { return Err(Stop::Mistakes) };
+        let wanted = value.to_string();
+        if !public && self.tolerates(task, frame) && self.project.files.find_role(&wanted, &self.play.dir, from.as_deref()).is_err()
+        {
+            let message = format!("the role '{wanted}' was not found");
+            return self.failing_node(task, frame, EvalError::failed(message));
+        }
+        let Some(role) = self.find_role(&wanted, name, from.as_deref()) else { return Err(Stop::Mistakes) };
         let parents: Vec<_> =
             frame.role.iter().flat_map(|r| r.parents.iter().cloned().chain(std::iter::once(r.clone()))).collect();
         if parents.len() > 50 {

@@ -70,6 +70,14 @@ impl Names {
     }
 }
 
+impl Names {
+    /// What a name means where no task has set it after all.
+    pub fn beneath(&self, name: &str) -> Option<Term> {
+        let weaker = self.layers.iter().filter(|layer| layer.kind < LayerKind::SetFact);
+        weaker.filter_map(|layer| layer.get(name)).map(|definition| definition.term.clone()).next()
+    }
+}
+
 impl Bindings for Names {
     fn binding(&self, name: &str) -> Option<Term> {
         self.find(name).map(|(term, _)| term)

@@ -11,17 +11,17 @@ impl HostCompiler<'_> {
         let mut sets: Vec<String> = node.register.iter().cloned().collect();
         if let Some(name) = &node.register {
             let value = registered_shape(node);
-            self.set_runtime(name, value);
+            self.expect_runtime(name, value);
         }
         if node.action == Action::SetFact {
             for (name, value) in self.facts_set(node) {
-                self.set_runtime(&name, value);
+                self.expect_runtime(&name, value);
                 sets.push(name);
             }
         }
         if let Action::Resource(kind) = &node.action {
             for name in module_facts(kind, node) {
-                self.set_runtime(&name, Value::Unknown);
+                self.expect_runtime(&name, Value::Unknown);
                 sets.push(name);
             }
         }

@@ -196,8 +196,11 @@ impl HostCompiler<'_> {
             self.mistake(report.help("write them under `that:`"));
             return Err(Stop::Mistakes);
         }
-        if self.reads_results_of_others(task, frame, &action) {
+        let texts = self.texts_about_hosts(task, frame, &action);
+        if self.reads_results_of_others(&texts) {
             self.meet()?;
+        } else if !texts.is_empty() && !self.is_rehearsal() && self.hostvars_source()().has_unknown() {
+            self.flush(true, false)?;
         }
         let (work, footprint) = self.settled_work(task, frame, &action)?;
         self.push(task, frame, action, work, footprint)
@@ -365,6 +368,7 @@ impl HostCompiler<'_> {
             after: Vec::new(),
             requisites: Vec::new(),
             handler: frame.handler.clone(),
+            in_handler: frame.in_handler,
             guards: self.guards(own),
             tags: frame.tags.clone(),
         })

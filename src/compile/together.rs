@@ -27,8 +27,8 @@ enum Elsewhere {
     Each(Vec<String>),
     /// Here, since it is about the run itself; its words may be about that other host.
     Of(String),
-    /// It sets facts of that other host.
-    For(String),
+    /// It sets facts of that other host, which may be another one for each item.
+    For(Term),
 }
 
 impl HostCompiler<'_> {
@@ -94,13 +94,15 @@ impl HostCompiler<'_> {
         Ok(())
     }
 
-    /// Says whether a task reads, through `hostvars`, what a task of another host may have set: the hosts meet first.
-    pub(super) fn reads_results_of_others(&self, task: &Arc<Task>, frame: &Frame, action: &Action) -> bool {
-        if matches!(self.facts, Facts::Unknown)
-            || self.hosts.batch.len() < 2
-            || !self.project.files.sources.mentions("hostvars")
-        {
-            return false;
+    /// Says whether texts read, through `hostvars`, what a task of another host may have set: the hosts meet first.
+    pub(super) fn reads_results_of_others(&self, texts: &[Arc<str>]) -> bool {
+        !matches!(self.facts, Facts::Unknown) && self.hosts.batch.len() > 1 && self.reads_others(texts)
+    }
+
+    /// What a task says, itself and through variables, where `hostvars` is part of it; else nothing.
+    pub(super) fn texts_about_hosts(&self, task: &Arc<Task>, frame: &Frame, action: &Action) -> Vec<Arc<str>> {
+        if !self.project.files.sources.mentions("hostvars") {
+            return Vec::new();
         }
         let own = &task.keywords;
         let said = [Keyword::Loop, Keyword::ChangedWhen, Keyword::FailedWhen, Keyword::Until, Keyword::Environment];
@@ -112,7 +114,8 @@ impl HostCompiler<'_> {
         let file = task.args.get("src").and_then(Yaml::text).filter(|_| modules::short(&task.module) == "template");
         let file = file.and_then(|name| self.find_file(frame, "templates", name));
         let file = file.and_then(|path| self.project.files.text(&path, None)).map(|(_, text)| text);
-        self.reads_others(&texts.into_iter().chain(file).collect::<Vec<_>>())
+        let texts: Vec<Arc<str>> = texts.into_iter().chain(file).collect();
+        if texts.iter().any(|text| text.contains("hostvars")) { texts } else { Vec::new() }
     }
 
     /// The text of every template that terms come to through the variables they name.
@@ -168,10 +171,7 @@ impl HostCompiler<'_> {
                 let frame = self.about(frame, &host);
                 self.away(task, &frame, &[host]).map(|()| true)
             }
-            Elsewhere::For(host) => {
-                let frame = strip(&self.about(frame, &host), &[Keyword::DelegateTo]);
-                self.give_facts(task, &frame, &host).map(|()| true)
-            }
+            Elsewhere::For(host) => self.give_facts(task, frame, &host).map(|()| true),
             Elsewhere::Of(host) => {
                 let frame = strip(&self.about(frame, &host), &[Keyword::DelegateTo]);
                 let module = modules::short(&task.module).to_owned();
@@ -182,19 +182,22 @@ impl HostCompiler<'_> {
     }
 
     /// `set_fact` with `delegate_facts`: facts of another host, which nobody has to ask for that.
-    fn give_facts(&mut self, task: &Arc<Task>, frame: &Frame, host: &str) -> Result<(), Stop> {
+    fn give_facts(&mut self, task: &Arc<Task>, frame: &Frame, host: &Term) -> Result<(), Stop> {
         self.flush(true, false)?;
+        let frame = &strip(frame, &[Keyword::DelegateTo]);
         let mut iterations = Vec::new();
         let rounds = self.rounds(task, frame)?;
         for round in rounds {
-            let scope = self.scope(frame, round.locals);
+            let scope = self.scope(frame, round.locals.clone());
+            let host = self.evaluate(host, &scope, task.span)?.to_string();
+            let scope = self.scope(&self.about(frame, &host), round.locals);
             let holds = self.evaluate(&Term::list(frame.when.clone()), &scope, task.span)?;
             let holds = holds.as_list().unwrap_or_default().iter().all(crate::apply_truth);
             let facts = self.evaluate(&self.args_term(task, &Action::SetFact), &scope, task.span)?;
             let mut facts = facts.as_map().cloned().unwrap_or_default();
             facts.shift_remove("cacheable");
             if holds {
-                self.driver.give(host, facts.iter().map(|(name, value)| (name.to_string(), value.clone())).collect());
+                self.driver.give(&host, facts.iter().map(|(name, value)| (name.to_string(), value.clone())).collect());
             }
             let args = Term::Value(Value::map([("ansible_facts", Value::from(facts))]));
             iterations.push(Iteration { item: round.item, when: vec![Term::Value(Value::Bool(holds))], args, template: None });
@@ -232,7 +235,7 @@ impl HostCompiler<'_> {
         let term = self.term(&node);
         if about_the_run {
             return Ok(match scope.evaluate(&term) {
-                Ok(Value::Str(host)) if gives => Elsewhere::For(host.to_string()),
+                _ if gives => Elsewhere::For(term),
                 Ok(Value::Str(host)) => Elsewhere::Of(host.to_string()),
                 _ => Elsewhere::Here,
             });

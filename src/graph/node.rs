@@ -73,6 +73,8 @@ pub struct Node {
     pub requisites: Vec<Requisite>,
     /// It is a handler, run when notified.
     pub handler: Option<Handler>,
+    /// It is one of several tasks of a handler.
+    pub in_handler: bool,
     /// `unless`, `onlyif`, `creates` on any task.
     pub guards: Vec<(String, Term)>,
     /// Its tags with those around it: for lists of tasks, no business of the agent's.

@@ -50,6 +50,22 @@ pub struct Reach {
     pub log: Arc<Log>,
 }
 
+impl Reach {
+    /// What can be seen where no task of a host asks: files of a directory, as they are.
+    pub fn outside(project: &Arc<Project>, dir: &std::path::Path, rehearsal: bool) -> Self {
+        Self {
+            project: project.clone(),
+            search: vec![dir.to_path_buf()],
+            rehearsal,
+            here: false,
+            pending: false,
+            ahead: false,
+            early: false,
+            log: Arc::default(),
+        }
+    }
+}
+
 /// A lookup that is being made.
 pub struct Ask<'a> {
     /// The call.

@@ -48,6 +48,12 @@ def cfg(arguments, **kw):
     return subprocess.run([CFG, *arguments], env=environment, **kw)
 
 
+def worded(errors):
+    """Diagnostics begin as Ansible's do."""
+    errors = re.sub(r"^error(\[CFG\d+\])?: ", "[ERROR]: ", errors, flags=re.M)
+    return re.sub(r"^warning(\[CFG\d+\])?: ", "[WARNING]: ", errors, flags=re.M)
+
+
 def pass_on(argv, arguments, translate=None):
     """Calls cfg and hands its output on."""
     done = cfg(arguments, stdout=subprocess.PIPE if translate else None, stderr=subprocess.PIPE)
@@ -55,6 +61,6 @@ def pass_on(argv, arguments, translate=None):
     if translate:
         sys.stdout.write(translate(done.stdout.decode(errors="replace")))
         sys.stdout.flush()
-    sys.stderr.write(errors)
+    sys.stderr.write(worded(errors))
     note(argv, first_error(errors), errors)
     return done.returncode

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 
-from common import CFG, first_error, note
+from common import CFG, first_error, note, worded
 
 PENDING = "/var/lib/cfg/pending"
 # What Ansible notices while it reads: it ends with 4. What it notices while it runs ends with 2; the rest, with 1.
@@ -71,7 +71,7 @@ def run(argv, arguments, callback):
     callback.out.write("".join(other))
     callback.finish()
     callback.out.flush()
-    sys.stderr.write(text)
+    sys.stderr.write(worded(text))
     why = callback.failures[-1] if callback.failures else first_error(text)
     note(argv, "no end in time" if status < 0 else why, text + "\n".join(callback.failures))
     return 1 if status < 0 else exit_code(status, text)
