@@ -23,9 +23,12 @@ pub struct SshArgs {
     /// Work on this machine, without SSH
     #[arg(long)]
     pub local: bool,
-    /// Who logs in
+    /// Who logs in, where neither a play nor a variable says it
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
+    /// How hosts are reached, where neither a play nor a variable says it: `ssh` or `local`
+    #[arg(short, long, value_name = "TYPE", value_parser = ["ssh", "local"])]
+    pub connection: Option<String>,
     /// The private key to log in with
     #[arg(long, value_name = "FILE")]
     pub private_key: Option<PathBuf>,
@@ -129,6 +132,10 @@ pub fn run(mut args: ApplyArgs, plan: bool) -> Result<Exit, CliError> {
     let plan = plan || args.dry_run;
     let settings = Settings::load()?;
     settings.fill_project(&mut args.project, args.ssh.local);
+    if let Some(how) = &args.ssh.connection {
+        let setting = (Value::str(how), "--connection".to_owned());
+        args.project.configured.settings.insert("DEFAULT_TRANSPORT", setting);
+    }
     settings.fill_ssh(&mut args.ssh);
     args.ask_become_pass |= settings.flag("ask_become_pass");
     args.force_handlers |= settings.flag("force_handlers");
@@ -258,6 +265,7 @@ pub fn login(args: &SshArgs) -> Login {
         user: args.user.clone(),
         private_key: args.private_key.clone(),
         local: args.local,
+        local_by_default: args.connection.as_deref() == Some("local"),
         default_private_key: args.default_private_key.clone(),
         default_proxy_jump: args.default_proxy_jump.clone(),
     }

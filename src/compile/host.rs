@@ -135,7 +135,7 @@ impl<'a> HostCompiler<'a> {
         let facts_layer = Arc::new(facts_layer(&facts));
         let host_layers = project.inventory.get().layers(&host, Some(&play.dir), &project.files);
         let explicit = play.keywords.get(crate::parse::Keyword::Order).and_then(Yaml::text) == Some("explicit");
-        let here = works_here(play, &host, &host_layers);
+        let here = works_here(project, play, &host, &host_layers);
         let magic_cache = Arc::new(magic(project, play, &host, &hosts));
         Self {
             project,
@@ -572,14 +572,18 @@ pub(super) fn looks_up(text: &str) -> bool {
 }
 
 /// Says whether a host is the controller itself, as far as the inventory and the play say so.
-fn works_here(play: &Play, host: &str, layers: &[Arc<Layer>]) -> bool {
+fn works_here(project: &Project, play: &Play, host: &str, layers: &[Arc<Layer>]) -> bool {
     let local = |text: &str| text.rsplit('.').next() == Some("local");
     let variable = layers.iter().rev().find_map(|layer| layer.get("ansible_connection"));
     match variable {
         Some(definition) => definition.term.as_value().and_then(Value::as_str).is_some_and(local),
         None => {
             let keyword = play.keywords.get(crate::parse::Keyword::Connection).and_then(Yaml::text);
-            keyword.map_or(matches!(host, "localhost" | "127.0.0.1" | "::1"), local)
+            let by_default = || {
+                let given = project.settings.get("DEFAULT_TRANSPORT").and_then(|(how, _)| how.as_str());
+                matches!(host, "localhost" | "127.0.0.1" | "::1") || given == Some("local")
+            };
+            keyword.map_or_else(by_default, local)
         }
     }
 }

@@ -147,9 +147,23 @@ pub fn magic(project: &Project, play: &Play, host: &str, hosts: &PlayHosts) -> B
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
+    if let Some(python) = playbook_python() {
+        map.insert("ansible_playbook_python".into(), Value::str(python));
+    }
     if let Some(source) = inventory.sources.first() {
         map.insert("inventory_file".into(), path(source));
         map.insert("inventory_dir".into(), path(source.parent().unwrap_or(source)));
     }
     map
+}
+
+/// The Python of this machine, for tasks that run here: the first of PATH.
+fn playbook_python() -> Option<&'static str> {
+    static FOUND: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    let find = || {
+        let path = std::env::var_os("PATH")?;
+        let found = std::env::split_paths(&path).map(|dir| dir.join("python3")).find(|file| file.is_file())?;
+        Some(found.to_string_lossy().into_owned())
+    };
+    FOUND.get_or_init(find).as_deref()
 }

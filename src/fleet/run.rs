@@ -8,6 +8,7 @@ use super::target::Connections;
 use crate::compile::{Facts, HostCompiler, PlayHosts, PlaySettings, Project, Stop};
 use crate::event::{Counts, Event, Unreachable};
 use crate::graph::{Mode, Node, Prologue};
+use crate::inventory::LOCAL;
 use crate::parse::Play;
 use crate::template::TermScope;
 use crate::value::{Map, Value};
@@ -178,7 +179,7 @@ impl Shared {
     /// The variables that say how a host is reached.
     fn host_scope(&self, host: &Arc<str>, play: Option<&Play>) -> Arc<TermScope> {
         let local =
-            host.as_ref() == "localhost" && self.project.inventory.get().hosts.get(host).is_none_or(|h| h.implicit);
+            LOCAL.contains(&host.as_ref()) && self.project.inventory.get().hosts.get(host).is_none_or(|h| h.implicit);
         connection_scope(&self.project, host, play, local)
     }
 }

@@ -19,6 +19,8 @@ pub struct Login {
     pub private_key: Option<PathBuf>,
     /// Everything is done on this machine.
     pub local: bool,
+    /// Hosts of which nothing says how they are reached are this machine.
+    pub local_by_default: bool,
     /// The private key where nothing else names one.
     pub default_private_key: Option<PathBuf>,
     /// The jump host where the inventory names none.
@@ -98,7 +100,7 @@ impl Connections {
     /// Says whether a host is this machine itself.
     pub fn is_local(&self, scope: &Arc<TermScope>) -> bool {
         let connection = scope.get("ansible_connection").ok().flatten().map(|v| v.to_string());
-        self.login.local || connection.as_deref() == Some("local")
+        self.login.local || connection.map_or(self.login.local_by_default, |how| how == "local")
     }
 
     /// An agent on this machine for a host nobody is connected to.

@@ -29,7 +29,7 @@ use crate::variables::{Definition, Layer};
 pub use live::{LiveInventory, Reader};
 pub use load::{Loader, Rules, Unread, default_places};
 pub use names::GroupNames;
-pub use pattern::{Pattern, PatternError, glob};
+pub use pattern::{LOCAL, Pattern, PatternError, glob};
 pub use plugin::code_of;
 pub use vars::{definitions, vars_files};
 

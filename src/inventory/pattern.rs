@@ -88,7 +88,7 @@ impl Pattern {
 }
 
 /// The names of this machine that stand for themselves in every inventory: Ansible's.
-const LOCAL: &[&str] = &["localhost", "127.0.0.1", "::1"];
+pub const LOCAL: &[&str] = &["localhost", "127.0.0.1", "::1"];
 
 /// Splits at commas and colons that are not inside brackets; an address of IPv6 is one part.
 fn split(text: &str) -> Vec<String> {

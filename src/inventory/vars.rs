@@ -7,37 +7,9 @@ use super::{HostLayers, Inventory};
 use crate::parse::{Files, VarsFile};
 use crate::variables::{Definition, Layer, LayerKind, Terms};
 
-/// The files of `group_vars/NAME`: every file of a directory of that name, or else the file. There is one or the other, as in
-/// Ansible: the first that is found counts.
+/// The files of `group_vars/NAME`: every file of a directory of that name, or else the file.
 pub fn vars_files(base: &Path, folder: &str, name: &str) -> Vec<PathBuf> {
-    let dir = base.join(folder);
-    for end in ["", ".yml", ".yaml", ".json"] {
-        let path = dir.join(format!("{name}{end}"));
-        if path.is_dir() {
-            let mut found = Vec::new();
-            collect(&path, &mut found);
-            return found;
-        }
-        if path.is_file() {
-            return vec![path];
-        }
-    }
-    Vec::new()
-}
-
-fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(|e| e.ok());
-    let mut paths: Vec<PathBuf> = entries.map(|e| e.path()).collect();
-    paths.sort();
-    for path in paths {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let fits = path.extension().is_none_or(|e| e == "yml" || e == "yaml" || e == "json");
-        if path.is_dir() {
-            collect(&path, found);
-        } else if fits && !name.starts_with('.') && !name.ends_with('~') {
-            found.push(path);
-        }
-    }
+    Files::variable_files(&base.join(folder), name)
 }
 
 impl Inventory {

@@ -199,6 +199,23 @@ impl Files {
         Some(file)
     }
 
+    /// The files of variables of a name: every file of a directory of that name, or else the file. There is one or the other, as
+    /// in Ansible: the first that is found counts.
+    pub fn variable_files(dir: &Path, name: &str) -> Vec<PathBuf> {
+        for end in ["", ".yml", ".yaml", ".json"] {
+            let path = dir.join(format!("{name}{end}"));
+            if path.is_dir() {
+                let mut found = Vec::new();
+                collect(&path, &mut found);
+                return found;
+            }
+            if path.is_file() {
+                return vec![path];
+            }
+        }
+        Vec::new()
+    }
+
     /// The main file of a directory, or the named one.
     pub fn main_file(dir: &Path, name: Option<&str>) -> Option<PathBuf> {
         let names: Vec<String> = match name {
@@ -239,8 +256,14 @@ impl Files {
             return known.clone();
         }
         let vars = |dir: &str| {
-            let file = Self::main_file(&path.join(dir), None);
-            file.and_then(|file| self.vars(&file, None)).unwrap_or_default()
+            let paths = Self::variable_files(&path.join(dir), "main");
+            let mut files = paths.iter().filter_map(|file| self.vars(file, None));
+            let first = files.next().unwrap_or_default();
+            // Several are read as one; what a later one says again counts.
+            files.fold(first, |all, file| {
+                let entries = all.entries.iter().chain(&file.entries).cloned().collect();
+                Arc::new(VarsFile { path: all.path.clone(), entries })
+            })
         };
         let tasks = |dir: &str| {
             let file = Self::main_file(&path.join(dir), None);
@@ -271,5 +294,20 @@ impl Files {
         state.diagnostics.extend(diagnostics);
         state.roles.insert(key, role.clone());
         role
+    }
+}
+
+fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(|e| e.ok());
+    let mut paths: Vec<PathBuf> = entries.map(|e| e.path()).collect();
+    paths.sort();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let fits = path.extension().is_none_or(|e| e == "yml" || e == "yaml" || e == "json");
+        if path.is_dir() {
+            collect(&path, found);
+        } else if fits && !name.starts_with('.') && !name.ends_with('~') {
+            found.push(path);
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::role::RoleRef;
 use super::task::{Item, parse_items};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Span;
-use crate::yaml::{Kind, Node};
+use crate::yaml::{Entry, Kind, Node};
 
 /// A playbook.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ fn parse_entry(node: &Node, dir: &std::path::Path, diagnostics: &mut Diagnostics
             .push(Diagnostic::error(Code::WrongShape, message).at(node.span, "a play is a mapping with `hosts`"));
         return None;
     };
-    for key in ["import_playbook", "ansible.builtin.import_playbook"] {
+    for key in ["import_playbook", "ansible.builtin.import_playbook", "ansible.legacy.import_playbook"] {
         if let Some(path) = node.get(key) {
             let mut keywords = Keywords::default();
             let allowed = ["name", "vars", "when", "tags"];
@@ -122,11 +122,24 @@ fn parse_entry(node: &Node, dir: &std::path::Path, diagnostics: &mut Diagnostics
             "post_tasks" => play.post_tasks = parse_items(&entry.value, diagnostics),
             "handlers" => play.handlers = parse_items(&entry.value, diagnostics),
             "roles" => play.roles = parse_roles(&entry.value, diagnostics),
+            // What `remote_user` was called long ago.
+            "user" => old_user(entry, node, &mut play.keywords, diagnostics),
             _ if play.keywords.take(entry, levels::PLAY, diagnostics) => {}
             _ => unknown(entry, levels::PLAY, "play", &[], diagnostics),
         }
     }
     Some(PlaybookEntry::Play(Arc::new(play)))
+}
+
+fn old_user(entry: &Entry, play: &Node, keywords: &mut Keywords, diagnostics: &mut Diagnostics) {
+    if play.get("remote_user").is_some() {
+        let message = "both `user` and `remote_user` are set for this play";
+        let report = Diagnostic::error(Code::WrongShape, message).at(entry.key_span, "");
+        diagnostics.push(report.help("`user` is the old name of `remote_user`: remove it"));
+        return;
+    }
+    let entry = Entry { key: Arc::from("remote_user"), ..entry.clone() };
+    keywords.take(&entry, levels::PLAY, diagnostics);
 }
 
 fn parse_roles(node: &Node, diagnostics: &mut Diagnostics) -> Vec<RoleRef> {

@@ -70,7 +70,7 @@ impl Terms<'_> {
                     ..EvalError::failed(format!("cannot decrypt this value: {error}"))
                 })),
             },
-            Tag::Unsafe => Term::Value(Value::Str(scalar.text.clone())),
+            Tag::Unsafe | Tag::Binary => Term::Value(Value::Str(scalar.text.clone())),
             _ => match scalar.resolve() {
                 Value::Str(text) => {
                     let (origin, indent) = content_origin(self.sources, node, scalar);

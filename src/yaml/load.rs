@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use base64::Engine as _;
 use granit_parser::{Event, Parser, ScalarStyle};
 
 use super::{Entry, Kind, Node, Scalar, Style, Tag};
@@ -81,6 +82,7 @@ impl Loader<'_> {
                     ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
                     ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
                 };
+                let text = if tag == Tag::Binary { self.decoded(&text, span) } else { text };
                 let node = Node { span, kind: Kind::Scalar(Scalar { text, style, tag }) };
                 self.finish(node, anchor, 1, documents)
             }
@@ -198,6 +200,21 @@ impl Loader<'_> {
         entries
     }
 
+    /// The text a `!!binary` holds in base64. Bytes that are no text cannot be a value.
+    fn decoded(&mut self, text: &str, span: Span) -> Arc<str> {
+        let digits: String = text.split_whitespace().collect();
+        let bytes = base64::engine::general_purpose::STANDARD.decode(digits);
+        let (message, help) = match bytes.map(String::from_utf8) {
+            Ok(Ok(text)) => return Arc::from(text),
+            Ok(Err(_)) => {
+                ("what this `!!binary` holds is no text", "keep it as a text in base64, and decode it where it is used")
+            }
+            Err(_) => ("this is not base64, as `!!binary` wants it", "`base64 FILE` makes it"),
+        };
+        self.diagnostics.push(Diagnostic::error(Code::UnknownTag, message).at(span, "").help(help));
+        Arc::from("")
+    }
+
     fn tag(&mut self, tag: Option<&granit_parser::Tag>, span: Span) -> Tag {
         let Some(tag) = tag else { return Tag::None };
         let name = tag.original();
@@ -207,6 +224,7 @@ impl Loader<'_> {
             (Some("seq" | "map"), _) => Tag::None,
             (_, "!vault" | "!vault-encrypted") => Tag::Vault,
             (_, "!unsafe") => Tag::Unsafe,
+            (_, "!!binary" | "!<tag:yaml.org,2002:binary>") => Tag::Binary,
             (_, "!") => Tag::Str,
             _ => {
                 let report = Diagnostic::error(Code::UnknownTag, format!("unknown tag `{name}`"))

@@ -70,6 +70,8 @@ pub enum Tag {
     Unsafe,
     /// `!!str`.
     Str,
+    /// `!!binary`, decoded: text that is never a template.
+    Binary,
     /// `!!int`, `!!float`, `!!bool`, `!!null`: resolved as a plain scalar even in quotes.
     Core,
 }

@@ -147,3 +147,19 @@ fn a_play_says_whether_handlers_are_forced_and_the_end_what_was_reported() {
         assert_eq!(end["stats"]["_run"]["n"], 25);
     }
 }
+
+#[test]
+fn the_connection_of_the_command_line_is_the_weakest() {
+    let dir = tempfile::tempdir().unwrap();
+    let play = playbook(dir.path(), "- hosts: all\n  gather_facts: false\n  tasks:\n    - command: \"true\"\n");
+    let call = |inventory: &str, more: &[&str]| {
+        let mut args = vec!["apply", &play, "-i", inventory, "--connect-retries", "0"];
+        args.extend(more);
+        events(cfg(&args))
+    };
+    let reached = |run: &crate::fleet::Run| !run.events.iter().any(|event| event["event"] == "unreachable");
+    assert!(reached(&call("no.such.host.invalid,", &["-c", "local"])));
+    assert!(reached(&call("127.0.0.1,", &["-c", "local"])));
+    let stronger = ["-c", "local", "-e", "ansible_connection=ssh"];
+    assert!(!reached(&call("no.such.host.invalid,", &stronger)));
+}

@@ -72,7 +72,6 @@ const HARMLESS: &[&str] = &[
     "strategy",
     "system_warnings",
     "transfer_method",
-    "transport",
     "usetty",
     "verbosity",
     "yaml_valid_extensions",

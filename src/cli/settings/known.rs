@@ -110,6 +110,14 @@ pub const KNOWN: &[Known] = &[
     known("become_method", Kind::Text, (BECOME, "become_method"), "ANSIBLE_BECOME_METHOD", "sudo", "sudo, su or doas"),
     known("become_user", Kind::Text, (BECOME, "become_user"), "ANSIBLE_BECOME_USER", "root", "that user"),
     known(
+        "connection",
+        Kind::Word(&["local", "paramiko", "smart", "ssh"]),
+        (DEFAULTS, "transport"),
+        "ANSIBLE_TRANSPORT",
+        "ssh",
+        "how hosts are reached where nothing else says it; what is not `local` is cfg's own SSH",
+    ),
+    known(
         "encrypt_vault_id",
         Kind::Text,
         (DEFAULTS, "vault_encrypt_identity"),

@@ -27,6 +27,7 @@ const ASKED_FOR: &[(&str, &str)] = &[
     ("become", "DEFAULT_BECOME"),
     ("become_method", "DEFAULT_BECOME_METHOD"),
     ("become_user", "DEFAULT_BECOME_USER"),
+    ("connection", "DEFAULT_TRANSPORT"),
     ("force_handlers", "DEFAULT_FORCE_HANDLERS"),
     ("force_valid_group_names", "TRANSFORM_INVALID_GROUP_CHARS"),
     ("forks", "DEFAULT_FORKS"),
@@ -244,6 +245,7 @@ impl Settings {
         args.forks = args.forks.or_else(|| self.number("forks"));
         args.connect_timeout = args.connect_timeout.or_else(|| self.number("timeout"));
         args.user = args.user.take().or_else(|| self.text("user"));
+        args.connection = args.connection.take().or_else(|| self.text("connection"));
         args.ask_pass |= self.flag("ask_pass");
         args.default_private_key = self.text("private_key").map(PathBuf::from);
         args.default_proxy_jump = self.text("proxy_jump");
