@@ -99,7 +99,6 @@ pub fn loop_variables(looped: &Loop, items: &[Value], index: usize) -> Vec<(Stri
     }
     let count = items.len();
     let mut info = vec![
-        ("allitems", Value::list(items.iter().cloned())),
         ("index", Value::from(index + 1)),
         ("index0", Value::from(index)),
         ("first", Value::Bool(index == 0)),
@@ -108,6 +107,7 @@ pub fn loop_variables(looped: &Loop, items: &[Value], index: usize) -> Vec<(Stri
         ("revindex", Value::from(count.saturating_sub(index))),
         ("revindex0", Value::from(count.saturating_sub(index + 1))),
     ];
+    info.extend(looped.extended_items.then(|| ("allitems", Value::list(items.iter().cloned()))));
     info.extend(items.get(index + 1).map(|next| ("nextitem", next.clone())));
     info.extend(index.checked_sub(1).and_then(|before| items.get(before)).map(|item| ("previtem", item.clone())));
     locals.push(("ansible_loop".into(), Value::map(info)));

@@ -358,7 +358,7 @@ fn again(args: &ApplyArgs) -> String {
 
 fn exit_code(args: &ApplyArgs, outcome: &Outcome) -> Exit {
     let any = |test: fn(&crate::event::Counts) -> bool| outcome.hosts.iter().any(|(_, counts)| test(counts));
-    if any(|c| c.failed > 0) || outcome.cancelled {
+    if outcome.failed || outcome.cancelled {
         Exit::Failed
     } else if any(|c| c.unreachable > 0) {
         Exit::Unreachable

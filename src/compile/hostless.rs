@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Project, modules};
-use crate::parse::{Item, Keyword, Keywords, Play, Task};
+use crate::parse::{Files, Item, Keyword, Keywords, Play, Task};
 use crate::value::Value;
 use crate::yaml::Node as Yaml;
 
@@ -39,7 +39,7 @@ pub fn needs_no_host(project: &Arc<Project>, play: &Play) -> bool {
     };
     let sections = [&play.pre_tasks, &play.tasks, &play.post_tasks, &play.handlers];
     !gathers
-        && play.roles.iter().all(|role| role.name.text().is_some_and(|name| role_talks(project, play, name, 0)))
+        && play.roles.iter().all(|role| role.name.text().is_some_and(|name| role_talks(project, play, name, None, 0)))
         && sections.into_iter().flatten().all(|item| talks(project, play, &play.dir, item, 0))
         && !speaks_of_facts(project)
 }
@@ -73,9 +73,10 @@ fn task_talks(project: &Arc<Project>, play: &Play, dir: &Path, task: &Arc<Task>,
             name.is_some_and(|name| file_talks(project, play, &dir.join(name), depth))
         }
         "import_role" | "include_role" => {
-            let plain = ["tasks_from", "handlers_from"].iter().all(|option| task.args.get(option).is_none());
             let name = written(task.args.get("name").or_else(|| task.args.get("role")));
-            plain && name.is_some_and(|name| role_talks(project, play, &name, depth))
+            let from = task.args.get("tasks_from").map(|node| written(Some(node)).unwrap_or_default());
+            task.args.get("handlers_from").is_none()
+                && name.is_some_and(|name| role_talks(project, play, &name, from.as_deref(), depth))
         }
         _ => false,
     }
@@ -87,15 +88,19 @@ fn file_talks(project: &Arc<Project>, play: &Play, path: &Path, depth: usize) ->
     !items.is_empty() && items.iter().all(|item| talks(project, play, dir, item, depth + 1))
 }
 
-fn role_talks(project: &Arc<Project>, play: &Play, name: &str, depth: usize) -> bool {
+fn role_talks(project: &Arc<Project>, play: &Play, name: &str, from: Option<&str>, depth: usize) -> bool {
     if depth > DEEPEST || name.contains("{{") {
         return false;
     }
     let Ok(path) = project.files.find_role(name, &play.dir, None) else { return false };
     let role = project.files.role(name, &path);
-    let needed = |node: &Yaml| node.text().is_some_and(|name| role_talks(project, play, name, depth + 1));
+    let needed = |node: &Yaml| node.text().is_some_and(|name| role_talks(project, play, name, None, depth + 1));
+    let tasks = match from {
+        Some(from) => Files::main_file(&path.join("tasks"), Some(from)).and_then(|file| project.files.tasks(&file, None)),
+        None => Some(role.tasks.clone()),
+    };
     role.dependencies.iter().all(|role| needed(&role.name))
-        && role.tasks.iter().all(|item| talks(project, play, &path.join("tasks"), item, depth + 1))
+        && tasks.is_some_and(|tasks| tasks.iter().all(|item| talks(project, play, &path.join("tasks"), item, depth + 1)))
         && role.handlers.iter().all(|item| talks(project, play, &path.join("handlers"), item, depth + 1))
 }
 

@@ -82,7 +82,7 @@ impl HostCompiler<'_> {
         let name = value.to_string();
         let mut places = vec![frame.dir.clone()];
         if let Some(role) = &frame.role {
-            places.push(role.role.path.join("tasks"));
+            places.extend([role.role.path.join("tasks"), role.role.path.clone()]);
         }
         places.push(self.play.dir.clone());
         places.push(self.play.dir.join("tasks"));

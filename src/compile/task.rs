@@ -126,6 +126,9 @@ impl HostCompiler<'_> {
         if !is_static {
             self.meet_before(task, &inner)?;
         }
+        if module.starts_with("import_") || module.starts_with("include_") {
+            self.check_argument_names(task, &module, false)?;
+        }
         self.lookups.begin();
         match module.as_str() {
             "import_tasks" | "include_tasks" => self.include_tasks(task, &inner, module == "import_tasks"),
@@ -197,7 +200,9 @@ impl HostCompiler<'_> {
             return Err(Stop::Mistakes);
         }
         let texts = self.texts_about_hosts(task, frame, &action);
-        if self.reads_results_of_others(&texts) {
+        // Who is left of the play is known only where all have come.
+        let counts = texts.iter().any(|text| LEFT.iter().any(|name| text.contains(name)));
+        if self.reads_results_of_others(&texts) || (counts && self.hosts.batch.len() > 1 && !self.is_rehearsal()) {
             self.meet()?;
         } else if !texts.is_empty() && !self.is_rehearsal() && self.hostvars_source()().has_unknown() {
             self.flush(true, false)?;
@@ -505,6 +510,9 @@ impl HostCompiler<'_> {
         if keyword == Keyword::Become { self.flag_term(node) } else { self.term(node) }
     }
 }
+
+/// The names of who is left of a play.
+pub(super) const LEFT: &[&str] = &["ansible_play_hosts", "ansible_play_batch", "play_hosts"];
 
 /// Every term of a node.
 pub(super) fn node_terms(node: &Node) -> Vec<&Term> {

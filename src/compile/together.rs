@@ -99,9 +99,11 @@ impl HostCompiler<'_> {
         !matches!(self.facts, Facts::Unknown) && self.hosts.batch.len() > 1 && self.reads_others(texts)
     }
 
-    /// What a task says, itself and through variables, where `hostvars` is part of it; else nothing.
+    /// What a task says, itself and through variables, where it speaks of other hosts; else nothing.
     pub(super) fn texts_about_hosts(&self, task: &Arc<Task>, frame: &Frame, action: &Action) -> Vec<Arc<str>> {
-        if !self.project.files.sources.mentions("hostvars") {
+        let speaks = |text: &str| text.contains("hostvars") || super::task::LEFT.iter().any(|name| text.contains(name));
+        let sources = &self.project.files.sources;
+        if !sources.mentions("hostvars") && !super::task::LEFT.iter().any(|name| sources.mentions(name)) {
             return Vec::new();
         }
         let own = &task.keywords;
@@ -115,7 +117,7 @@ impl HostCompiler<'_> {
         let file = file.and_then(|name| self.find_file(frame, "templates", name));
         let file = file.and_then(|path| self.project.files.text(&path, None)).map(|(_, text)| text);
         let texts: Vec<Arc<str>> = texts.into_iter().chain(file).collect();
-        if texts.iter().any(|text| text.contains("hostvars")) { texts } else { Vec::new() }
+        if texts.iter().any(|text| speaks(text)) { texts } else { Vec::new() }
     }
 
     /// The text of every template that terms come to through the variables they name.

@@ -38,6 +38,8 @@ pub struct Outcome {
     pub mistakes: bool,
     /// It was cancelled.
     pub cancelled: bool,
+    /// A host failed, and that was not forgiven.
+    pub failed: bool,
 }
 
 /// Finds the hosts of a play.
@@ -224,6 +226,7 @@ impl Runner {
         let state = self.shared.state();
         Outcome {
             hosts: state.counts.clone(),
+            failed: state.counts.iter().any(|(host, counts)| counts.failed > 0 && state.failed.contains(host.as_str())),
             mistakes: state.mistakes,
             cancelled: self.shared.cancelled.load(Ordering::SeqCst),
         }
@@ -390,6 +393,9 @@ impl Shared {
         };
         // What was forgiven (`meta: clear_host_errors`) does not count.
         let (lost, failed) = (driver.lost.take(), driver.failed && failed);
+        if !failed {
+            self.state().failed.remove(host);
+        }
         self.keep_results(host, Arc::new(carried.clone()));
         self.state().carried.insert(host.clone(), carried);
         match result {

@@ -174,6 +174,8 @@ pub struct Loop {
     pub pause: f64,
     /// Give `ansible_loop`.
     pub extended: bool,
+    /// With all items in it.
+    pub extended_items: bool,
     /// No more items once this holds; empty: never.
     pub break_when: Vec<Term>,
 }

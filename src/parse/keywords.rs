@@ -188,7 +188,7 @@ impl Keywords {
         let Some(keyword) = Keyword::find(&entry.key).filter(|keyword| keyword.levels() & level != 0) else {
             return false;
         };
-        let harmless = keyword == Keyword::Debugger && entry.value.text() == Some("never");
+        let harmless = keyword == Keyword::Debugger && (entry.value.text() == Some("never") || entry.value.is_null());
         if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == keyword && !harmless) {
             let report = Diagnostic::error(Code::Unsupported, format!("`{}` is not supported", entry.key));
             diagnostics.push(report.at(entry.key_span, "").help(*reason));
