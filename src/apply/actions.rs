@@ -176,6 +176,9 @@ fn setup(runner: &Runner<'_>, args: &Map) -> Attempt {
     let filter: Vec<String> = words(args.get("filter")).into_iter().filter(|word| !word.is_empty()).collect();
     let shown = |name: &str| filter.is_empty() || filter.iter().any(|pattern| fits(pattern, name));
     facts.retain(|name, _| shown(&full(name)) || shown(name));
+    let subset = if wanted.subset.is_empty() { vec!["all".to_owned()] } else { wanted.subset };
+    facts.insert("gather_subset".into(), Value::list(subset.into_iter().map(Value::from)));
+    facts.insert("module_setup".into(), Value::Bool(true));
     runner.session.runtime.add_facts(&facts);
     let named = facts.into_iter().map(|(name, value)| (full(&name), value));
     fine([("ansible_facts", Value::map(named))])

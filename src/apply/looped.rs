@@ -39,7 +39,8 @@ impl Runner<'_> {
             let label = self.label(looped, &item, &locals);
             let attempt = self.item(&iteration, locals.clone(), false);
             let ends = self.ends(looped, &attempt, &locals);
-            let attempt = if let Some(Err(error)) = &ends { Attempt::eval(error.clone()).with_exception() } else { attempt };
+            let attempt =
+                if let Some(Err(error)) = &ends { Attempt::eval(error.clone()).with_exception() } else { attempt };
             registered.push(self.registered_item(looped, &item, i, &attempt));
             outcomes.push(attempt.into_item(Some(label), self.no_log));
             match ends {

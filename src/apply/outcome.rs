@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::event::{ItemOutcome, Status};
 use crate::graph::TargetOutcome;
-use crate::resource::Failure;
 use crate::machine::Change;
+use crate::resource::Failure;
 use crate::source::Origin;
 use crate::template::EvalError;
 use crate::value::{Map, Value};

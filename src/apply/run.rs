@@ -407,7 +407,12 @@ impl<'a> Runner<'a> {
     }
 
     /// Says whether conditions about a result hold, where that is known.
-    pub(super) fn all_hold(&self, terms: &[Term], attempt: &Attempt, locals: &[(String, Value)]) -> Result<Value, EvalError> {
+    pub(super) fn all_hold(
+        &self,
+        terms: &[Term],
+        attempt: &Attempt,
+        locals: &[(String, Value)],
+    ) -> Result<Value, EvalError> {
         let scope = self.result_scope(attempt, locals);
         let mut unknown = false;
         for term in terms {

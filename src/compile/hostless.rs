@@ -63,7 +63,8 @@ fn task_talks(project: &Arc<Project>, play: &Play, dir: &Path, task: &Arc<Task>,
     if task.keywords.get(Keyword::DelegateTo).is_some() && module != "setup" {
         return true;
     }
-    let written = |node: Option<&Yaml>| node.and_then(Yaml::text).filter(|name| !name.contains("{{")).map(str::to_owned);
+    let written =
+        |node: Option<&Yaml>| node.and_then(Yaml::text).filter(|name| !name.contains("{{")).map(str::to_owned);
     if depth > DEEPEST || task.args.get("apply").is_some() {
         return false;
     }
@@ -96,11 +97,14 @@ fn role_talks(project: &Arc<Project>, play: &Play, name: &str, from: Option<&str
     let role = project.files.role(name, &path);
     let needed = |node: &Yaml| node.text().is_some_and(|name| role_talks(project, play, name, None, depth + 1));
     let tasks = match from {
-        Some(from) => Files::main_file(&path.join("tasks"), Some(from)).and_then(|file| project.files.tasks(&file, None)),
+        Some(from) => {
+            Files::main_file(&path.join("tasks"), Some(from)).and_then(|file| project.files.tasks(&file, None))
+        }
         None => Some(role.tasks.clone()),
     };
     role.dependencies.iter().all(|role| needed(&role.name))
-        && tasks.is_some_and(|tasks| tasks.iter().all(|item| talks(project, play, &path.join("tasks"), item, depth + 1)))
+        && tasks
+            .is_some_and(|tasks| tasks.iter().all(|item| talks(project, play, &path.join("tasks"), item, depth + 1)))
         && role.handlers.iter().all(|item| talks(project, play, &path.join("handlers"), item, depth + 1))
 }
 
@@ -112,8 +116,7 @@ fn plain(keywords: &Keywords) -> bool {
 
 /// Says whether any file names a fact: those are cfg's for the asking, also where nobody gathers them.
 fn speaks_of_facts(project: &Arc<Project>) -> bool {
-    let is_fact = |name: &str| {
-        !super::magic::MAGIC.contains(&name) && !NO_FACTS.iter().any(|known| name.starts_with(known))
-    };
+    let is_fact =
+        |name: &str| !super::magic::MAGIC.contains(&name) && !NO_FACTS.iter().any(|known| name.starts_with(known));
     project.files.sources.names_with("ansible_").iter().any(|name| is_fact(name))
 }

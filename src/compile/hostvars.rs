@@ -73,8 +73,7 @@ impl HostCompiler<'_> {
         let mut vars = match self.project.inventory.get().hosts.contains_key(&name) {
             true => {
                 let peers = self.driver.peers();
-                let found =
-                    variables_of(self.project, &self.play.dir, &name, &self.host, &self.facts, peers.as_ref());
+                let found = variables_of(self.project, &self.play.dir, &name, &self.host, &self.facts, peers.as_ref());
                 found.as_ref().clone()
             }
             false => Map::new(),

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Stop, modules};
 use super::frame::Frame;
 use super::host::HostCompiler;
+use super::{Stop, modules};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Action, Iteration, Work};
 use crate::parse::{Keyword, Keywords, Task};

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Project, Stop};
 use super::frame::{Frame, Inherited, RoleInstance};
 use super::host::HostCompiler;
+use super::{Project, Stop};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::parse::{Keyword, Play};
 use crate::value::Value;

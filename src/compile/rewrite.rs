@@ -73,6 +73,7 @@ impl HostCompiler<'_> {
         let own = modules::short(&task.module);
         let worker = self.worker(own, frame);
         let mut found = Vec::new();
+        let mut beneath = Vec::new();
         for level in levels.iter().rev() {
             let parts = level.as_list().map_or_else(|| vec![level.clone()], <[Yaml]>::to_vec);
             for given in parts.iter().rev().filter_map(Yaml::as_map).flatten() {
@@ -82,16 +83,23 @@ impl HostCompiler<'_> {
                     return Err(Stop::Mistakes);
                 }
                 let name = modules::short(&given.key);
-                if name == own || worker.as_deref().is_some_and(|worker| worker == name) {
-                    found.extend(given.value.as_map().unwrap_or_default().iter().cloned());
+                let entries = given.value.as_map().unwrap_or_default().iter().cloned();
+                if name == own {
+                    found.extend(entries);
+                } else if worker.as_deref().is_some_and(|worker| worker == name) {
+                    beneath.extend(entries);
                 }
             }
         }
+        found.append(&mut beneath);
         Ok(found)
     }
 
     /// The module that does the work of one that dispatches, where the host has said which.
     fn worker(&self, module: &str, frame: &Frame) -> Option<String> {
+        if module == "gather_facts" {
+            return Some("setup".to_owned());
+        }
         let (_, variable) = DISPATCHERS.iter().find(|(name, _)| *name == module)?;
         match self.scope(frame, Vec::new()).get(variable) {
             Ok(Some(Value::Str(name))) => Some(name.to_string()),

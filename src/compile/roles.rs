@@ -167,7 +167,9 @@ impl HostCompiler<'_> {
         }
         let from = frame.role.as_ref().map(|role| role.role.path.clone());
         let wanted = value.to_string();
-        if !public && self.tolerates(task, frame) && self.project.files.find_role(&wanted, &self.play.dir, from.as_deref()).is_err()
+        if !public
+            && self.tolerates(task, frame)
+            && self.project.files.find_role(&wanted, &self.play.dir, from.as_deref()).is_err()
         {
             let message = format!("the role '{wanted}' was not found");
             return self.failing_node(task, frame, EvalError::failed(message));
@@ -182,7 +184,8 @@ impl HostCompiler<'_> {
             return Err(Stop::Mistakes);
         }
         let mut instance = self.role_instance(role, Arc::new(Layer::new(LayerKind::RoleParams)), &parents);
-        let again = self.option(task, frame, "allow_duplicates")?.is_none_or(|text| crate::apply_truth(&Value::from(text)));
+        let again =
+            self.option(task, frame, "allow_duplicates")?.is_none_or(|text| crate::apply_truth(&Value::from(text)));
         if !again && self.roles_run.iter().any(|run| run.role.path == instance.role.path) {
             return self.skipped_node(task, frame);
         }

@@ -61,6 +61,10 @@ impl Names {
             // Where nobody says otherwise a host is reached by its name.
             return (self.magic)("inventory_hostname").map(|host| (Term::Value(host), Some(LayerKind::RoleDefaults)));
         }
+        if name == "ansible_python_interpreter" && (self.magic)("inventory_hostname") == Some(Value::str("localhost")) {
+            return (self.magic)("ansible_playbook_python")
+                .map(|path| (Term::Value(path), Some(LayerKind::RoleDefaults)));
+        }
         let is_fact = self.facts_unknown && (name.starts_with("ansible_") || name == "facts");
         if is_fact {
             return Some((Term::Value(Value::Unknown), Some(LayerKind::Facts)));

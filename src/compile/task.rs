@@ -516,7 +516,8 @@ pub(super) const LEFT: &[&str] = &["ansible_play_hosts", "ansible_play_batch", "
 
 /// Every term of a node.
 pub(super) fn node_terms(node: &Node) -> Vec<&Term> {
-    let mut terms: Vec<&Term> = vec![&node.name, &node.ignore_errors, &node.ignore_unreachable, &node.no_log, &node.environment];
+    let mut terms: Vec<&Term> =
+        vec![&node.name, &node.ignore_errors, &node.ignore_unreachable, &node.no_log, &node.environment];
     terms.extend(node.gates.iter().chain(&node.notify).chain(&node.changed_when).chain(&node.failed_when));
     terms.extend(node.guards.iter().map(|(_, term)| term));
     if let Some(until) = &node.until {

@@ -68,7 +68,8 @@ impl HostCompiler<'_> {
     fn fail_with_others(&mut self) -> Result<(), Stop> {
         let outcome = TaskOutcome::failed_elsewhere();
         let (blocks, rescues) = (self.fatal_blocks.clone(), std::mem::take(&mut self.rescues));
-        let report = self.driver.adopt(Adopted { outcome, blocks, rescues, variables: BTreeMap::new(), silent: true })?;
+        let report =
+            self.driver.adopt(Adopted { outcome, blocks, rescues, variables: BTreeMap::new(), silent: true })?;
         self.failed_blocks.extend(report.failed_blocks.iter().copied());
         self.so_far = report;
         if self.so_far.ended && self.so_far.failed_blocks.is_empty() { Err(Stop::Ended) } else { Ok(()) }
@@ -202,7 +203,12 @@ impl HostCompiler<'_> {
                 self.driver.give(&host, facts.iter().map(|(name, value)| (name.to_string(), value.clone())).collect());
             }
             let args = Term::Value(Value::map([("ansible_facts", Value::from(facts))]));
-            iterations.push(Iteration { item: round.item, when: vec![Term::Value(Value::Bool(holds))], args, template: None });
+            iterations.push(Iteration {
+                item: round.item,
+                when: vec![Term::Value(Value::Bool(holds))],
+                args,
+                template: None,
+            });
         }
         let looped = task.keywords.get(Keyword::Loop).is_some() || task.with.is_some();
         let work = match iterations.pop() {

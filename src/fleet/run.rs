@@ -353,6 +353,7 @@ impl Shared {
         self.state().cancellers.remove(&host);
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the hand-over to a thread: everything it needs, once")]
     fn compile_and_run(
         self: Arc<Self>,
         play: &Play,

@@ -117,8 +117,10 @@ impl SourceMap {
     /// The names in any file read so far that begin with these letters.
     pub fn names_with(&self, start: &str) -> std::collections::BTreeSet<String> {
         let files = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let name = |text: &str| text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().map(str::to_owned);
-        let found = |text: &str| text.match_indices(start).filter_map(|(at, _)| name(text.get(at..)?)).collect::<Vec<_>>();
+        let name =
+            |text: &str| text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().map(str::to_owned);
+        let found =
+            |text: &str| text.match_indices(start).filter_map(|(at, _)| name(text.get(at..)?)).collect::<Vec<_>>();
         files.iter().flat_map(|file| found(&file.text)).collect()
     }
 

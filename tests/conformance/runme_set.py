@@ -21,6 +21,22 @@ LEFT_OUT = {
     r"setup_.*": "helpers of other targets",
 }
 
+# Pattern of TARGET:LINE.N: why this case of a target that is run does not count.
+CASES = {
+    r"handlers:(125|180|183|186)\..*": "it is about a refusal: cfg takes blocks and roles as handlers",
+    r"check_mode:5\..*|omit:9\..*": "in cfg's dry run a task sees what those before it would have changed, on purpose",
+    r"hash:(8|11)\..*": "mappings that merge by a setting are refused on purpose",
+    r"(filter_core:5|lookup_env:[79]|set_fact:37|template:43)\..*": "ansible._protomatter: plugins inside of Ansible for its own tests",
+    r"module_defaults:1[357]\..*": "modules of collections the target brings along",
+    r"gathering_facts:(15|25|52)\..*": "Python fact modules the target brings along",
+    r"ansible:(28|31|34)\..*": "the shim cannot put an ad-hoc task into a directory that is not there",
+}
+
+
+def case_left_out(name):
+    """Why a case does not count; nothing where it does."""
+    return next((reason for pattern, reason in CASES.items() if re.fullmatch(pattern, name)), None)
+
 
 def left_out(name):
     """Why a target is not run; nothing where it is."""

@@ -32,8 +32,10 @@ def total(rows):
     """The sum over the targets with a runme.sh, in a line."""
     passed, wanted = (sum(row[key] for row in rows.values()) for key in ("passed", "wanted"))
     otherwise, left_out = (sum(len(row[key]) for row in rows.values()) for key in ("otherwise", "left_out"))
+    every = wanted + left_out
     return (f"{passed} of the {wanted} cases of {len(rows)} scripts that pass under ansible-core pass under cfg ({100 * passed / max(wanted, 1):.1f} %); "
-            f"in {otherwise} of them the program ended with another code; {left_out} more cases are left out: they need Python plugins of the target")
+            f"in {otherwise} of them the program ended with another code. {left_out} more cases are left out, each with its reason below; "
+            f"with those it is {100 * passed / max(every, 1):.1f} %")
 
 
 def scripts(rows):
@@ -47,7 +49,9 @@ def scripts(rows):
         if row["left_out"]:
             why += f" ({len(row['left_out'])} more left out: {cell(row['left_out'][0][1], 60)})"
         lines.append(f"| {name} | {row['wanted']} | {row['passed']} | {why} |")
-    lines += ["", "Left out:", "", "| targets | why |", "| --- | --- |"]
+    lines += ["", "Cases left out:", "", "| case | why |", "| --- | --- |"]
+    lines += [f"| {name}:{case} | {cell(why, 200)} |" for name, row in sorted(rows.items()) for case, why in row["left_out"]]
+    lines += ["", "Targets left out:", "", "| targets | why |", "| --- | --- |"]
     lines += [f"| `{cell(pattern, 200)}` | {reason} |" for pattern, reason in LEFT_OUT.items()]
     return "\n".join(lines) + "\n"
 
