@@ -61,9 +61,11 @@ impl Loader<'_> {
             if name.is_empty() {
                 continue;
             }
-            match range::hosts(name) {
-                Ok((names, port)) => hosts(inventory, &Arc::from("ungrouped"), &names, port, &IndexMap::new(), span),
-                Err(message) => self.files.report(Diagnostic::error(Code::BadInventory, message).at(span, "")),
+            let added = range::hosts(name).and_then(|(names, port)| {
+                hosts(inventory, &Arc::from("ungrouped"), &names, port, &IndexMap::new(), span)
+            });
+            if let Err(message) = added {
+                self.files.report(Diagnostic::error(Code::BadInventory, message).at(span, ""));
             }
         }
     }
@@ -215,7 +217,14 @@ pub(super) fn terms<'a>(files: &'a Files, report: &'a dyn Fn(Diagnostic)) -> Ter
     Terms { sources: &files.sources, vault: &files.vault, report }
 }
 
+/// The most that ranges may make in all: hosts, and variables of hosts. Each range is bounded on its own, but a few lines of them
+/// would fill the memory all the same.
+const EXPANDED: usize = 2_000_000;
+
 /// Adds hosts to a group of the inventory. A host that is there already is merged: what is said later counts.
+///
+/// # Errors
+/// Where ranges make too much; what was said before stays.
 pub(super) fn hosts(
     inventory: &mut Inventory,
     group: &Arc<str>,
@@ -223,7 +232,12 @@ pub(super) fn hosts(
     port: Option<u16>,
     vars: &IndexMap<Arc<str>, Definition>,
     span: crate::source::Span,
-) {
+) -> Result<(), String> {
+    // What is written out costs no more than it was to write.
+    inventory.expanded += names.len().saturating_sub(1).saturating_mul(vars.len() + 1);
+    if inventory.expanded > EXPANDED {
+        return Err(format!("the ranges of the inventory stand for more than {EXPANDED} hosts and variables"));
+    }
     for name in names {
         let name: Arc<str> = Arc::from(name.as_str());
         let host: &mut Host = inventory.hosts.entry(name.clone()).or_default();
@@ -235,4 +249,5 @@ pub(super) fn hosts(
         host.vars.extend(vars.iter().map(|(name, definition)| (name.clone(), definition.clone())));
         inventory.groups.entry(group.clone()).or_default().hosts.insert(name);
     }
+    Ok(())
 }

@@ -161,3 +161,23 @@ fn a_file_of_variables_is_one_file_or_one_directory() {
     assert_eq!(found("db"), ["db.yaml"]);
     assert!(found("none").is_empty());
 }
+
+#[test]
+fn ranges_make_no_more_than_is_allowed() {
+    let many = |letters: std::ops::RangeInclusive<char>| letters.map(|c| format!("{c}[0:99999]\n")).collect::<String>();
+    assert_eq!(clean(&[("i", &many('a'..='c'))], &["i"]).hosts.len(), 300_000);
+    let vars: String = (0..50).map(|n| format!(" v{n}=1")).collect();
+    for text in [
+        many('a'..='z'),
+        format!("a[0:99999]{vars}\n"),
+        format!("all: {{hosts: {{'a[0:99999]': {{{}}}}}}}\n", &vars.replace("=1", ": 1,")),
+    ] {
+        let (_, said) = load(&[("i", &text)], &["i"]);
+        let message = said.first().map(|d| d.message.as_str());
+        assert_eq!(
+            message,
+            Some("the ranges of the inventory stand for more than 2000000 hosts and variables"),
+            "{text}"
+        );
+    }
+}

@@ -42,6 +42,8 @@ pub struct Inventory {
     pub dirs: Vec<PathBuf>,
     /// The files it was read from.
     pub sources: Vec<PathBuf>,
+    /// What ranges have made so far, see [`load::hosts`].
+    expanded: usize,
 }
 
 /// A host.
