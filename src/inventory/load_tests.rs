@@ -181,3 +181,15 @@ fn ranges_make_no_more_than_is_allowed() {
         );
     }
 }
+
+#[test]
+fn many_hosts_and_deep_groups_take_no_long_time_and_no_stack() {
+    let start = std::time::Instant::now();
+    let inventory = clean(&[("i", "[a]\nw[0:99999]\n")], &["i"]);
+    let count = |pattern: &str| super::Pattern::parse(pattern).hosts(&inventory).unwrap().len();
+    assert_eq!((count("a"), count("w*"), count("a:&w1*"), count("a:!w1*")), (100_000, 100_000, 11_111, 88_889));
+    let deep: String = (0..2000).map(|n| format!("[g{n}:children]\ng{}\n", n + 1)).collect();
+    let inventory = clean(&[("i", &format!("{deep}[g2000]\nw1\n"))], &["i"]);
+    assert_eq!((hosts(&inventory, "g0").as_str(), inventory.groups_of("w1").len()), ("w1", 2002));
+    assert!(start.elapsed().as_secs() < 30, "it took {:?}", start.elapsed());
+}
