@@ -43,14 +43,19 @@ impl Loader<'_> {
                 self.path(Path::new(source), &mut inventory);
             }
         }
-        self.priorities(&mut inventory);
-        inventory.finish();
-        self.check(&inventory);
+        self.finish(&mut inventory);
         inventory
     }
 
+    /// What holds of the whole, once every source was read.
+    pub(super) fn finish(&self, inventory: &mut Inventory) {
+        self.priorities(inventory);
+        inventory.finish();
+        self.check(inventory);
+    }
+
     /// `host1,web[1:3],db:2222,`
-    fn list(&self, source: &str, inventory: &mut Inventory) {
+    pub(super) fn list(&self, source: &str, inventory: &mut Inventory) {
         let file = self.files.sources.add(Path::new("-i"), source);
         let mut start = 0u32;
         for part in source.split(',') {
@@ -107,20 +112,21 @@ impl Loader<'_> {
 
     fn yaml(&self, path: &Path, inventory: &mut Inventory) {
         for node in self.files.documents(path, None).iter().flat_map(|documents| documents.iter()) {
-            match node.get("plugin") {
-                Some(name) => plugin::read(name, node, self.files, inventory),
-                None => yaml::read(node, self.files, inventory, Flavour::Yaml),
-            }
+            self.document(node, inventory, Flavour::Yaml);
+        }
+    }
+
+    pub(super) fn document(&self, node: &Node, inventory: &mut Inventory, flavour: Flavour) {
+        match node.get("plugin") {
+            Some(name) => plugin::read(name, node, self.files, inventory),
+            None => yaml::read(node, self.files, inventory, flavour),
         }
     }
 
     fn toml(&self, path: &Path, inventory: &mut Inventory) {
         let Some((file, text)) = self.files.text(path, None) else { return };
         let node: Node = crate::yaml::load_toml(file, &text, &|diagnostic| self.files.report(diagnostic));
-        match node.get("plugin") {
-            Some(name) => plugin::read(name, &node, self.files, inventory),
-            None => yaml::read(&node, self.files, inventory, Flavour::Toml),
-        }
+        self.document(&node, inventory, Flavour::Toml);
     }
 
     /// Every file of a directory, by name; variables and what editors leave behind are no sources.

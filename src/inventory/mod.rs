@@ -1,6 +1,8 @@
 //! The hosts and groups runs are about, with their variables, from files, directories and scripts.
 
 mod constructed;
+#[doc(hidden)]
+pub mod fuzzing;
 mod generator;
 mod ini;
 mod literal;

@@ -79,10 +79,18 @@ pub struct Engine {
 
 impl Default for Engine {
     fn default() -> Self {
+        Self::with_fuel(FUEL)
+    }
+}
+
+impl Engine {
+    /// An engine whose evaluations may do so much. For fuzzing: what fuel does not bound shows itself sooner with less.
+    #[doc(hidden)]
+    pub fn with_fuel(fuel: u64) -> Self {
         let mut env = Environment::new();
         env.set_undefined_behavior(UndefinedBehavior::Strict);
         env.set_debug(true);
-        env.set_fuel(Some(FUEL));
+        env.set_fuel(Some(fuel));
         env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build() {
             env.set_syntax(syntax);
@@ -97,9 +105,7 @@ impl Default for Engine {
         let globals = env.globals().map(|(name, _)| name.to_owned()).collect();
         Self { env, globals }
     }
-}
 
-impl Engine {
     /// Evaluates a term. The result holds [`Value::Unknown`] where it depends on something unknown.
     ///
     /// # Errors
