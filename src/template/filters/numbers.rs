@@ -50,14 +50,18 @@ fn int(value: &Value, args: &Args) -> Outcome {
 
 fn parse(text: &str, base: u32) -> Option<i64> {
     let text = text.trim().replace('_', "");
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text.trim_start_matches('+')), |rest| (-1, rest));
+    let negative = text.starts_with('-');
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(&text);
     let lower = digits.to_ascii_lowercase();
     let prefixed = [("0x", 16), ("0o", 8), ("0b", 2)].into_iter().find_map(|(prefix, own)| {
         let rest = lower.strip_prefix(prefix)?;
         (base == own || base == 0).then_some((rest.to_owned(), own))
     });
     let (digits, base) = prefixed.unwrap_or((lower, if base == 0 { 10 } else { base }));
-    let whole = i64::from_str_radix(&digits, base).ok().map(|n| sign * n);
+    // A sign behind the sign is none.
+    let digits = Some(digits).filter(|digits| !digits.starts_with(['-', '+']));
+    let whole = digits.and_then(|digits| i64::from_str_radix(&digits, base).ok());
+    let whole = whole.map(|n| if negative { -n } else { n });
     whole.or_else(|| text.parse::<f64>().ok().filter(|x| x.is_finite()).map(|x| x.trunc() as i64))
 }
 
