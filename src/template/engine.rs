@@ -13,7 +13,7 @@ use super::convert::{from_jinja, placed, to_jinja};
 use super::error::{EvalError, Reason};
 use super::scope::Scope;
 use super::term::{Shape, Template, Term};
-use super::{filters, globals, lookup, methods, mutable, native, tests, trace};
+use super::{filters, globals, lookup, methods, mutable, native, tests, trace, weight};
 use crate::value::Value;
 
 /// Bounds the work and memory one evaluation may take: about 20 million steps, 1.2 GB at the very most.
@@ -246,7 +246,10 @@ impl Engine {
         work: impl FnOnce() -> Result<Jinja, Error>,
     ) -> Result<Value, EvalError> {
         SCOPES.with_borrow_mut(|scopes| scopes.push(scope.clone()));
-        let (result, outcome) = trace::traced(|| work().map(|value| (value.is_undefined(), from_jinja(&value))));
+        // A value that is too large is refused before anybody goes through it.
+        let weighed = |value: Value| weight::of(&value).map(|_| value);
+        let work = || work().map(|value| (value.is_undefined(), weighed(from_jinja(&value))));
+        let (result, outcome) = trace::traced(|| weight::limited(self.env.fuel().unwrap_or(FUEL), work));
         SCOPES.with_borrow_mut(Vec::pop);
         if outcome.unknown {
             return Ok(Value::Unknown);
@@ -257,10 +260,11 @@ impl Engine {
             return Err(EvalError { help, ..error }.in_template(template, range));
         }
         match result {
-            Err(_) if outcome.failure.is_some() => {
+            _ if outcome.failure.is_some() => {
                 Err(outcome.failure.unwrap_or_else(|| EvalError::failed("")).in_template(template, None))
             }
-            Ok((false, value)) => Ok(value),
+            Ok((false, Some(value))) => Ok(value),
+            Ok((false, None)) => Err(EvalError::failed(weight::REFUSED).in_template(template, None)),
             Ok((true, _)) => {
                 let path = template.text.trim();
                 Err(EvalError::undefined(path).in_template(template, None))

@@ -63,6 +63,7 @@ pub fn register(env: &mut Environment<'static>) {
         for name in named.args() {
             map.insert(Arc::from(name), from_jinja(&named.get::<Jinja>(name)?));
         }
+        trace::check()?;
         Ok(to_jinja(&Value::from(map)))
     });
     env.add_function("lipsum", |_rest: Rest<Jinja>| -> Result<Jinja, Error> {

@@ -1,5 +1,7 @@
 //! Numbers.
 
+use std::sync::Arc;
+
 use minijinja::Environment;
 
 use super::call::{Args, Outcome, add, fail, float, items};
@@ -91,7 +93,12 @@ fn sum(value: &Value, args: &Args) -> Outcome {
             None => item,
         };
         total = match (&total, &item) {
-            (Value::List(a), Value::List(b)) => Value::from([a.as_slice(), b.as_slice()].concat()),
+            (Value::List(_), Value::List(b)) => {
+                args.spend(b.len() as u64)?;
+                let Value::List(mut all) = std::mem::take(&mut total) else { continue };
+                Arc::make_mut(&mut all).extend(b.iter().cloned());
+                Value::List(all)
+            }
             (Value::Int(a), Value::Int(b)) => {
                 a.checked_add(*b).map(Value::Int).ok_or_else(|| fail("the sum is too large"))?
             }
