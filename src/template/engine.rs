@@ -89,7 +89,7 @@ impl Engine {
     pub fn with_fuel(fuel: u64) -> Self {
         let mut env = Environment::new();
         env.set_undefined_behavior(UndefinedBehavior::Strict);
-        env.set_debug(true);
+        env.set_debug(false);
         env.set_fuel(Some(fuel));
         env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build() {
