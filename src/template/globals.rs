@@ -73,6 +73,7 @@ pub fn register(env: &mut Environment<'static>) {
         ))
     });
     env.add_function(mutable::FUNCTION, |value: Jinja| mutable::of(&value));
+    env.add_function(mutable::KEPT, mutable::kept);
 }
 
 /// `now(utc=false, fmt=none)`: a moment, or text where a format is given.
