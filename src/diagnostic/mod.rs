@@ -8,6 +8,9 @@ mod code;
 mod render;
 mod suggest;
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+
 use crate::source::Span;
 
 pub use code::{CODES, Code};
@@ -16,7 +19,7 @@ pub use render::{render, summary};
 pub use suggest::{did_you_mean, nearest};
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
     /// The run goes on.
     Warning,
@@ -25,7 +28,7 @@ pub enum Severity {
 }
 
 /// A place, and what is to be said about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Label {
     /// The place.
     pub span: Span,
@@ -34,7 +37,7 @@ pub struct Label {
 }
 
 /// One mistake.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
     /// Which kind of mistake.
     pub code: Code,
@@ -104,13 +107,21 @@ impl Diagnostic {
 
 /// Collects diagnostics; equal ones are kept once.
 #[derive(Clone, Debug, Default)]
-pub struct Diagnostics(Vec<Diagnostic>);
+pub struct Diagnostics {
+    all: Vec<Diagnostic>,
+    /// Where those of a hash are: each of the many that one mistake behind an alias makes is found at once.
+    known: HashMap<u64, Vec<usize>>,
+}
 
 impl Diagnostics {
     /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.0.contains(&diagnostic) {
-            self.0.push(diagnostic);
+        let mut hasher = DefaultHasher::new();
+        diagnostic.hash(&mut hasher);
+        let alike = self.known.entry(hasher.finish()).or_default();
+        if !alike.iter().any(|at| self.all.get(*at) == Some(&diagnostic)) {
+            alike.push(self.all.len());
+            self.all.push(diagnostic);
         }
     }
 
@@ -123,23 +134,23 @@ impl Diagnostics {
 
     /// Says whether one of them is an error.
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|d| d.severity == Severity::Error)
+        self.all.iter().any(|d| d.severity == Severity::Error)
     }
 
     /// All of them, errors first, otherwise as they came.
     pub fn sorted(mut self) -> Vec<Diagnostic> {
-        self.0.sort_by_key(|d| std::cmp::Reverse(d.severity));
-        self.0
+        self.all.sort_by_key(|d| std::cmp::Reverse(d.severity));
+        self.all
     }
 
     /// Looks at them.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.0.iter()
+        self.all.iter()
     }
 
     /// Says whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 }
 
@@ -148,6 +159,6 @@ impl IntoIterator for Diagnostics {
     type IntoIter = std::vec::IntoIter<Diagnostic>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.all.into_iter()
     }
 }

@@ -173,9 +173,10 @@ impl Reader<'_> {
             vars.insert(Arc::from(key), definition);
         }
         let span = line.part(name.start, name.end);
-        match range::hosts(&name.text) {
-            Ok((names, port)) => load::hosts(self.inventory, group, &names, port, &vars, span),
-            Err(message) => self.report(message, span, None),
+        let added = range::hosts(&name.text)
+            .and_then(|(names, port)| load::hosts(self.inventory, group, &names, port, &vars, span));
+        if let Err(message) = added {
+            self.report(message, span, None);
         }
     }
 

@@ -82,8 +82,12 @@ impl<'a> Reader<'a> {
     /// The items between brackets, and whether a comma stands behind the last.
     fn sequence(&mut self, open: &str, close: &str, depth: usize) -> Option<(Vec<Value>, bool)> {
         self.take(open).then_some(())?;
-        let mut items = Vec::new();
-        let mut comma = true;
+        self.items(Vec::new(), close, depth)
+    }
+
+    /// The items behind those that were read already.
+    fn items(&mut self, mut items: Vec<Value>, close: &str, depth: usize) -> Option<(Vec<Value>, bool)> {
+        let mut comma = items.is_empty() || self.take(",");
         loop {
             self.space();
             if self.take(close) {
@@ -97,30 +101,34 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A mapping, or a set; a set is a list here, as it is in what Ansible prints.
+    /// A mapping, or a set; a set is a list here, as it is in what Ansible prints. Which of them it is shows behind the first
+    /// value, which is not read twice: sets in sets would be read over and over.
     fn braces(&mut self, depth: usize) -> Option<Value> {
-        let start = self.rest;
         self.take("{");
+        self.space();
         let mut map = Map::new();
-        let mut comma = true;
+        if self.take("}") {
+            return Some(Value::from(map));
+        }
+        let mut key = self.value(depth + 1)?;
+        self.space();
+        if !self.rest.starts_with(':') {
+            return self.items(vec![key], "}", depth).map(|(items, _)| Value::from(items));
+        }
         loop {
+            self.take(":").then_some(())?;
+            self.space();
+            let value = self.value(depth + 1)?;
+            map.insert(key.as_str().map_or_else(|| Arc::from(key.to_string()), Arc::from), value);
+            self.space();
+            let comma = self.take(",");
             self.space();
             if self.take("}") {
                 return Some(Value::from(map));
             }
             comma.then_some(())?;
-            let key = self.value(depth + 1)?;
+            key = self.value(depth + 1)?;
             self.space();
-            if !self.take(":") {
-                self.rest = start;
-                return map.is_empty().then(|| self.sequence("{", "}", depth))?.map(|(items, _)| Value::from(items));
-            }
-            self.space();
-            let value = self.value(depth + 1)?;
-            let key = key.as_str().map_or_else(|| Arc::from(key.to_string()), Arc::from);
-            map.insert(key, value);
-            self.space();
-            comma = self.take(",");
         }
     }
 
@@ -278,6 +286,8 @@ mod tests {
             ("(1)", "1"),
             ("()", "[]"),
             ("{1, 2}", "[1,2]"),
+            ("{1,}", "[1]"),
+            ("{ 'a' : 1 , }", "{\"a\":1}"),
             ("{'a': [1, None, (1,2)]}", "{\"a\":[1,null,[1,2]]}"),
         ];
         for (text, json) in table {
@@ -288,6 +298,8 @@ mod tests {
     #[test]
     fn everything_else_is_text() {
         let deep = "[".repeat(1000);
+        let sets = format!("{}1{}", "{".repeat(45), "}".repeat(45));
+        assert!(parse(&sets).is_some() && parse(&sets.replace('1', "1:")).is_none());
         let text = [
             "true",
             "007",

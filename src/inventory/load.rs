@@ -77,15 +77,20 @@ impl Loader<'_> {
             let report = Diagnostic::error(Code::BadInventory, "no inventory could be read");
             self.files.report(report.help("`inventory_unparsed_is_failed` is on: one has to be read"));
         }
-        self.priorities(&mut inventory);
-        names::check(&mut inventory, self.rules.group_names, self.files);
-        inventory.finish();
-        self.check(&inventory);
+        self.finish(&mut inventory);
         inventory
     }
 
+    /// What holds of the whole, once every source was read.
+    pub(super) fn finish(&self, inventory: &mut Inventory) {
+        self.priorities(inventory);
+        names::check(inventory, self.rules.group_names, self.files);
+        inventory.finish();
+        self.check(inventory);
+    }
+
     /// `host1,web[1:3],db:2222,`
-    fn list(&self, source: &str, inventory: &mut Inventory) {
+    pub(super) fn list(&self, source: &str, inventory: &mut Inventory) {
         let file = self.files.sources.add(Path::new("-i"), source);
         let mut start = 0u32;
         for part in source.split(',') {
@@ -96,9 +101,11 @@ impl Loader<'_> {
             if name.is_empty() {
                 continue;
             }
-            match range::hosts(name) {
-                Ok((names, port)) => hosts(inventory, &Arc::from("ungrouped"), &names, port, &IndexMap::new(), span),
-                Err(message) => self.files.report(Diagnostic::error(Code::BadInventory, message).at(span, "")),
+            let added = range::hosts(name).and_then(|(names, port)| {
+                hosts(inventory, &Arc::from("ungrouped"), &names, port, &IndexMap::new(), span)
+            });
+            if let Err(message) = added {
+                self.files.report(Diagnostic::error(Code::BadInventory, message).at(span, ""));
             }
         }
     }
@@ -170,20 +177,21 @@ impl Loader<'_> {
 
     fn yaml(&self, path: &Path, inventory: &mut Inventory) {
         for node in self.files.documents(path, None).iter().flat_map(|documents| documents.iter()) {
-            match node.get("plugin") {
-                Some(name) => plugin::read(name, node, self.files, self.rules.extra.as_ref(), inventory),
-                None => yaml::read(node, self.files, inventory, Flavour::Yaml),
-            }
+            self.document(node, inventory, Flavour::Yaml);
+        }
+    }
+
+    pub(super) fn document(&self, node: &Node, inventory: &mut Inventory, flavour: Flavour) {
+        match node.get("plugin") {
+            Some(name) => plugin::read(name, node, self.files, self.rules.extra.as_ref(), inventory),
+            None => yaml::read(node, self.files, inventory, flavour),
         }
     }
 
     fn toml(&self, path: &Path, inventory: &mut Inventory) {
         let Some((file, text)) = self.files.text(path, None) else { return };
         let node: Node = crate::yaml::load_toml(file, &text, &|diagnostic| self.files.report(diagnostic));
-        match node.get("plugin") {
-            Some(name) => plugin::read(name, &node, self.files, self.rules.extra.as_ref(), inventory),
-            None => yaml::read(&node, self.files, inventory, Flavour::Toml),
-        }
+        self.document(&node, inventory, Flavour::Toml);
     }
 
     /// Every file of a directory, by name; variables and what editors leave behind are no sources.
@@ -282,7 +290,14 @@ pub(super) fn terms<'a>(files: &'a Files, report: &'a dyn Fn(Diagnostic)) -> Ter
     Terms { sources: &files.sources, vault: &files.vault, report }
 }
 
+/// The most that ranges may make in all: hosts, and variables of hosts. Each range is bounded on its own, but a few lines of them
+/// would fill the memory all the same.
+const EXPANDED: usize = 2_000_000;
+
 /// Adds hosts to a group of the inventory. A host that is there already is merged: what is said later counts.
+///
+/// # Errors
+/// Where ranges make too much; what was said before stays.
 pub(super) fn hosts(
     inventory: &mut Inventory,
     group: &Arc<str>,
@@ -290,7 +305,12 @@ pub(super) fn hosts(
     port: Option<u16>,
     vars: &IndexMap<Arc<str>, Definition>,
     span: crate::source::Span,
-) {
+) -> Result<(), String> {
+    // What is written out costs no more than it was to write.
+    inventory.expanded += names.len().saturating_sub(1).saturating_mul(vars.len() + 1);
+    if inventory.expanded > EXPANDED {
+        return Err(format!("the ranges of the inventory stand for more than {EXPANDED} hosts and variables"));
+    }
     for name in names {
         let name: Arc<str> = Arc::from(name.as_str());
         let host: &mut Host = inventory.hosts.entry(name.clone()).or_default();
@@ -302,4 +322,5 @@ pub(super) fn hosts(
         host.vars.extend(vars.iter().map(|(name, definition)| (name.clone(), definition.clone())));
         inventory.groups.entry(group.clone()).or_default().hosts.insert(name);
     }
+    Ok(())
 }

@@ -180,3 +180,35 @@ fn generated_containers_leave_what_is_defined_later() {
     let (_, said) = load(&[("g.yml", &plugin.replace("here: '{{ op }}'", "here: '{{ later }}'"))], &["g.yml"]);
     assert_eq!(said.len(), 1, "a text that names what is not there is a mistake");
 }
+
+#[test]
+fn ranges_make_no_more_than_is_allowed() {
+    let many = |letters: std::ops::RangeInclusive<char>| letters.map(|c| format!("{c}[0:99999]\n")).collect::<String>();
+    assert_eq!(clean(&[("i", &many('a'..='c'))], &["i"]).hosts.len(), 300_000);
+    let vars: String = (0..50).map(|n| format!(" v{n}=1")).collect();
+    for text in [
+        many('a'..='z'),
+        format!("a[0:99999]{vars}\n"),
+        format!("all: {{hosts: {{'a[0:99999]': {{{}}}}}}}\n", &vars.replace("=1", ": 1,")),
+    ] {
+        let (_, said) = load(&[("i", &text)], &["i"]);
+        let message = said.first().map(|d| d.message.as_str());
+        assert_eq!(
+            message,
+            Some("the ranges of the inventory stand for more than 2000000 hosts and variables"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn many_hosts_and_deep_groups_take_no_long_time_and_no_stack() {
+    let start = std::time::Instant::now();
+    let inventory = clean(&[("i", "[a]\nw[0:99999]\n")], &["i"]);
+    let count = |pattern: &str| super::Pattern::parse(pattern).hosts(&inventory).unwrap().len();
+    assert_eq!((count("a"), count("w*"), count("a:&w1*"), count("a:!w1*")), (100_000, 100_000, 11_111, 88_889));
+    let deep: String = (0..2000).map(|n| format!("[g{n}:children]\ng{}\n", n + 1)).collect();
+    let inventory = clean(&[("i", &format!("{deep}[g2000]\nw1\n"))], &["i"]);
+    assert_eq!((hosts(&inventory, "g0").as_str(), inventory.groups_of("w1").len()), ("w1", 2002));
+    assert!(start.elapsed().as_secs() < 30, "it took {:?}", start.elapsed());
+}

@@ -1,6 +1,8 @@
 //! The hosts and groups runs are about, with their variables, from files, directories and scripts.
 
 mod constructed;
+#[doc(hidden)]
+pub mod fuzzing;
 mod generator;
 mod ini;
 mod literal;
@@ -46,6 +48,8 @@ pub struct Inventory {
     pub sources: Vec<PathBuf>,
     /// Names of groups are made names of variables.
     safe_names: bool,
+    /// What ranges have made so far, see [`load::hosts`].
+    expanded: usize,
 }
 
 /// A host.
@@ -169,47 +173,34 @@ impl Inventory {
         if group == "all" {
             return self.hosts.keys().cloned().collect();
         }
-        // A group's own order first, as Ansible has it.
-        let mut ordered = IndexSet::new();
-        self.in_order(group, &mut ordered, &mut BTreeSet::new());
+        // A group's own order first, as Ansible has it. Groups may be nested as deep as there are groups: no recursion.
+        let (mut ordered, mut seen) = (IndexSet::new(), BTreeSet::new());
+        let mut open: Vec<&str> = vec![group];
+        while let Some(name) = open.pop() {
+            let Some(found) = self.groups.get(name).filter(|_| seen.insert(name)) else { continue };
+            ordered.extend(found.hosts.iter().cloned());
+            open.extend(found.children.iter().rev().map(AsRef::as_ref));
+        }
         ordered.into_iter().collect()
-    }
-
-    fn in_order(&self, group: &str, hosts: &mut IndexSet<Arc<str>>, seen: &mut BTreeSet<String>) {
-        if !seen.insert(group.to_owned()) {
-            return;
-        }
-        let Some(found) = self.groups.get(group) else { return };
-        hosts.extend(found.hosts.iter().cloned());
-        for child in &found.children {
-            self.in_order(child, hosts, seen);
-        }
     }
 
     /// The groups a host is in, those nearest to `all` first: the order in which their variables apply.
     pub fn groups_of(&self, host: &str) -> Vec<Arc<str>> {
-        let mut found: IndexMap<Arc<str>, usize> = IndexMap::new();
-        for (name, group) in &self.groups {
-            if group.hosts.contains(host) && name.as_ref() != "all" {
-                self.above(name, &mut found);
+        let mut found: BTreeSet<Arc<str>> = BTreeSet::new();
+        let not_all = |(name, _): &(&Arc<str>, &Group)| name.as_ref() != "all";
+        let own = self.groups.iter().filter(not_all).filter(|(_, group)| group.hosts.contains(host));
+        let mut open: Vec<&Arc<str>> = own.map(|(name, _)| name).collect();
+        while let Some(group) = open.pop() {
+            if found.insert(group.clone()) {
+                let above = self.groups.iter().filter(not_all).filter(|(_, parent)| parent.children.contains(group));
+                open.extend(above.map(|(name, _)| name));
             }
         }
-        let mut names: Vec<Arc<str>> = found.keys().cloned().collect();
+        let mut names: Vec<Arc<str>> = found.into_iter().collect();
         let key = |name: &Arc<str>| self.groups.get(name).map_or((1, PRIORITY), |g| (g.depth, g.priority));
         names.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.cmp(b)));
         names.insert(0, Arc::from("all"));
         names
-    }
-
-    fn above(&self, group: &Arc<str>, found: &mut IndexMap<Arc<str>, usize>) {
-        if found.insert(group.clone(), 0).is_some() {
-            return;
-        }
-        for (name, parent) in &self.groups {
-            if parent.children.contains(group) && name.as_ref() != "all" {
-                self.above(name, found);
-            }
-        }
     }
 
     /// The names of the groups a host is in, as `group_names` has them: sorted, without `all`.

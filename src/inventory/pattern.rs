@@ -1,6 +1,9 @@
 //! Host patterns: `web:db`, `web:&stage`, `web:!old`, `*.example.org`, `~regex`, `web[0:2]`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+
+use indexmap::IndexSet;
 
 use super::Inventory;
 use crate::diagnostic::nearest;
@@ -68,22 +71,17 @@ impl Pattern {
     /// # Errors
     /// Where a part that adds hosts names nothing of the inventory.
     pub fn hosts(&self, inventory: &Inventory) -> Result<Vec<Arc<str>>, PatternError> {
-        let mut selected: Vec<Arc<str>> = Vec::new();
+        let mut selected: IndexSet<Arc<str>> = IndexSet::new();
         for part in &self.parts {
             let hosts = part.hosts(inventory)?;
-            match part.how {
-                How::Add => {
-                    for host in hosts {
-                        if !selected.contains(&host) {
-                            selected.push(host);
-                        }
-                    }
-                }
-                How::Keep => selected.retain(|host| hosts.contains(host)),
-                How::Drop => selected.retain(|host| !hosts.contains(host)),
+            if part.how == How::Add {
+                selected.extend(hosts);
+                continue;
             }
+            let hosts: HashSet<Arc<str>> = hosts.into_iter().collect();
+            selected.retain(|host| hosts.contains(host) == (part.how == How::Keep));
         }
-        Ok(selected)
+        Ok(selected.into_iter().collect())
     }
 }
 
@@ -186,7 +184,7 @@ impl Part {
 
     /// Hosts that match, and hosts of groups that match.
     fn matching(&self, inventory: &Inventory, matches: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
-        let mut hosts: Vec<Arc<str>> = Vec::new();
+        let mut hosts: HashSet<Arc<str>> = HashSet::new();
         for name in inventory.groups.keys().filter(|name| name.as_ref() != "all" && matches(name)) {
             hosts.extend(inventory.hosts_in(name));
         }
@@ -194,7 +192,7 @@ impl Part {
             inventory.hosts.iter().filter(|(name, host)| matches(name) && !host.implicit).map(|(n, _)| n.clone()),
         );
         // In the order of the inventory, each once.
-        inventory.hosts.keys().filter(|name| hosts.contains(name)).cloned().collect()
+        inventory.hosts.keys().filter(|name| hosts.contains(*name)).cloned().collect()
     }
 }
 

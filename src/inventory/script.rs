@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use indexmap::IndexSet;
 use serde_json::Value as Json;
 
 use super::Inventory;
@@ -35,41 +36,56 @@ fn starts_with(path: &Path, heads: &[&[u8]]) -> bool {
 /// Runs a program and adds what it prints.
 pub fn read(path: &Path, files: &Files, inventory: &mut Inventory) {
     let script = Script { path, files };
-    let Some(listed) = script.run(&["--list"]) else { return };
-    let Json::Object(groups) = &listed else {
-        return script.wrong(&format!("--list printed {}; expected a mapping of groups", kind(&listed)));
-    };
-    let hostvars = groups.get("_meta").and_then(|meta| meta.get("hostvars"));
-    if let Some(vars) = hostvars.filter(|vars| !vars.is_object()) {
-        return script.wrong(&format!("`_meta.hostvars` is {}; expected a mapping", kind(vars)));
-    }
-    let mut hosts: Vec<Arc<str>> = Vec::new();
-    for (name, group) in groups.iter().filter(|(name, _)| *name != "_meta") {
-        script.group(name, group, inventory, &mut hosts);
-    }
-    for host in hosts {
-        let vars = match hostvars {
-            Some(all) => all.get(host.as_ref()).cloned(),
-            None => script.run(&["--host", &host]),
-        };
-        match vars {
-            None | Some(Json::Null) => {}
-            Some(Json::Object(vars)) => {
-                if let Some(entry) = inventory.hosts.get_mut(&host) {
-                    entry.vars.extend(definitions(vars));
-                }
-            }
-            Some(other) => script.wrong(&format!("the variables of `{host}` are {}; expected a mapping", kind(&other))),
-        }
+    if let Some(listed) = script.run(&["--list"]) {
+        script.add(&listed, inventory, &|host| script.run(&["--host", host]));
     }
 }
 
+/// Adds what a program has printed, without running one.
+pub(super) fn add(printed: &[u8], files: &Files, inventory: &mut Inventory) {
+    let script = Script { path: Path::new("script"), files };
+    if let Some(listed) = script.json("--list", printed) {
+        script.add(&listed, inventory, &|_| None);
+    }
+}
 struct Script<'a> {
     path: &'a Path,
     files: &'a Files,
 }
 
 impl Script<'_> {
+    /// Adds the groups, and asks for the variables of hosts where they are not there.
+    fn add(&self, listed: &Json, inventory: &mut Inventory, ask: &dyn Fn(&str) -> Option<Json>) {
+        let Json::Object(groups) = listed else {
+            return self.wrong(&format!("--list printed {}; expected a mapping of groups", kind(listed)));
+        };
+        let hostvars = groups.get("_meta").and_then(|meta| meta.get("hostvars"));
+        if let Some(vars) = hostvars.filter(|vars| !vars.is_object()) {
+            return self.wrong(&format!("`_meta.hostvars` is {}; expected a mapping", kind(vars)));
+        }
+        let mut hosts: IndexSet<Arc<str>> = IndexSet::new();
+        for (name, group) in groups.iter().filter(|(name, _)| *name != "_meta") {
+            self.group(name, group, inventory, &mut hosts);
+        }
+        for host in hosts {
+            let vars = match hostvars {
+                Some(all) => all.get(host.as_ref()).cloned(),
+                None => ask(&host),
+            };
+            match vars {
+                None | Some(Json::Null) => {}
+                Some(Json::Object(vars)) => {
+                    if let Some(entry) = inventory.hosts.get_mut(&host) {
+                        entry.vars.extend(definitions(vars));
+                    }
+                }
+                Some(other) => {
+                    self.wrong(&format!("the variables of `{host}` are {}; expected a mapping", kind(&other)))
+                }
+            }
+        }
+    }
+
     fn wrong(&self, what: &str) {
         let message = format!("the inventory script {}: {what}", crate::source::display_path(self.path));
         let help = "run it by hand with --list and look at what it prints";
@@ -96,14 +112,16 @@ impl Script<'_> {
         if arguments.first() == Some(&"--host") && output.stdout.trim_ascii().is_empty() {
             return None;
         }
-        serde_json::from_slice(&output.stdout)
-            .map_err(|e| self.wrong(&format!("what {called} printed is not JSON: {e}")))
-            .ok()
+        self.json(&called, &output.stdout)
+    }
+
+    fn json(&self, called: &str, printed: &[u8]) -> Option<Json> {
+        serde_json::from_slice(printed).map_err(|e| self.wrong(&format!("what {called} printed is not JSON: {e}"))).ok()
     }
 
     /// A group is a list of hosts, or a mapping with `hosts`, `vars` and `children`. A mapping with none of the three is, of old,
     /// a host of that name with its variables.
-    fn group(&self, name: &str, group: &Json, inventory: &mut Inventory, found: &mut Vec<Arc<str>>) {
+    fn group(&self, name: &str, group: &Json, inventory: &mut Inventory, found: &mut IndexSet<Arc<str>>) {
         let (hosts, children, vars) = match group {
             Json::Array(_) => (self.names(name, "hosts", Some(group)), Vec::new(), None),
             Json::Object(map) if ["hosts", "children", "vars"].iter().any(|key| map.contains_key(*key)) => (
@@ -128,7 +146,7 @@ impl Script<'_> {
             Some(Json::Object(vars)) => entry.vars.extend(definitions(vars.clone())),
             Some(other) => self.wrong(&format!("`vars` of `{name}` is {}; expected a mapping", kind(other))),
         }
-        found.extend(hosts.into_iter().filter(|host| !found.contains(host)).collect::<Vec<_>>());
+        found.extend(hosts);
     }
 
     fn names(&self, group: &str, key: &str, value: Option<&Json>) -> Vec<Arc<str>> {

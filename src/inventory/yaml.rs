@@ -138,7 +138,9 @@ impl Reader<'_> {
                     continue;
                 }
             };
-            load::hosts(self.inventory, group, &names, port, &vars, entry.key_span);
+            if let Err(message) = load::hosts(self.inventory, group, &names, port, &vars, entry.key_span) {
+                self.report(message, entry.key_span, None);
+            }
         }
     }
 

@@ -7,4 +7,6 @@ mod redact;
 mod vault;
 
 pub use redact::Redactor;
+#[doc(hidden)]
+pub use vault::fuzzing;
 pub use vault::{DEFAULT_ID, Opened, Password, Vault, VaultError, encrypt, is_vault};

@@ -181,8 +181,13 @@ fn encrypt_with(plain: &[u8], password: &[u8], id: &str, salt: &[u8]) -> Option<
     let mut cipher = plain.to_vec();
     cipher.extend(std::iter::repeat_n(padding as u8, padding));
     keys.apply(&mut cipher)?;
-    let mac = keys.mac(&cipher)?.finalize().into_bytes();
-    let inner = [hex(salt), hex(&mac), hex(&cipher)].join("\n");
+    written(&keys, salt, &cipher, id)
+}
+
+/// The text of what was encrypted.
+fn written(keys: &Keys, salt: &[u8], cipher: &[u8], id: &str) -> Option<String> {
+    let mac = keys.mac(cipher)?.finalize().into_bytes();
+    let inner = [hex(salt), hex(&mac), hex(cipher)].join("\n");
     let mut out = match id {
         DEFAULT_ID => "$ANSIBLE_VAULT;1.1;AES256\n".to_owned(),
         id => format!("$ANSIBLE_VAULT;1.2;AES256;{id}\n"),
@@ -249,7 +254,10 @@ impl Payload {
     }
 
     fn open(&self, password: &[u8]) -> Option<Vec<u8>> {
-        let keys = Keys::derive(password, &self.salt);
+        self.open_with(&Keys::derive(password, &self.salt))
+    }
+
+    fn open_with(&self, keys: &Keys) -> Option<Vec<u8>> {
         keys.mac(&self.cipher)?.verify_slice(&self.mac).ok()?;
         let mut plain = self.cipher.clone();
         keys.apply(&mut plain)?;
@@ -268,6 +276,25 @@ fn unhex(bytes: &[u8]) -> Option<Vec<u8>> {
     let (pairs, rest) = bytes.as_chunks::<2>();
     rest.is_empty().then_some(())?;
     pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+}
+
+/// For fuzzing: vaults under keys that are fixed, for to derive them is slow by design.
+#[doc(hidden)]
+pub mod fuzzing {
+    use super::{DEFAULT_ID, Keys, Payload, SALT, written};
+
+    const KEYS: Keys = Keys([7; 80]);
+
+    /// The text of a vault that holds these bytes, padding and all.
+    pub fn sealed(padded: &[u8]) -> String {
+        let mut cipher = padded.to_vec();
+        KEYS.apply(&mut cipher).and_then(|()| written(&KEYS, &[7; SALT], &cipher, DEFAULT_ID)).unwrap_or_default()
+    }
+
+    /// What is inside of a vault.
+    pub fn opened(text: &str) -> Option<Vec<u8>> {
+        Payload::parse(text).ok()?.open_with(&KEYS)
+    }
 }
 
 #[cfg(test)]

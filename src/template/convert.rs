@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value as Jinja, ValueKind};
 
+use super::error::EvalError;
 use super::globals::AllVariables;
 use super::trace::{self, MissingMark, OmitMark, Parent, UnknownMark};
+use super::weight;
 use crate::value::{Map, Value};
 
 /// Gives a value to the engine.
@@ -28,16 +30,27 @@ pub fn placed(value: &Value, path: impl FnOnce() -> Option<Arc<str>>) -> Jinja {
     }
 }
 
-/// Takes a value from the engine.
+/// Takes a value from the engine. One that is too large or too deep makes the evaluation fail.
 pub fn from_jinja(value: &Jinja) -> Value {
+    taken(value, 0, &mut weight::limit())
+}
+
+fn taken(value: &Jinja, depth: usize, left: &mut u64) -> Value {
+    *left = left.saturating_sub(1);
     match value.kind() {
         ValueKind::Undefined | ValueKind::None => Value::Null,
         ValueKind::Bool => Value::Bool(value.is_true()),
         ValueKind::Number => number(value),
         ValueKind::String => Value::Str(value.to_str().unwrap_or_else(|| Arc::from(""))),
         ValueKind::Bytes => Value::from(String::from_utf8_lossy(value.as_bytes().unwrap_or_default()).into_owned()),
-        _ => from_object(value),
+        _ => from_object(value, depth, left),
     }
+}
+
+/// The data behind a value that was given to the engine as it is. Who looks at it here hands out nothing that is unknown.
+pub fn data(value: &Jinja) -> Option<Value> {
+    let map = value.downcast_object_ref::<MapObject>().map(|map| Value::Map(map.0.clone()));
+    map.or_else(|| value.downcast_object_ref::<ListObject>().map(|list| Value::List(list.0.clone())))
 }
 
 fn number(value: &Jinja) -> Value {
@@ -49,7 +62,7 @@ fn number(value: &Jinja) -> Value {
     f64::try_from(value.clone()).map_or(Value::Null, Value::Float)
 }
 
-fn from_object(value: &Jinja) -> Value {
+fn from_object(value: &Jinja, depth: usize, left: &mut u64) -> Value {
     if let Some(map) = value.downcast_object_ref::<MapObject>() {
         return Value::Map(map.0.clone());
     }
@@ -68,17 +81,35 @@ fn from_object(value: &Jinja) -> Value {
     if let Some(vars) = value.downcast_object_ref::<AllVariables>() {
         return super::globals::all_variables(vars);
     }
+    if *left == 0 || depth >= weight::DEEPEST {
+        *left = 0;
+        drop(trace::failed(EvalError::failed(weight::REFUSED)));
+        return Value::Null;
+    }
     match value.kind() {
         ValueKind::Map => {
-            let keys = value.try_iter().into_iter().flatten();
-            let entry = |key: Jinja| {
+            let mut map = Map::new();
+            for key in value.try_iter().into_iter().flatten() {
                 let item = value.get_item(&key).unwrap_or_default();
-                (Arc::from(key.to_string()), from_jinja(&item))
-            };
-            Value::from(keys.map(entry).collect::<Map>())
+                *left = left.saturating_sub(weight::ENTRY);
+                map.insert(Arc::from(key.to_string()), taken(&item, depth + 1, left));
+                if *left == 0 {
+                    drop(trace::failed(EvalError::failed(weight::REFUSED)));
+                    break;
+                }
+            }
+            Value::from(map)
         }
         ValueKind::Seq | ValueKind::Iterable => {
-            Value::list(value.try_iter().into_iter().flatten().map(|item| from_jinja(&item)))
+            let mut items = Vec::new();
+            for item in value.try_iter().into_iter().flatten() {
+                items.push(taken(&item, depth + 1, left));
+                if *left == 0 {
+                    drop(trace::failed(EvalError::failed(weight::REFUSED)));
+                    break;
+                }
+            }
+            Value::from(items)
         }
         _ => Value::from(value.to_string()),
     }

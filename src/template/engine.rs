@@ -13,7 +13,7 @@ use super::convert::{from_jinja, placed, to_jinja};
 use super::error::{EvalError, Reason};
 use super::scope::Scope;
 use super::term::{Shape, Template, Term};
-use super::{filters, globals, lookup, methods, mutable, native, tests, trace};
+use super::{filters, globals, lookup, methods, mutable, native, tests, trace, weight};
 use crate::value::Value;
 
 /// Bounds the work and memory one evaluation may take: about 20 million steps, 1.2 GB at the very most.
@@ -79,10 +79,18 @@ pub struct Engine {
 
 impl Default for Engine {
     fn default() -> Self {
+        Self::with_fuel(FUEL)
+    }
+}
+
+impl Engine {
+    /// An engine whose evaluations may do so much. For fuzzing: what fuel does not bound shows itself sooner with less.
+    #[doc(hidden)]
+    pub fn with_fuel(fuel: u64) -> Self {
         let mut env = Environment::new();
         env.set_undefined_behavior(UndefinedBehavior::Strict);
-        env.set_debug(true);
-        env.set_fuel(Some(FUEL));
+        env.set_debug(false);
+        env.set_fuel(Some(fuel));
         env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build() {
             env.set_syntax(syntax);
@@ -97,9 +105,7 @@ impl Default for Engine {
         let globals = env.globals().map(|(name, _)| name.to_owned()).collect();
         Self { env, globals }
     }
-}
 
-impl Engine {
     /// Evaluates a term. The result holds [`Value::Unknown`] where it depends on something unknown.
     ///
     /// # Errors
@@ -242,7 +248,10 @@ impl Engine {
         work: impl FnOnce() -> Result<Jinja, Error>,
     ) -> Result<Value, EvalError> {
         SCOPES.with_borrow_mut(|scopes| scopes.push(scope.clone()));
-        let (result, outcome) = trace::traced(|| work().map(|value| (value.is_undefined(), from_jinja(&value))));
+        // A value that is too large is refused before anybody goes through it.
+        let weighed = |value: Value| weight::of(&value).map(|_| value);
+        let work = || work().map(|value| (value.is_undefined(), weighed(from_jinja(&value))));
+        let (result, outcome) = trace::traced(|| weight::limited(self.env.fuel().unwrap_or(FUEL), work));
         SCOPES.with_borrow_mut(Vec::pop);
         if outcome.unknown {
             return Ok(Value::Unknown);
@@ -253,10 +262,11 @@ impl Engine {
             return Err(EvalError { help, ..error }.in_template(template, range));
         }
         match result {
-            Err(_) if outcome.failure.is_some() => {
+            _ if outcome.failure.is_some() => {
                 Err(outcome.failure.unwrap_or_else(|| EvalError::failed("")).in_template(template, None))
             }
-            Ok((false, value)) => Ok(value),
+            Ok((false, Some(value))) => Ok(value),
+            Ok((false, None)) => Err(EvalError::failed(weight::REFUSED).in_template(template, None)),
             Ok((true, _)) => {
                 let path = template.text.trim();
                 Err(EvalError::undefined(path).in_template(template, None))

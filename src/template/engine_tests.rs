@@ -142,3 +142,75 @@ fn what_cannot_be_changed_names_the_way_round() {
         assert!(found.contains(part), "{template}: {found}");
     }
 }
+
+/// What the fuzzers found, or were told to find: each ends soon, with a mistake or a small value.
+#[test]
+fn nothing_takes_all_the_time_or_memory() {
+    let shared = "{% set x = [1] %}".to_owned() + &"{% set x = [x, x] %}".repeat(60);
+    let table = [
+        (format!("{shared}{{{{ x | to_json }}}}"), "a value is too large, or is nested too deeply"),
+        (format!("{shared}{{{{ x }}}}"), "a value is too large, or is nested too deeply"),
+        (shared.replace("[x, x]", "[x, x] | list") + "{{ x | list }}", "a value is too large, or is nested too deeply"),
+        (
+            "{% set ns = namespace(x=[1]) %}{% for i in range(9999) %}{% set ns.x = ns.x | zip([1]) %}{% endfor %}".into(),
+            "a value is too large, or is nested too deeply",
+        ),
+        (
+            "{% set ns = namespace(x=[]) %}{% set ns.x = [result] %}{{ ns.x[0].changed }}".into(),
+            "True",
+        ),
+        (
+            "{% set ns = namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x = [ns.x] %}{% endfor %}".into(),
+            "a value is too large, or is nested too deeply",
+        ),
+        (
+            "{% set ns = namespace(x={}) %}{% for i in range(99999) %}{% set ns.x = {'i': i, 'x': ns.x} %}{% endfor %}"
+                .into(),
+            "a value is too large, or is nested too deeply",
+        ),
+        (
+            "{% set ns = namespace(x=[]) %}{% for i in range(9999) %}{% set ns.x = ns.x + [[i]] %}{% endfor %}{{ ns.x | length }}"
+                .into(),
+            "9999",
+        ),
+        ("{% for i in [1] %}{% endfor %}{{ 1 / 0 }}".into(), "division by zero: 1 / 0"),
+        ("{% set a = [] %}{% set _ = a.append(a) %}{{ a }}".into(), "a collection cannot be put into itself"),
+        ("{% set a = [] %}{% set b = [a] %}{% set _ = a.append(b) %}{{ a }}".into(), "a collection cannot be put into"),
+        ("{% set a = {} %}{% set _ = a.update({'a': a}) %}{{ a }}".into(), "a collection cannot be put into itself"),
+        ("{{ 'x' | password_hash('sha512', 's', rounds=999999999) }}".into(), "the template takes too long"),
+        ("{{ ('x' * 5000) | password_hash }}".into(), "a password has at most 4096 bytes"),
+        (
+            "{{ 'a' | regex_replace('', 'aaaaaaaaaa')".to_owned()
+                + &"| regex_replace('a', 'aaaaaaaaaa')".repeat(12)
+                + "}}",
+            "the template takes too long",
+        ),
+        ("{{ 'a' * 10 ** 9 }}{{ 'a' * 10 ** 9 }}{{ 'a' * 10 ** 9 }}".into(), "repeated string is too large"),
+        ("{{ ('\n' * 1000000) | indent('x' * 1000000) }}".into(), "the template takes too long"),
+        ("{{ ('a b ' * 1000000) | wordwrap(1, wrapstring='x' * 1000000) }}".into(), "the template takes too long"),
+        ("{{ 'a' | comment(prefix='x' * 10000000, prefix_count=1000) }}".into(), "the template takes too long"),
+        ("{{ ('a' * 1000000) | wordwrap(1) | length }}".into(), "1999999"),
+        ("{{ range(50000) | list | unique | length }}".into(), "50000"),
+        ("{{ range(50000) | difference(range(49999)) }}".into(), "[49999]"),
+        ("{{ (range(50000) | map('string') | list) is subset(range(50000)) }}".into(), "False"),
+        (
+            "{{ [1, 1.0, true, '1', 0.0, -0.0, [1], [1], {'a': 1, 'b': 2}, {'b': 2, 'a': 1}] | unique }}".into(),
+            "[1, '1', 0.0, [1], {'a': 1, 'b': 2}]",
+        ),
+        (
+            "{{ '--9223372036854775808' | int }} {{ '-9223372036854775807' | int }} {{ '+-5' | int }}".into(),
+            "'0 -9223372036854775807 0'",
+        ),
+        ("{{ (-9223372036854775807 - 1) | random(0, -1) is number }}".into(), "True"),
+    ];
+    let mut wrong = Vec::new();
+    for (template, expected) in table {
+        let start = std::time::Instant::now();
+        let (Ok(said) | Err(said)) = eval(&template);
+        if !said.starts_with(expected) || start.elapsed().as_secs() >= 20 {
+            let part = |text: &str| text.chars().take(150).collect::<String>();
+            wrong.push(format!("{} gave {} after {:?}", part(&template), part(&said), start.elapsed()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

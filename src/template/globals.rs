@@ -64,6 +64,7 @@ pub fn register(env: &mut Environment<'static>) {
         for name in named.args() {
             map.insert(Arc::from(name), from_jinja(&named.get::<Jinja>(name)?));
         }
+        trace::check()?;
         Ok(to_jinja(&Value::from(map)))
     });
     env.add_function("lipsum", |_rest: Rest<Jinja>| -> Result<Jinja, Error> {
@@ -73,6 +74,7 @@ pub fn register(env: &mut Environment<'static>) {
         ))
     });
     env.add_function(mutable::FUNCTION, |value: Jinja| mutable::of(&value));
+    env.add_function(mutable::KEPT, mutable::kept);
 }
 
 /// `now(utc=false, fmt=none)`: a moment, or text where a format is given.

@@ -147,6 +147,7 @@ fn call(name: &str, terms: &[Jinja], options: &Kwargs, want_list: bool) -> Resul
         }
     };
     let terms = terms.iter().map(from_jinja).collect();
+    trace::check()?;
     match in_scope(&LookupCall { name: short, terms, options: map, guessing: trace::is_unknown() })? {
         // `errors` is about what is looked up, not about how it is written.
         Err(error) if errors && error.reason != super::error::Reason::Misuse => {

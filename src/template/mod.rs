@@ -24,6 +24,7 @@ mod tests;
 mod tests_ansible;
 mod trace;
 mod version;
+mod weight;
 
 pub use engine::{Engine, FileOptions, Loader, filter_names};
 pub use error::{EvalError, Reason, Via};

@@ -12,11 +12,20 @@ use minijinja::{Error, ErrorKind, State};
 
 use super::convert::to_jinja;
 use super::filters::call::fail;
-use super::trace;
+use super::{trace, weight};
 use crate::value::Value;
 
 /// The function that makes a collection changeable.
 pub const FUNCTION: &str = "__cfg_mutable";
+
+/// The function around what is set in a namespace. A loop can put what is there already into something new, over and over, until
+/// it is nested so deeply that the engine would use up the stack to free it.
+pub const KEPT: &str = "__cfg_kept";
+
+/// A value that is set in a namespace, unless it is nested too deeply.
+pub fn kept(value: Jinja) -> Result<Jinja, Error> {
+    if weight::is_deep(&value) { Err(fail(weight::REFUSED)) } else { Ok(value) }
+}
 
 /// The methods that change a list or a mapping in place.
 const CHANGES: &[&str] =
@@ -88,21 +97,23 @@ pub fn wrapped<'t>(text: &'t str, open: &str, close: &str) -> (std::borrow::Cow<
                 && text.get(at + name.len()..).is_some_and(|t| t.starts_with('('))
         })
     };
-    if !CHANGES.iter().any(changes) {
+    let changes = CHANGES.iter().any(changes);
+    if !changes && !text.contains("namespace") {
         return (std::borrow::Cow::Borrowed(text), Vec::new());
     }
     let (mut out, mut insertions, mut done) = (String::with_capacity(text.len() + 64), Vec::new(), 0);
     for (at, _) in text.match_indices(open) {
-        let Some((from, to)) = assigned(text, at + open.len(), close).filter(|(from, _)| *from >= done) else {
-            continue;
-        };
+        let found = assigned(text, at + open.len(), close).filter(|(from, ..)| *from >= done);
+        let Some((from, to, kept)) = found.filter(|(.., kept)| changes || *kept) else { continue };
         out.push_str(text.get(done..from).unwrap_or(""));
-        let call = format!("{FUNCTION}(");
-        insertions.push((out.len(), call.len()));
-        out.push_str(&call);
+        let calls = [(KEPT, kept), (FUNCTION, changes)].into_iter().filter(|(_, wanted)| *wanted);
+        let calls: String = calls.map(|(name, _)| format!("{name}(")).collect();
+        insertions.push((out.len(), calls.len()));
+        out.push_str(&calls);
         out.push_str(text.get(from..to).unwrap_or(""));
-        insertions.push((out.len(), 1));
-        out.push(')');
+        let end = ")".repeat(calls.matches('(').count());
+        insertions.push((out.len(), end.len()));
+        out.push_str(&end);
         done = to;
     }
     out.push_str(text.get(done..).unwrap_or(""));
@@ -115,8 +126,9 @@ pub fn original(at: usize, insertions: &Insertions) -> usize {
     at - before.sum::<usize>()
 }
 
-/// The value of `set name = value` that begins at `start`, unless it is the name of something that exists already.
-fn assigned(text: &str, start: usize, close: &str) -> Option<(usize, usize)> {
+/// The value of `set name = value` that begins at `start`, unless it is the name of something that exists already; and whether
+/// it is set in a namespace, `set name.part = value`.
+fn assigned(text: &str, start: usize, close: &str) -> Option<(usize, usize, bool)> {
     let body = text.get(start..)?;
     let trimmed = body.trim_start_matches(['-', '+']).trim_start();
     let rest = trimmed.strip_prefix("set")?;
@@ -130,7 +142,8 @@ fn assigned(text: &str, start: usize, close: &str) -> Option<(usize, usize)> {
     let end = end_of(value, close)?;
     let value = value.get(..end)?.trim_end().trim_end_matches(['-', '+']).trim_end();
     let is_path = value.chars().all(|c| c.is_ascii_alphanumeric() || "_.".contains(c));
-    (!value.is_empty() && !is_path).then_some((from, from + value.len()))
+    let kept = name.get(..word)?.contains('.');
+    (!value.is_empty() && !is_path).then_some((from, from + value.len(), kept))
 }
 
 /// Where the block ends, outside of quotes.
@@ -166,6 +179,33 @@ fn place(index: Option<&Jinja>, length: usize, default: i64) -> Option<usize> {
     usize::try_from(if index < 0 { index + length } else { index }).ok()
 }
 
+/// Says whether a cell is in a value: what would hold itself cannot be shown, and is never freed.
+fn holds(value: &Jinja, cell: *const (), depth: usize, left: &mut u64) -> bool {
+    *left = left.saturating_sub(1);
+    if *left == 0 || depth > weight::DEEPEST {
+        return true;
+    }
+    // The items are taken out first, so that no cell is held while another one is asked.
+    let (own, items): (*const (), Vec<Jinja>) = if let Some(list) = value.downcast_object_ref::<ListCell>() {
+        (std::ptr::from_ref(list).cast(), lock(&list.0).clone())
+    } else if let Some(map) = value.downcast_object_ref::<MapCell>() {
+        (std::ptr::from_ref(map).cast(), lock(&map.0).values().map(|(_, value)| value.clone()).collect())
+    } else {
+        return false;
+    };
+    std::ptr::eq(own, cell) || items.iter().any(|item| holds(item, cell, depth + 1, left))
+}
+
+/// A value as it is put into a cell.
+fn put<T>(value: &Jinja, cell: &Arc<T>, state: &State<'_, '_>) -> Result<Jinja, Error> {
+    let (value, mut left) = (of(value), weight::limit());
+    if holds(&value, Arc::as_ptr(cell).cast(), 0, &mut left) {
+        return Err(fail("a collection cannot be put into itself, nor nested very deeply"));
+    }
+    state.consume_fuel((weight::limit() - left) / 8)?;
+    Ok(value)
+}
+
 fn need<'a>(args: &'a [Jinja], method: &str) -> Result<&'a Jinja, Error> {
     args.first().ok_or_else(|| Error::new(ErrorKind::MissingArgument, format!("`.{method}()` needs an argument")))
 }
@@ -190,17 +230,20 @@ impl Object for ListCell {
         state.consume_fuel(1)?;
         // What is added may be the list itself: it is read before the list is held.
         let added: Vec<Jinja> = match method {
-            "extend" => need(args, method)?.try_iter()?.map(|item| of(&item)).collect(),
+            "extend" => {
+                need(args, method)?.try_iter()?.map(|item| put(&item, self, state)).collect::<Result<_, _>>()?
+            }
+            "append" => vec![put(need(args, method)?, self, state)?],
+            "insert" => vec![args.get(1).map_or_else(|| Ok(Jinja::default()), |item| put(item, self, state))?],
             _ => Vec::new(),
         };
         state.consume_fuel(added.len() as u64)?;
         let mut items = lock(&self.0);
         match method {
-            "append" => items.push(of(need(args, method)?)),
-            "extend" => items.extend(added),
+            "append" | "extend" => items.extend(added),
             "insert" => {
                 let at = place(args.first(), items.len(), 0).unwrap_or(0).min(items.len());
-                items.insert(at, args.get(1).map(of).unwrap_or_default());
+                added.into_iter().for_each(|item| items.insert(at, item));
             }
             "pop" => {
                 let at = place(args.first(), items.len(), -1).filter(|at| *at < items.len());
@@ -243,13 +286,17 @@ impl Object for MapCell {
             return Err(Error::from(ErrorKind::UnknownMethod));
         }
         let mut added: Vec<(Jinja, Jinja)> = Vec::new();
+        let mut default = none();
+        if let Some(value) = args.get(1).filter(|_| method == "setdefault") {
+            default = put(value, self, state)?;
+        }
         if method == "update" {
             for map in args {
                 for key in map.try_iter()? {
                     // A mapping, or a list of pairs.
                     match map.kind() {
-                        ValueKind::Map => added.push((key.clone(), of(&map.get_item(&key)?))),
-                        _ => added.push((key.get_item_by_index(0)?, of(&key.get_item_by_index(1)?))),
+                        ValueKind::Map => added.push((key.clone(), put(&map.get_item(&key)?, self, state)?)),
+                        _ => added.push((key.get_item_by_index(0)?, put(&key.get_item_by_index(1)?, self, state)?)),
                     }
                 }
             }
@@ -261,7 +308,7 @@ impl Object for MapCell {
             "setdefault" => {
                 let key = need(args, method)?;
                 let entry = map.entry(key.to_string());
-                return Ok(entry.or_insert_with(|| (key.clone(), args.get(1).map(of).unwrap_or_else(none))).1.clone());
+                return Ok(entry.or_insert_with(|| (key.clone(), default)).1.clone());
             }
             "pop" => {
                 let removed = map.shift_remove(&need(args, method)?.to_string()).map(|(_, value)| value);
@@ -289,5 +336,12 @@ mod unit {
         assert_eq!(new, "{% set a = __cfg_mutable([]) %}{% set b = c.d %}{{ a.append(1) }}");
         assert_eq!(original(new.find("a.append").unwrap(), &insertions), text.find("a.append").unwrap());
         assert_eq!(wrapped("{% set a = [] %}", "{%", "%}").0, "{% set a = [] %}");
+        let text = "{% set n = namespace() %}{% set n.a = [n.a] %}{% set b = [] %}";
+        let (new, insertions) = wrapped(text, "{%", "%}");
+        assert_eq!(new, "{% set n = namespace() %}{% set n.a = __cfg_kept([n.a]) %}{% set b = [] %}");
+        assert_eq!(original(new.find("b =").unwrap(), &insertions), text.find("b =").unwrap());
+        let (new, insertions) = wrapped("{% set n.a = [] %}{{ namespace().a.append(1) }}", "{%", "%}");
+        assert_eq!(new, "{% set n.a = __cfg_kept(__cfg_mutable([])) %}{{ namespace().a.append(1) }}");
+        assert_eq!(insertions, [(13, 25), (40, 2)]);
     }
 }

@@ -5,6 +5,9 @@ use std::cell::RefCell;
 use minijinja::value::Value as Jinja;
 use minijinja::{Error, Output, State};
 
+use super::filters::call::fail;
+use super::weight;
+
 thread_local! {
     /// What the expressions of each text that is being rendered have yielded: how many, and the last.
     static YIELDED: RefCell<Vec<(usize, Option<Jinja>)>> = const { RefCell::new(Vec::new()) };
@@ -14,6 +17,10 @@ thread_local! {
 pub fn format(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Jinja) -> Result<(), Error> {
     if value.is_none() {
         return Ok(());
+    }
+    // The engine counts text once it is there, which for lists that hold each other many times over would be never.
+    if value.as_object().is_some() {
+        state.consume_fuel(weight::of_jinja(value).ok_or_else(|| fail(weight::REFUSED))? / 8)?;
     }
     YIELDED.with_borrow_mut(|stack| {
         if let Some(last) = stack.last_mut() {

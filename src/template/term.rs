@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::EvalError;
 use crate::source::Origin;
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, nested};
 
 /// A value that may still hold expressions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,9 +16,9 @@ pub enum Term {
     /// Template text.
     Template(Arc<Template>),
     /// A list with templates inside.
-    List(Arc<Vec<Term>>),
+    List(#[serde(deserialize_with = "nested")] Arc<Vec<Term>>),
     /// A mapping with templates in its values or keys.
-    Map(Arc<Vec<(Term, Term)>>),
+    Map(#[serde(deserialize_with = "nested")] Arc<Vec<(Term, Term)>>),
     /// It failed when it was evaluated where it had to be; whoever asks for it fails too.
     Failed(Arc<EvalError>),
 }
@@ -282,6 +282,15 @@ mod tests {
             assert_eq!(escape_backslashes(&Arc::from(text)).as_ref(), expected);
             assert_eq!(single_backslashes(expected), text);
         }
+    }
+
+    #[test]
+    fn what_is_nested_too_deeply_is_refused() {
+        // A list of one item, over and over: two bytes a level.
+        assert!(postcard::from_bytes::<Term>(&[2, 1].repeat(1_000_000)).is_err());
+        assert!(postcard::from_bytes::<Term>(&[3, 1].repeat(1_000_000)).is_err());
+        let fine = (0..100).fold(Term::Value(Value::Null), |term, _| Term::List(Arc::new(vec![term])));
+        assert_eq!(postcard::from_bytes::<Term>(&postcard::to_allocvec(&fine).unwrap()).unwrap(), fine);
     }
 
     #[test]

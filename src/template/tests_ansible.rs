@@ -1,11 +1,12 @@
 //! Tests that Ansible adds to those of Jinja: patterns, versions, and lists as sets.
 
 use minijinja::value::{Rest, Value as Jinja, ValueOrKwargs};
-use minijinja::{Environment, Error};
+use minijinja::{Environment, Error, State};
 
 use super::convert::from_jinja;
 use super::filters::call::{Args, fail, items, same, spellings};
 use super::filters::regex::compile;
+use super::filters::sets::Seen;
 use super::{trace, version};
 use crate::value::{Value, parse_bool};
 
@@ -14,8 +15,10 @@ type Outcome = Result<bool, Error>;
 /// Adds a test; an unknown anywhere makes the result unknown.
 fn add(env: &mut Environment<'static>, names: &[&'static str], test: fn(&Value, &Args) -> Outcome) {
     for name in spellings(names) {
-        env.add_test(name, move |value: &Jinja, rest: Rest<ValueOrKwargs>| -> Outcome {
-            let (value, args) = (from_jinja(value), Args::read(rest)?);
+        env.add_test(name, move |state: &State<'_, '_>, value: &Jinja, rest: Rest<ValueOrKwargs>| -> Outcome {
+            let (value, meter) = (from_jinja(value), |fuel| state.consume_fuel(fuel));
+            let args = Args::metered(rest, &meter)?;
+            args.weigh(&value)?;
             if value.has_unknown() || args.placed().iter().any(Value::has_unknown) {
                 trace::unknown();
                 return Ok(false);
@@ -123,7 +126,7 @@ fn pattern(value: &Value, args: &Args, kind: &str) -> Outcome {
         "search" => pattern,
         other => return Err(fail(format!("`match_type` is search, match or fullmatch, not `{other}`"))),
     };
-    let regex = compile(&anchored, args.flag(1, "ignorecase"), args.flag(2, "multiline"))?;
+    let regex = compile(&anchored, args, args.flag(1, "ignorecase"), args.flag(2, "multiline"))?;
     regex.is_match(&text).map_err(|e| fail(format!("the regular expression is too costly: {e}")))
 }
 
@@ -137,7 +140,8 @@ fn contains(container: &Value, item: &Value) -> Outcome {
 
 fn subset(small: &Value, large: &Value) -> Outcome {
     let large = items(large)?;
-    Ok(items(small)?.iter().all(|item| large.iter().any(|known| same(known, item))))
+    let large = Seen::of(&large);
+    Ok(items(small)?.iter().all(|item| large.contains(item)))
 }
 
 fn truthy(value: &Value, args: &Args) -> Outcome {

@@ -110,6 +110,12 @@ pub fn failed(error: EvalError) -> minijinja::Error {
     minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message)
 }
 
+/// Stops an evaluation in which something has failed that could not say so where it did.
+pub fn check() -> Result<(), minijinja::Error> {
+    let message = STACK.with_borrow(|stack| Some(stack.last()?.failure.as_ref()?.message.clone()));
+    message.map_or(Ok(()), |message| Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message)))
+}
+
 /// Hands out an undefined that knows its name.
 pub fn missing(path: String, cause: Option<EvalError>) -> Jinja {
     record(MissingRecord { path, excused: false, cause, parent: Parent::Scope, hint: None })

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 pub use json::{from_json, to_json};
+pub use serial::nested;
 pub use text::{is_truthy_word, parse_bool, python_repr};
 
 /// A mapping that keeps the order in which its keys were written.

@@ -41,6 +41,12 @@ impl Level {
     }
 }
 
+/// Reads what holds others of its kind, one level further down.
+pub fn nested<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let _level = Level::down().ok_or_else(|| serde::de::Error::custom("a value is nested too deeply"))?;
+    T::deserialize(deserializer)
+}
+
 impl Drop for Level {
     fn drop(&mut self) {
         LEVEL.set(LEVEL.get() - 1);

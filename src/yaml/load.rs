@@ -10,8 +10,9 @@ use super::{Entry, Kind, Node, Scalar, Style, Tag};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{FileId, SourceMap, Span};
 
-/// No playbook comes near this many values; an alias bomb does at once.
-const MAX_NODES: usize = 2_000_000;
+/// No playbook comes near this many values that are written once and meant again; an alias bomb does at once. Whoever reads the
+/// tree goes through each of them.
+const MAX_ALIASED: usize = 250_000;
 const MAX_DEPTH: usize = 200;
 
 /// Reads every document of a file that is already in the source map.
@@ -20,7 +21,7 @@ const MAX_DEPTH: usize = 200;
 pub fn load(sources: &SourceMap, file: FileId, diagnostics: &mut Diagnostics) -> Vec<Node> {
     let source = sources.file(file);
     let text = source.text.clone();
-    let mut loader = Loader { file, text: &text, diagnostics, frames: Vec::new(), anchors: HashMap::new(), nodes: 0 };
+    let mut loader = Loader { file, text: &text, diagnostics, frames: Vec::new(), anchors: HashMap::new(), aliased: 0 };
     let mut documents = Vec::new();
     for item in Parser::new_from_str(&text) {
         match item {
@@ -50,7 +51,7 @@ struct Frame {
 
 enum Contents {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, merges: Vec<Node>, key: Option<(Arc<str>, Span)> },
+    Map { entries: Vec<Entry>, known: HashMap<Arc<str>, Span>, merges: Vec<Node>, key: Option<(Arc<str>, Span)> },
 }
 
 /// Reading cannot go on; the reason has been reported.
@@ -62,7 +63,7 @@ struct Loader<'a> {
     diagnostics: &'a mut Diagnostics,
     frames: Vec<Frame>,
     anchors: HashMap<usize, (Node, usize)>,
-    nodes: usize,
+    aliased: usize,
 }
 
 impl Loader<'_> {
@@ -92,11 +93,19 @@ impl Loader<'_> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.tag(tag.as_deref(), span);
-                self.open(span, anchor, Contents::Map { entries: Vec::new(), merges: Vec::new(), key: None })
+                let (entries, known, merges) = (Vec::new(), HashMap::new(), Vec::new());
+                self.open(span, anchor, Contents::Map { entries, known, merges, key: None })
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span, documents),
             Event::Alias(id) => match self.anchors.get(&id).cloned() {
-                Some((node, size)) => self.finish(node, 0, size, documents),
+                Some((node, size)) => {
+                    self.aliased += size;
+                    if self.aliased > MAX_ALIASED {
+                        self.error(Code::YamlLimit, span, "too many values once aliases are expanded");
+                        return Err(Stop);
+                    }
+                    self.finish(node, 0, size, documents)
+                }
                 None => {
                     self.error(Code::YamlSyntax, span, "an alias to a value that is not complete yet");
                     Err(Stop)
@@ -120,7 +129,9 @@ impl Loader<'_> {
         let span = self.trimmed(frame.span.start, end.end);
         let kind = match frame.contents {
             Contents::List(items) => Kind::List(Arc::new(items)),
-            Contents::Map { entries, merges, .. } => Kind::Map(Arc::new(self.merge(entries, merges))),
+            Contents::Map { entries, merges, mut known, .. } => {
+                Kind::Map(Arc::new(self.merge(entries, &mut known, merges)))
+            }
         };
         self.finish(Node { span, kind }, frame.anchor, frame.size, documents)
     }
@@ -132,11 +143,6 @@ impl Loader<'_> {
     }
 
     fn finish(&mut self, node: Node, anchor: usize, size: usize, documents: &mut Vec<Node>) -> Result<(), Stop> {
-        self.nodes += size;
-        if self.nodes > MAX_NODES {
-            self.error(Code::YamlLimit, node.span, "too many values once aliases are expanded");
-            return Err(Stop);
-        }
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), size));
         }
@@ -147,16 +153,18 @@ impl Loader<'_> {
         frame.size += size;
         match &mut frame.contents {
             Contents::List(items) => items.push(node),
-            Contents::Map { entries, merges, key } => match key.take() {
+            Contents::Map { entries, known, merges, key } => match key.take() {
                 None => *key = Some(Self::key(&node, self.diagnostics)),
                 Some((name, _)) if name.as_ref() == "<<" => merges.push(node),
                 Some((name, key_span)) => {
-                    if let Some(first) = entries.iter().find(|e| e.key == name) {
+                    if let Some(first) = known.get(&name) {
                         let report = Diagnostic::error(Code::DuplicateKey, format!("the key `{name}` is given twice"))
                             .at(key_span, "given again here")
-                            .at(first.key_span, "first given here")
+                            .at(*first, "first given here")
                             .help("remove one of the two");
                         self.diagnostics.push(report);
+                    } else {
+                        known.insert(name.clone(), key_span);
                     }
                     entries.push(Entry { key: name, key_span, value: node });
                 }
@@ -179,7 +187,7 @@ impl Loader<'_> {
     }
 
     /// Adds the keys of `<<` that are not given explicitly; of several merges the first wins.
-    fn merge(&mut self, mut entries: Vec<Entry>, merges: Vec<Node>) -> Vec<Entry> {
+    fn merge(&mut self, mut entries: Vec<Entry>, known: &mut HashMap<Arc<str>, Span>, merges: Vec<Node>) -> Vec<Entry> {
         for merge in merges {
             let sources = match &merge.kind {
                 Kind::Map(_) => vec![merge.clone()],
@@ -191,7 +199,8 @@ impl Loader<'_> {
             }
             for source in sources.iter().filter_map(Node::as_map) {
                 for entry in source {
-                    if !entries.iter().any(|e| e.key == entry.key) {
+                    if !known.contains_key(&entry.key) {
+                        known.insert(entry.key.clone(), entry.key_span);
                         entries.push(entry.clone());
                     }
                 }
@@ -312,6 +321,10 @@ mod tests {
             bomb.push_str(&format!("a{i}: &a{i} [{list}]\n"));
         }
         assert_eq!(read(&bomb).1, ["too many values once aliases are expanded"]);
+        // Many keys, merged many times.
+        let keys: String = (0..1000).map(|n| format!("k{n}: 1, ")).collect();
+        let merged = format!("a: &a {{{keys}}}\nb: {{<<: [{}]}}\n", "*a, ".repeat(100));
+        assert_eq!(read(&merged).1, Vec::<String>::new());
     }
 
     #[test]

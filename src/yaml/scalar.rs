@@ -29,10 +29,15 @@ fn integer(text: &str) -> Option<i64> {
         return None;
     }
     let digits: String = body.chars().filter(|c| *c != '_').collect();
+    // A sign stands before the prefix only; the standard library would take another one behind it.
+    let unsigned = |digits: &str, radix| {
+        let signed = digits.starts_with(['-', '+']);
+        if signed { None } else { i64::from_str_radix(digits, radix).ok() }
+    };
     let magnitude = if let Some(binary) = digits.strip_prefix("0b") {
-        i64::from_str_radix(binary, 2).ok()?
+        unsigned(binary, 2)?
     } else if let Some(hex) = digits.strip_prefix("0x") {
-        i64::from_str_radix(hex, 16).ok()?
+        unsigned(hex, 16)?
     } else if digits.len() > 1 && digits.starts_with('0') {
         i64::from_str_radix(&digits, 8).ok()?
     } else {
@@ -79,6 +84,8 @@ mod tests {
             ("-1_000", int(-1000)),
             ("08", Value::str("08")),
             ("0o644", Value::str("0o644")),
+            ("-0x-8000000000000000", Value::str("-0x-8000000000000000")),
+            ("0b+1", Value::str("0b+1")),
             ("1.5", Value::Float(1.5)),
             ("1e5", Value::str("1e5")),
             ("1.0e+5", Value::Float(100_000.0)),

@@ -1,19 +1,20 @@
 //! How Ansible's filters are written here: over [`Value`]s, with arguments by place or by name, as in Python.
 
 use minijinja::value::{Kwargs, Rest, Value as Jinja, ValueOrKwargs, from_args};
-use minijinja::{Environment, Error, ErrorKind};
+use minijinja::{Environment, Error, ErrorKind, State};
 
 use crate::template::convert::{from_jinja, to_jinja};
-use crate::template::trace;
+use crate::template::{trace, weight};
 use crate::value::{Map, Value};
 
 /// What a filter gives.
 pub type Outcome = Result<Value, Error>;
 
-/// The arguments of a filter.
-pub struct Args {
+/// The arguments of a filter, and what it may do.
+pub struct Args<'s> {
     placed: Vec<Value>,
     named: Map,
+    meter: Option<&'s dyn Fn(u64) -> Result<(), Error>>,
 }
 
 /// An error of a filter.
@@ -21,7 +22,36 @@ pub fn fail(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, message.into())
 }
 
-impl Args {
+impl<'s> Args<'s> {
+    /// Arguments of something that pays for its work.
+    pub(in crate::template) fn metered(
+        rest: Rest<ValueOrKwargs>,
+        meter: &'s dyn Fn(u64) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        Ok(Args { meter: Some(meter), ..Args::read(rest)? })
+    }
+
+    /// Pays for going through a value and the arguments, before that is done.
+    pub(in crate::template) fn weigh(&self, value: &Value) -> Result<(), Error> {
+        for value in std::iter::once(value).chain(&self.placed).chain(self.named.values()) {
+            // To visit a value is much less than a step of the engine.
+            self.spend(weight::of(value).ok_or_else(|| fail(weight::REFUSED))? / 8)?;
+        }
+        Ok(())
+    }
+
+    /// Pays for work that its input does not show the size of. A step costs one, as do 64 bytes of text.
+    pub fn spend(&self, fuel: u64) -> Result<(), Error> {
+        self.meter.map_or(Ok(()), |meter| meter(fuel))
+    }
+
+    /// Pays for so many copies of a text of that length.
+    pub fn spend_text(&self, length: usize, copies: usize) -> Result<(), Error> {
+        self.spend((length as u64).saturating_mul(copies as u64) / 64)
+    }
+}
+
+impl Args<'_> {
     pub(in crate::template) fn read(rest: Rest<ValueOrKwargs>) -> Result<Self, Error> {
         let values = rest.into_values();
         let (placed, named) = from_args::<(&[Jinja], Kwargs)>(&values).or_else(|_| split(&values))?;
@@ -31,7 +61,9 @@ impl Args {
             let value: Jinja = named.get(&name)?;
             map.insert(name.as_str().into(), from_jinja(&value));
         }
-        Ok(Self { placed: placed.iter().map(from_jinja).collect(), named: map })
+        let placed = placed.iter().map(from_jinja).collect();
+        trace::check()?;
+        Ok(Self { placed, named: map, meter: None })
     }
 
     /// The arguments by place.
@@ -103,11 +135,13 @@ pub fn is_undefined(value: &Jinja) -> bool {
 /// Adds a filter that looks at all of its value: an unknown anywhere in it makes the result unknown.
 pub fn add(env: &mut Environment<'static>, names: &[&'static str], filter: fn(&Value, &Args) -> Outcome) {
     for name in spellings(names) {
-        env.add_filter(name, move |value: &Jinja, rest: Rest<ValueOrKwargs>| {
+        env.add_filter(name, move |state: &State<'_, '_>, value: &Jinja, rest: Rest<ValueOrKwargs>| {
             if is_undefined(value) {
                 return Ok(value.clone());
             }
-            let (value, args) = (from_jinja(value), Args::read(rest)?);
+            let (value, meter) = (from_jinja(value), |fuel| state.consume_fuel(fuel));
+            let args = Args::metered(rest, &meter)?;
+            args.weigh(&value)?;
             if value.has_unknown() || args.has_unknown() {
                 return Ok(trace::unknown());
             }
@@ -116,14 +150,16 @@ pub fn add(env: &mut Environment<'static>, names: &[&'static str], filter: fn(&V
     }
 }
 
-/// Adds a filter that only moves values about: what is unknown inside stays unknown, the rest is known.
+/// Adds a filter that only moves values about: what is unknown inside stays unknown, the rest is known. Its value may be very
+/// large, such as `hostvars`, and is not gone through here.
 pub fn add_shape(env: &mut Environment<'static>, names: &[&'static str], filter: fn(&Value, &Args) -> Outcome) {
     for name in spellings(names) {
-        env.add_filter(name, move |value: &Jinja, rest: Rest<ValueOrKwargs>| {
+        env.add_filter(name, move |state: &State<'_, '_>, value: &Jinja, rest: Rest<ValueOrKwargs>| {
             if is_undefined(value) {
                 return Ok(value.clone());
             }
-            let (value, args) = (from_jinja(value), Args::read(rest)?);
+            let (value, meter) = (from_jinja(value), |fuel| state.consume_fuel(fuel));
+            let args = Args::metered(rest, &meter)?;
             filter(&value, &args).map(|value| to_jinja(&value))
         });
     }

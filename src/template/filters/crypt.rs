@@ -10,6 +10,8 @@ const ALPHABET: &[u8] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 
 /// The rounds where none are asked for; they are then not written into the hash.
 const ROUNDS: u32 = 5000;
+/// How long a password may be, as in Python's passlib.
+const LONGEST: usize = 4096;
 
 /// Registers them.
 pub fn register(env: &mut Environment<'static>) {
@@ -23,6 +25,8 @@ fn password_hash(value: &Value, args: &Args) -> Outcome {
         None => random_salt()?,
     };
     let rounds = args.int(3, "rounds")?;
+    // A round is about as much as eight steps of a template.
+    args.spend(8 * rounds.map_or(ROUNDS.into(), |n| u64::try_from(n).unwrap_or(0).max(1000)))?;
     crypt(&value.to_string(), &kind, &salt, rounds).map(Value::from)
 }
 
@@ -38,6 +42,10 @@ pub fn password_hash_of(password: &str, kind: &str, salt: &str) -> Result<String
 fn crypt(password: &str, kind: &str, salt: &str, rounds: Option<i64>) -> Result<String, Error> {
     if salt.bytes().any(|byte| !ALPHABET.contains(&byte)) {
         return Err(fail("a salt is made of letters, digits, `.` and `/`"));
+    }
+    // The scheme repeats a password as often as it has characters.
+    if password.len() > LONGEST {
+        return Err(fail(format!("a password has at most {LONGEST} bytes")));
     }
     let salt = salt.get(..salt.len().min(16)).unwrap_or_default();
     let rounds = rounds.map(|n| u32::try_from(n.clamp(1000, 999_999_999)).unwrap_or(ROUNDS));

@@ -2,8 +2,8 @@
 
 use minijinja::{Environment, Error};
 
-use super::call::{Args, Outcome, add_shape, fail, items, mapping, same};
-use super::sets::reach;
+use super::call::{Args, Outcome, add_shape, fail, items, mapping};
+use super::sets::{Seen, reach};
 use crate::value::{Map, Value};
 
 /// Registers them.
@@ -20,6 +20,9 @@ fn combine(value: &Value, args: &Args) -> Outcome {
     let how = args.named().get("list_merge").map_or("replace".to_owned(), Value::to_string);
     if !matches!(how.as_str(), "replace" | "keep" | "append" | "prepend" | "append_rp" | "prepend_rp") {
         return Err(fail("`list_merge` is one of replace, keep, append, prepend, append_rp, prepend_rp"));
+    }
+    if recursive || how.ends_with("_rp") {
+        args.weigh(value)?;
     }
     let mut maps = Vec::new();
     for value in std::iter::once(value).chain(args.placed()) {
@@ -51,7 +54,8 @@ fn merge(mut under: Map, over: &Map, recursive: bool, how: &str) -> Map {
 
 fn merge_lists(old: &[Value], new: &[Value], how: &str) -> Value {
     let without = |list: &[Value], other: &[Value]| -> Vec<Value> {
-        list.iter().filter(|item| !other.iter().any(|o| same(o, item))).cloned().collect()
+        let other = Seen::of(other);
+        list.iter().filter(|item| !other.contains(item)).cloned().collect()
     };
     match how {
         "keep" => old.to_vec(),
@@ -102,7 +106,10 @@ fn subelements(value: &Value, args: &Args) -> Outcome {
     let mut rows = Vec::new();
     for item in outer {
         match reach(&item, &path) {
-            Some(Value::List(inner)) => rows.extend(inner.iter().map(|sub| Value::list([item.clone(), sub.clone()]))),
+            Some(Value::List(inner)) => {
+                args.spend(inner.len() as u64)?;
+                rows.extend(inner.iter().map(|sub| Value::list([item.clone(), sub.clone()])));
+            }
             Some(Value::Unknown) => drop(crate::template::trace::unknown()),
             None if skip => {}
             Some(other) => {

@@ -1,5 +1,7 @@
 //! Numbers.
 
+use std::sync::Arc;
+
 use minijinja::Environment;
 
 use super::call::{Args, Outcome, add, fail, float, items};
@@ -50,14 +52,18 @@ fn int(value: &Value, args: &Args) -> Outcome {
 
 fn parse(text: &str, base: u32) -> Option<i64> {
     let text = text.trim().replace('_', "");
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text.trim_start_matches('+')), |rest| (-1, rest));
+    let negative = text.starts_with('-');
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(&text);
     let lower = digits.to_ascii_lowercase();
     let prefixed = [("0x", 16), ("0o", 8), ("0b", 2)].into_iter().find_map(|(prefix, own)| {
         let rest = lower.strip_prefix(prefix)?;
         (base == own || base == 0).then_some((rest.to_owned(), own))
     });
     let (digits, base) = prefixed.unwrap_or((lower, if base == 0 { 10 } else { base }));
-    let whole = i64::from_str_radix(&digits, base).ok().map(|n| sign * n);
+    // A sign behind the sign is none.
+    let digits = Some(digits).filter(|digits| !digits.starts_with(['-', '+']));
+    let whole = digits.and_then(|digits| i64::from_str_radix(&digits, base).ok());
+    let whole = whole.map(|n| if negative { -n } else { n });
     whole.or_else(|| text.parse::<f64>().ok().filter(|x| x.is_finite()).map(|x| x.trunc() as i64))
 }
 
@@ -87,7 +93,12 @@ fn sum(value: &Value, args: &Args) -> Outcome {
             None => item,
         };
         total = match (&total, &item) {
-            (Value::List(a), Value::List(b)) => Value::from([a.as_slice(), b.as_slice()].concat()),
+            (Value::List(_), Value::List(b)) => {
+                args.spend(b.len() as u64)?;
+                let Value::List(mut all) = std::mem::take(&mut total) else { continue };
+                Arc::make_mut(&mut all).extend(b.iter().cloned());
+                Value::List(all)
+            }
             (Value::Int(a), Value::Int(b)) => {
                 a.checked_add(*b).map(Value::Int).ok_or_else(|| fail("the sum is too large"))?
             }

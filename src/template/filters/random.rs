@@ -19,8 +19,11 @@ fn random(value: &Value, args: &Args) -> Outcome {
             let start = args.int(0, "start")?.unwrap_or(0);
             let step = args.int(1, "step")?.filter(|step| *step != 0).unwrap_or(1);
             let width = end.saturating_sub(start);
-            let count =
-                if step > 0 { width.saturating_add(step - 1) / step } else { width.saturating_add(step + 1) / step };
+            let count = if step > 0 {
+                width.saturating_add(step - 1) / step
+            } else {
+                width.saturating_add(step + 1).saturating_div(step)
+            };
             let count = u64::try_from(count)
                 .ok()
                 .filter(|count| *count > 0)

@@ -15,7 +15,8 @@ pub fn register(env: &mut Environment<'static>) {
 }
 
 /// Compiles a Python pattern.
-pub fn compile(pattern: &str, ignore_case: bool, multiline: bool) -> Result<Regex, Error> {
+pub fn compile(pattern: &str, args: &Args, ignore_case: bool, multiline: bool) -> Result<Regex, Error> {
+    args.spend(cost(pattern))?;
     let flags = match (ignore_case, multiline) {
         (true, true) => "(?im)",
         (true, false) => "(?i)",
@@ -24,6 +25,14 @@ pub fn compile(pattern: &str, ignore_case: bool, multiline: bool) -> Result<Rege
     };
     Regex::new(&format!("{flags}{}", translate(pattern, multiline)))
         .map_err(|e| fail(format!("`{pattern}` is not a valid regular expression: {e}")))
+}
+
+/// What compiling a pattern may cost: repetitions are written out, those inside of others many times.
+fn cost(pattern: &str) -> u64 {
+    let counts = pattern.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+    let most = |inner: &str| inner.split(',').filter_map(|n| n.trim().parse::<u64>().ok()).max();
+    let repeated = counts.filter_map(|(inner, _)| most(inner)).fold(1, |all: u64, n| all.saturating_mul(n.max(1)));
+    (pattern.len() as u64).saturating_mul(repeated)
 }
 
 /// Rewrites what means something else in Rust: braces and brackets that stand for themselves, `\Z`, and `$`, which in
@@ -78,19 +87,21 @@ fn wrong(error: fancy_regex::Error) -> Error {
 fn replace(value: &Value, args: &Args) -> Outcome {
     let text = value.to_string();
     let (ignore, multi) = flags(args, [2, 3]);
-    let regex = compile(&args.text(0, "pattern").unwrap_or_default(), ignore, multi)?;
+    let regex = compile(&args.text(0, "pattern").unwrap_or_default(), args, ignore, multi)?;
     let with = args.text(1, "replacement").unwrap_or_default();
     let count = args.int(4, "count")?.unwrap_or(0);
     let mandatory = args.int(5, "mandatory_count")?.unwrap_or(0);
     let (mut out, mut copied, mut done) = (String::new(), 0, 0);
-    let matches = all(&regex, &text)?;
+    let matches = all(&regex, &text, args)?;
     for captures in &matches {
         if count > 0 && done >= count {
             break;
         }
         let Some(whole) = captures.get(0) else { continue };
         out.push_str(text.get(copied..whole.start()).unwrap_or_default());
+        let before = out.len();
         expand(&with, captures, &mut out)?;
+        args.spend_text(out.len() - before, 1)?;
         copied = whole.end();
         done += 1;
     }
@@ -102,9 +113,10 @@ fn replace(value: &Value, args: &Args) -> Outcome {
 }
 
 /// Every match, as Python counts them: an empty one may follow a match directly.
-fn all<'t>(regex: &Regex, text: &'t str) -> Result<Vec<Captures<'t, str>>, Error> {
+fn all<'t>(regex: &Regex, text: &'t str, args: &Args) -> Result<Vec<Captures<'t, str>>, Error> {
     let (mut found, mut at) = (Vec::new(), 0);
     while at <= text.len() {
+        args.spend(8)?;
         let Some(captures) = regex.captures_from_pos(text, at).map_err(wrong)? else { break };
         let Some(whole) = captures.get(0) else { break };
         at = whole.end();
@@ -158,7 +170,7 @@ fn group_text(captures: &Captures<'_, str>, name: &str) -> Result<String, Error>
 fn search(value: &Value, args: &Args) -> Outcome {
     let text = value.to_string();
     let (ignore, multi) = flags(args, [usize::MAX, usize::MAX]);
-    let regex = compile(&args.need(0, "regex")?.to_string(), ignore, multi)?;
+    let regex = compile(&args.need(0, "regex")?.to_string(), args, ignore, multi)?;
     let wanted = args.placed().get(1..).unwrap_or_default();
     let Some(captures) = regex.captures(&text).map_err(wrong)? else { return Ok(Value::Null) };
     if wanted.is_empty() {
@@ -177,7 +189,7 @@ fn search(value: &Value, args: &Args) -> Outcome {
 fn find_all(value: &Value, args: &Args) -> Outcome {
     let text = value.to_string();
     let (ignore, multi) = flags(args, [2, 1]);
-    let regex = compile(&args.need(0, "regex")?.to_string(), ignore, multi)?;
+    let regex = compile(&args.need(0, "regex")?.to_string(), args, ignore, multi)?;
     let one = |captures: Captures<'_, str>| {
         let group = |n: usize| Value::str(captures.get(n).map_or("", |m| m.as_str()));
         match captures.len() {
@@ -186,7 +198,7 @@ fn find_all(value: &Value, args: &Args) -> Outcome {
             groups => Value::list((1..groups).map(group)),
         }
     };
-    Ok(Value::list(all(&regex, &text)?.into_iter().map(one)))
+    Ok(Value::list(all(&regex, &text, args)?.into_iter().map(one)))
 }
 
 fn escape(value: &Value, args: &Args) -> Outcome {

@@ -60,6 +60,10 @@ fn comment(value: &Value, args: &Args) -> Outcome {
     let count =
         |name: &str| args.named().get(name).and_then(|n| n.to_string().parse::<usize>().ok()).unwrap_or(1).min(1000);
     let mut out = String::new();
+    let text = value.to_string();
+    let lines = text.split('\n').count().saturating_add(count("prefix_count")).saturating_add(count("postfix_count"));
+    let longest = decoration.len() + edge("prefix").len() + edge("postfix").len() + newline.len();
+    args.spend_text(longest, lines)?;
     if !begin.is_empty() {
         out += &format!("{begin}{newline}");
     }
@@ -67,8 +71,7 @@ fn comment(value: &Value, args: &Args) -> Outcome {
     if !edge("prefix").is_empty() {
         out += &before.repeat(count("prefix_count"));
     }
-    let lines: Vec<String> =
-        value.to_string().split('\n').map(|line| format!("{decoration}{line}").trim_end().to_owned()).collect();
+    let lines: Vec<String> = text.split('\n').map(|line| format!("{decoration}{line}").trim_end().to_owned()).collect();
     out += &lines.join(&newline);
     if !edge("postfix").is_empty() {
         out += &format!("{newline}{}", edge("postfix")).repeat(count("postfix_count"));
@@ -127,7 +130,8 @@ fn wordwrap(value: &Value, args: &Args) -> Outcome {
     let long = args.placed().get(1).or(args.named().get("break_long_words")).is_none_or(Value::is_true);
     let newline = args.text(2, "wrapstring").unwrap_or_else(|| "\n".into());
     let text = value.to_string();
-    let lines: Vec<String> = text.lines().map(|line| wrap(line, width, long).join(&newline)).collect();
+    let lines: Vec<String> = text.lines().flat_map(|line| wrap(line, width, long)).collect();
+    args.spend_text(newline.len() + 64, lines.len())?;
     Ok(lines.join(&newline).into())
 }
 
@@ -150,8 +154,7 @@ fn wrap(line: &str, width: usize, long: bool) -> Vec<String> {
         if !current.is_empty() {
             lines.push(std::mem::take(&mut current));
         }
-        while long && word.chars().count() > width {
-            let cut = word.char_indices().nth(width).map_or(word.len(), |(at, _)| at);
+        while let Some((cut, _)) = word.char_indices().nth(width).filter(|_| long) {
             let (head, tail) = word.split_at(cut);
             lines.push(head.to_owned());
             word = tail;
@@ -181,6 +184,7 @@ fn indent(value: &Value, args: &Args) -> Outcome {
     };
     let (first, blank) = (args.flag(1, "first"), args.flag(2, "blank"));
     let text = value.to_string();
+    args.spend_text(pad.len(), text.split('\n').count())?;
     let line = |(n, line): (usize, &str)| {
         let wanted = if n == 0 { first } else { blank || !line.is_empty() };
         if wanted { format!("{pad}{line}") } else { line.to_owned() }
