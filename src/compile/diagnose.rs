@@ -29,7 +29,9 @@ pub fn expression(error: &EvalError, names: &BTreeSet<String>, files: &Files, fa
         let known = crate::template::filter_names();
         report = report.help_opt(crate::diagnostic::did_you_mean(name, known.iter().map(String::as_str)));
     }
-    for via in &error.via {
+    // Where the value itself is what is wrong, the mark is there already.
+    let place = error.place.as_ref().map(|(origin, _)| origin);
+    for via in error.via.iter().filter(|via| via.origin.as_ref() != place) {
         if let Some(span) = via.origin.as_ref().and_then(|origin| files.sources.span_at(origin, 1)) {
             report = report.at(span, format!("in the value of `{}`", via.name));
         }

@@ -163,6 +163,12 @@ pub(super) fn ask(name: &str, terms: Vec<Value>) -> Result<Lookup, Error> {
     in_scope(&call)?.map_err(trace::failed)
 }
 
+/// Makes a lookup that may fail without a trace; `None` where it does.
+pub(super) fn attempt(name: &str) -> Option<Lookup> {
+    let call = LookupCall { name: name.to_owned(), terms: Vec::new(), options: Map::new(), guessing: trace::is_unknown() };
+    in_scope(&call).ok()?.ok()
+}
+
 fn in_scope(call: &LookupCall) -> Result<Result<Lookup, EvalError>, Error> {
     let scope =
         current_scope().ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "lookups need a scope of variables"))?;

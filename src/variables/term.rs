@@ -10,7 +10,7 @@ use crate::value::Value;
 use crate::yaml::{Kind, Node, Scalar, Style, Tag};
 
 /// How many characters the first line of a vaulted value has.
-const FIRST_LINE: u32 = 26;
+const FIRST_LINE: u32 = 25;
 
 /// Makes terms of nodes.
 pub struct Terms<'a> {
