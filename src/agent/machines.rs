@@ -83,7 +83,8 @@ impl Machines for LocalMachines {
 /// Starts an agent as another user.
 fn start(wanted: &Become, run: &str) -> Result<Arc<dyn Machine>, Failure> {
     let failed = |reason: String| {
-        let wrong = wanted.password.is_some() && reason.contains("password");
+        let wrong = wanted.password.is_some()
+            && ["password", "Authentication failure"].iter().any(|word| reason.contains(word));
         let words = if wrong { format!("Incorrect {} password: ", wanted.method) } else { String::new() };
         let reason = words + &reason;
         let message = format!("cannot become {} with {}: {reason}", wanted.user, wanted.method);

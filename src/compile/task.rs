@@ -342,6 +342,8 @@ impl HostCompiler<'_> {
         let scope = self.scope(frame, Vec::new());
         // A name that cannot be evaluated is shown as it was written.
         let name = self.partial(&name, &scope).unwrap_or(name);
+        // As whom a task would work that does not is nobody's question.
+        let skipped = self.certainly_skipped(frame, &scope);
         Ok(Node {
             id,
             name,
@@ -361,14 +363,14 @@ impl HostCompiler<'_> {
             ignore_unreachable: flag(self, Keyword::IgnoreUnreachable),
             no_log: flag(self, Keyword::NoLog),
             check_mode: self.flag(frame, own, Keyword::CheckMode),
-            environment: self.environment(frame, own)?,
+            environment: if skipped { Term::Value(Value::map::<&str>([])) } else { self.environment(frame, own)? },
             timeout: frame.keyword(own, Keyword::Timeout).map(|node| self.term(node)),
             background: own.get(Keyword::Async).map(|limit| Background {
                 limit: self.term(limit),
                 poll: own.get(Keyword::Poll).map_or(Term::Value(Value::Int(15)), |poll| self.term(poll)),
             }),
             diff: self.diff_of(frame, own),
-            r#become: self.become_of(frame, own, task.span)?,
+            r#become: if skipped { None } else { self.become_of(frame, own, task.span)? },
             blocks: frame.blocks.clone(),
             after: Vec::new(),
             requisites: Vec::new(),

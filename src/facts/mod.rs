@@ -77,7 +77,8 @@ impl Wanted {
     /// Names that no group has.
     pub fn unknown(&self) -> Option<&str> {
         let known = |word: &str| {
-            ["all", "local", "facter", "ohai"].contains(&word) || GROUPS.iter().any(|(names, _)| names.contains(&word))
+            ["all", "any", "local", "facter", "ohai"].contains(&word)
+                || GROUPS.iter().any(|(names, _)| names.contains(&word))
         };
         self.subset.iter().map(|word| word.trim_start_matches('!')).find(|word| !known(word))
     }

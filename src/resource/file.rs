@@ -248,11 +248,8 @@ impl File {
         }
     }
 
-    /// What `check_mode` says, as in Ansible, of owners that are not there yet for something that is not there yet.
-    fn strangers(&self, machine: &dyn Machine, path: &Path) -> Result<Vec<String>, Failure> {
-        if machine.stat(path)?.is_some() {
-            return Ok(Vec::new());
-        }
+    /// What `check_mode` says, as in Ansible, of owners that are not there yet.
+    fn strangers(&self, machine: &dyn Machine) -> Result<Vec<String>, Failure> {
         let key = |name: &str| name.parse().map_or_else(|_| Key::Name(name.to_owned()), Key::Id);
         let said = |kind: &str, id: &str, name: &str| {
             let what = if name.parse::<u32>().is_ok() { format!("with {id} {name}") } else { name.to_owned() };
@@ -329,7 +326,7 @@ impl Resource for File {
         }
         let state = self.state(machine.lstat(&path)?.as_ref());
         let before = context.diff.then(|| file_diff::look(machine, &path, state == State::Absent)).transpose()?;
-        let warnings = if context.only_looks { self.strangers(machine, &path)? } else { Vec::new() };
+        let warnings = if context.only_looks { self.strangers(machine)? } else { Vec::new() };
         let warn = |result: &mut Map| {
             if !warnings.is_empty() {
                 result.insert("warnings".into(), Value::list(warnings.iter().map(Value::str)));

@@ -6,7 +6,7 @@ use base64::Engine as _;
 
 use super::params::params;
 use super::{Claim, Context, Failure, Footprint, Outcome, ParamError, Resource};
-use crate::machine::{FaultKind, FileKind, Machine};
+use crate::machine::{Fault, FaultKind, FileKind, Machine};
 use crate::value::Value;
 
 /// A result this large would not fit into a message.
@@ -43,17 +43,24 @@ impl Resource for Slurp {
 
     fn converge(&self, machine: &dyn Machine, _context: &Context) -> Result<Outcome, Failure> {
         let shown = self.src.display();
-        match machine.stat(&self.src)? {
-            None => return Err(Failure::new(format!("File not found: {shown}"))),
+        let readable = |fault: Fault| match fault.kind {
+            FaultKind::Denied => Failure::new(format!("File is not readable: {shown}")),
+            _ => fault.into(),
+        };
+        match machine.stat(&self.src).map_err(readable)? {
+            None => {
+                let above = self.src.parent().map(|dir| machine.stat(dir)).transpose().map_err(readable)?.flatten();
+                let is_file = above.is_some_and(|stat| stat.kind != FileKind::Dir);
+                let message = if is_file { "Unable to slurp file: not a directory" } else { "File not found" };
+                return Err(Failure::new(format!("{message}: {shown}")));
+            }
             Some(stat) if stat.kind == FileKind::Dir => {
+                machine.list(&self.src).map_err(readable)?;
                 return Err(Failure::new(format!("Source is a directory and must be a file: {shown}")));
             }
             Some(_) => {}
         }
-        let bytes = machine.read(&self.src, MAX_SLURP).map_err(|fault| match fault.kind {
-            FaultKind::Denied => Failure::new(format!("File is not readable: {shown}")),
-            _ => fault.into(),
-        })?;
+        let bytes = machine.read(&self.src, MAX_SLURP).map_err(readable)?;
         Ok(Outcome::of([
             ("content", Value::from(base64::engine::general_purpose::STANDARD.encode(bytes))),
             ("source", Value::from(shown.to_string())),

@@ -165,7 +165,8 @@ pub(super) fn ask(name: &str, terms: Vec<Value>) -> Result<Lookup, Error> {
 
 /// Makes a lookup that may fail without a trace; `None` where it does.
 pub(super) fn attempt(name: &str) -> Option<Lookup> {
-    let call = LookupCall { name: name.to_owned(), terms: Vec::new(), options: Map::new(), guessing: trace::is_unknown() };
+    let call =
+        LookupCall { name: name.to_owned(), terms: Vec::new(), options: Map::new(), guessing: trace::is_unknown() };
     in_scope(&call).ok()?.ok()
 }
 
