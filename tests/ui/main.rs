@@ -100,10 +100,10 @@ fn run(case: &str) -> String {
     let dir = dir.path().to_str().unwrap();
     // A plan that looked at this machine says how long that took.
     let timed = |line: &str| match line.rsplit_once("  (") {
-        Some((before, time)) if time.ends_with(" s)") => format!("{before}  (0.1 s)"),
+        Some((before, time)) if time.ends_with(" s)\n") => format!("{before}  (0.1 s)\n"),
         _ => line.to_owned(),
     };
-    let shown: String = shown.lines().map(|line| timed(line) + "\n").collect();
+    let shown: String = shown.split_inclusive('\n').map(timed).collect();
     shown.replace(&format!("{dir}/"), "").replace(dir, "[dir]").replace(home.path().to_str().unwrap(), "[home]")
 }
 
