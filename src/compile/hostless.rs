@@ -31,6 +31,11 @@ const NO_FACTS: &[&str] = &[
 /// How deep includes are followed.
 const DEEPEST: usize = 10;
 
+/// Says whether a task of this module needs no host.
+pub fn is_about_the_run(module: &str) -> bool {
+    ABOUT_THE_RUN.contains(&modules::short(module))
+}
+
 /// Says whether nothing a play says needs its hosts themselves. Where that is not certain, it does.
 pub fn needs_no_host(project: &Arc<Project>, play: &Play) -> bool {
     let gathers = match super::early::play_keyword(project, play, Keyword::GatherFacts) {
@@ -56,7 +61,7 @@ fn talks(project: &Arc<Project>, play: &Play, dir: &Path, item: &Item, depth: us
 
 fn task_talks(project: &Arc<Project>, play: &Play, dir: &Path, task: &Arc<Task>, depth: usize) -> bool {
     let module = modules::short(&task.module);
-    if ABOUT_THE_RUN.contains(&module) {
+    if is_about_the_run(module) {
         return true;
     }
     // What works elsewhere needs that other host.

@@ -50,7 +50,7 @@ use crate::variables::Layer;
 pub use deposits::{Deposit, Deposits};
 pub use early::play_keyword;
 pub use host::{Facts, HostCompiler, PlayHosts};
-pub use hostless::needs_no_host;
+pub use hostless::{is_about_the_run, needs_no_host};
 pub use hostvars::Store as HostVars;
 pub use modules::is_module;
 pub use play::PlaySettings;

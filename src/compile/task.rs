@@ -208,7 +208,13 @@ impl HostCompiler<'_> {
             self.flush(true, false)?;
         }
         let (work, footprint) = self.settled_work(task, frame, &action)?;
-        self.push(task, frame, action, work, footprint)
+        let gathers = action == Action::Setup;
+        self.push(task, frame, action, work, footprint)?;
+        // What was gathered anew is what counts from here on.
+        if gathers && !self.is_rehearsal() {
+            self.flush(true, false)?;
+        }
+        Ok(())
     }
 
     /// The work of a task. Where something has to be looked up that earlier tasks may make, or that depends on their

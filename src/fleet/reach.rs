@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::link::Link;
+use super::link::{Link, LinkError};
 use super::run::Shared;
-use crate::compile::{needs_no_host, play_keyword};
+use crate::compile::{is_about_the_run, is_module, needs_no_host, play_keyword};
 use crate::event::Unreachable;
-use crate::parse::{Keyword, Play};
+use crate::parse::{Item, Keyword, Play};
+use crate::resource::{Args, Patience, WaitForConnection};
 use crate::template::TermScope;
 use crate::value::Map;
 
@@ -36,11 +37,54 @@ impl Shared {
         if !self.connections.is_local(scope) && needs_no_host(&self.project, play) {
             return stand_in("nobody is connected to this host, as no task of its play works on it".to_owned()).await;
         }
-        match self.connections.open(host, scope).await {
+        let opened = match self.patience(play) {
+            Some(patience) => self.open_patiently(host, scope, patience).await,
+            None => self.connections.open(host, scope).await,
+        };
+        match opened {
             Ok(link) => Ok(Reached { facts: link.hello.facts.clone(), link, absent: None }),
             Err(error) if self.goes_on_without(play) => stand_in(error.unreachable().message).await,
             Err(error) => Err(error.unreachable()),
         }
+    }
+
+    /// How long a play waits for its hosts: its first task that needs them is `wait_for_connection`.
+    fn patience(&self, play: &Play) -> Option<Patience> {
+        if self.gathers(play) {
+            return None;
+        }
+        let mut items = play.pre_tasks.iter().chain(&play.tasks);
+        let first = items.find(|item| !matches!(item, Item::Task(task) if is_about_the_run(&task.module)))?;
+        let Item::Task(task) = first else { return None };
+        if !is_module(&task.module) || task.module.rsplit('.').next() != Some("wait_for_connection") {
+            return None;
+        }
+        let args = task.args.named.iter().map(|entry| (entry.key.clone(), entry.value.to_value())).collect();
+        WaitForConnection::from_args(Args::new(args)).ok().map(|wanted| wanted.patience())
+    }
+
+    async fn open_patiently(
+        &self,
+        host: &Arc<str>,
+        scope: &Arc<TermScope>,
+        patience: Patience,
+    ) -> Result<Link, LinkError> {
+        let until = tokio::time::Instant::now() + patience.timeout;
+        tokio::time::sleep(patience.delay).await;
+        loop {
+            let tried = tokio::time::timeout(patience.connect, self.connections.open(host, scope)).await;
+            match tried.unwrap_or_else(|_| Err(LinkError::Lost(": it did not answer in time".to_owned()))) {
+                Err(_) if tokio::time::Instant::now() + patience.sleep < until => {
+                    tokio::time::sleep(patience.sleep).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn gathers(&self, play: &Play) -> bool {
+        let said = play_keyword(&self.project, play, Keyword::GatherFacts).ok().flatten();
+        said.is_none_or(|value| crate::apply_truth(&value))
     }
 
     /// Says whether a play has tasks for hosts that cannot be reached. Gathering facts is the first of its tasks.
@@ -49,7 +93,6 @@ impl Shared {
         if of_play(Keyword::IgnoreUnreachable).is_some_and(|value| crate::apply_truth(&value)) {
             return true;
         }
-        let gathers = of_play(Keyword::GatherFacts).is_none_or(|value| crate::apply_truth(&value));
-        !gathers && self.project.files.sources.mentions("ignore_unreachable")
+        !self.gathers(play) && self.project.files.sources.mentions("ignore_unreachable")
     }
 }

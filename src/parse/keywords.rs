@@ -126,10 +126,7 @@ keywords! {
 }
 
 /// Keywords of Ansible that cfg refuses so far, with the reason.
-const REFUSED: &[(Keyword, &str)] = &[
-    (Keyword::Debugger, "cfg has no interactive debugger; use `-vvv` and `debug`"),
-    (Keyword::FactPath, "`fact_path` is not supported yet; local facts are read from /etc/ansible/facts.d"),
-];
+const REFUSED: &[(Keyword, &str)] = &[(Keyword::Debugger, "cfg has no interactive debugger; use `-vvv` and `debug`")];
 
 impl Keyword {
     /// The keyword of this name.

@@ -69,6 +69,7 @@ mod uri;
 mod user;
 mod user_key;
 mod wait_for;
+mod wait_for_connection;
 
 use std::sync::Arc;
 
@@ -84,6 +85,7 @@ pub use paths::{settle, settled};
 pub use registry::{KINDS, Kind, ansible_words, find, names};
 pub use script::script_of;
 pub use types::{Days, Mode, Words};
+pub use wait_for_connection::{Patience, WaitForConnection};
 
 /// What a task wants of a machine.
 pub trait Resource: Send + Sync {

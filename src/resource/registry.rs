@@ -6,7 +6,7 @@ use super::{
     Resource, apt, assemble, async_status, attrs_extra, authorized_key, blockinfile, command, copy, cron, fetch, file,
     get_url, getent, git, group, hostname, ini_file, known_hosts, lineinfile, package, package_facts, ping, raw,
     replace, script, service, service_facts, shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, uri,
-    user, wait_for,
+    user, wait_for, wait_for_connection,
 };
 
 /// A resource type.
@@ -115,6 +115,7 @@ pub const KINDS: &[Kind] = &[
     kind!("uri", uri::Uri, files),
     kind!("user", user::User),
     kind!("wait_for", wait_for::WaitFor),
+    kind!("wait_for_connection", wait_for_connection::WaitForConnection),
 ];
 
 /// Finds a type by its short or fully qualified name.

@@ -5,6 +5,7 @@ mod fleet;
 
 mod become_;
 mod faults;
+mod language;
 mod local;
 mod many;
 mod redis;

@@ -1,0 +1,136 @@
+//! What playbooks mean, on this machine without SSH: a table of playbooks, and the messages each has to show, host by host
+//! in the order in which they come. ansible-core 2.19 shows the same.
+
+use crate::fleet::{cfg, events};
+
+/// A name, the inventory, the playbook, the exit status, and what `debug` says: `HOST MESSAGE`, sorted.
+const TABLE: &[(&str, &str, &str, i32, &[&str])] = &[
+    (
+        "what a task was to set and has not means what it meant before",
+        "a,",
+        "- hosts: a\n  connection: local\n  vars: { flag: before }\n  tasks:\n\
+         \x20   - block:\n\
+         \x20       - command: \"false\"\n\
+         \x20       - set_fact: { flag: after }\n\
+         \x20     rescue: [{ debug: { msg: \"rescued {{ flag }}\" } }]\n\
+         \x20   - debug: { msg: \"then {{ flag }}\" }\n",
+        0,
+        &["a rescued before", "a then before"],
+    ),
+    (
+        "a failure that is one of all leads all through the same rescue",
+        "a,b",
+        "- hosts: a,b\n  connection: local\n  gather_facts: false\n  any_errors_fatal: true\n  tasks:\n\
+         \x20   - block:\n\
+         \x20       - command: \"false\"\n\
+         \x20         when: inventory_hostname == 'a'\n\
+         \x20       - debug: { msg: never }\n\
+         \x20     rescue: [{ debug: { msg: rescued } }]\n\
+         \x20     always: [{ debug: { msg: always } }]\n\
+         \x20   - debug: { msg: then }\n",
+        0,
+        &["a always", "a rescued", "a then", "b always", "b rescued", "b then"],
+    ),
+    (
+        "a handler that fails in a flush of a block is the block's failure",
+        "a,",
+        "- hosts: a\n  connection: local\n  tasks:\n\
+         \x20   - block:\n\
+         \x20       - { command: \"true\", notify: h }\n\
+         \x20       - meta: flush_handlers\n\
+         \x20     rescue: [{ debug: { msg: \"{{ ansible_failed_task.name }}\" } }]\n\
+         \x20 handlers: [{ name: h, command: \"false\" }]\n",
+        0,
+        &["a h"],
+    ),
+    (
+        "a handler that notifies an earlier one makes the flush go round again",
+        "a,",
+        "- hosts: a\n  connection: local\n  tasks: [{ command: \"true\", notify: second }]\n\
+         \x20 handlers:\n\
+         \x20   - { name: first, debug: { msg: first } }\n\
+         \x20   - { name: second, command: \"true\", notify: first }\n",
+        0,
+        &["a first"],
+    ),
+    (
+        "hosts that are not there are gone on with where the play says so",
+        "a,",
+        "- hosts: a\n  gather_facts: false\n  vars: { ansible_host: 127.0.0.1, ansible_port: 1 }\n  tasks:\n\
+         \x20   - { ping: , ignore_unreachable: true, register: r }\n\
+         \x20   - debug: { msg: \"{{ r is unreachable }} {{ r is failed }}\" }\n\
+         \x20   - ping:\n\
+         \x20   - debug: { msg: never }\n",
+        4,
+        &["a True False"],
+    ),
+    (
+        "a play that only speaks of the run connects to nobody",
+        "a,b",
+        "- hosts: a,b\n  gather_facts: false\n  vars: { ansible_host: 127.0.0.1, ansible_port: 1 }\n  tasks:\n\
+         \x20   - set_fact: { n: \"{{ inventory_hostname * 2 }}\" }\n\
+         \x20   - debug: { msg: \"{{ n }}\" }\n",
+        0,
+        &["a aa", "b bb"],
+    ),
+    (
+        "a loop ends where `break_when` says",
+        "a,",
+        "- hosts: a\n  connection: local\n  gather_facts: false\n  tasks:\n\
+         \x20   - command: echo {{ item }}\n\
+         \x20     loop: [1, 2, 3]\n\
+         \x20     register: r\n\
+         \x20     loop_control: { break_when: r.stdout == '2' }\n\
+         \x20   - debug: { msg: \"{{ r.results | map(attribute='stdout') | join(' ') }}\" }\n",
+        0,
+        &["a 1 2"],
+    ),
+    (
+        "what is gathered anew counts, and the time is that of the task",
+        "a,",
+        "- hosts: a\n  connection: local\n  tasks:\n\
+         \x20   - copy: { dest: \"{{ playbook_dir }}/facts/x.fact\", content: '{\"v\": 1}' }\n\
+         \x20   - setup: { fact_path: \"{{ playbook_dir }}/facts\" }\n\
+         \x20   - debug: { msg: \"{{ ansible_local.x.v }}\" }\n\
+         \x20   - set_fact: { before: \"{{ now(fmt='%s') | int }}\" }\n\
+         \x20   - command: sleep 1.1\n\
+         \x20   - debug: { msg: \"{{ now(fmt='%s') | int > before | int }}\" }\n",
+        0,
+        &["a 1", "a true"],
+    ),
+    (
+        "a delegated task sees the host it is about",
+        "a,b",
+        "- hosts: a\n  connection: local\n  gather_facts: false\n  tasks:\n\
+         \x20   - debug: { msg: \"{{ ansible_host }} {{ inventory_hostname }}\" }\n\
+         \x20     delegate_to: b\n\
+         \x20   - set_fact: { given: \"{{ item }}\" }\n\
+         \x20     delegate_to: \"{{ item }}\"\n\
+         \x20     delegate_facts: true\n\
+         \x20     loop: [b]\n\
+         \x20   - debug: { msg: \"{{ hostvars.b.given }} {{ given is defined }}\" }\n",
+        0,
+        &["a b False", "a b a"],
+    ),
+];
+
+#[test]
+fn playbooks_mean_what_they_mean() {
+    for (name, inventory, text, status, expected) in TABLE {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("facts")).unwrap();
+        let path = dir.path().join("play.yml");
+        std::fs::write(&path, text).unwrap();
+        let run = events(cfg(&["apply", path.to_str().unwrap(), "-i", inventory]));
+        let said =
+            |event: &&serde_json::Value| event["event"] == "task_finished" && event["outcome"]["module"] == "debug";
+        let message = |event: &serde_json::Value| {
+            let text = event["outcome"]["items"][0]["message"].as_str().unwrap_or_default();
+            format!("{} {text}", event["host"].as_str().unwrap_or_default())
+        };
+        let mut shown: Vec<String> = run.events.iter().filter(said).map(message).collect();
+        shown.sort();
+        let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+        assert_eq!((run.status, shown.as_slice()), (*status, *expected), "{name}: {}", run.text);
+    }
+}
