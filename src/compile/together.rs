@@ -199,7 +199,10 @@ impl HostCompiler<'_> {
             let facts = self.evaluate(&self.args_term(task, &Action::SetFact), &scope, task.span)?;
             let mut facts = facts.as_map().cloned().unwrap_or_default();
             facts.shift_remove("cacheable");
-            if holds {
+            if self.is_rehearsal() {
+                // Nobody is given anything yet; `hostvars` sees from this that there may be such facts.
+                facts.keys().for_each(|name| self.set_runtime(name, Value::Unknown));
+            } else if holds {
                 self.driver.give(&host, facts.iter().map(|(name, value)| (name.to_string(), value.clone())).collect());
             }
             let args = Term::Value(Value::map([("ansible_facts", Value::from(facts))]));
