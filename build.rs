@@ -11,7 +11,7 @@ use std::process::Command;
 const FLAGS: &[&str] = &["-Ctarget-feature=+crt-static", "-Crelocation-model=static", "-Cforce-unwind-tables=no"];
 
 fn main() {
-    for watched in ["src", "Cargo.toml", "Cargo.lock", "build.rs", "agents/out"] {
+    for watched in ["src", "Cargo.toml", "Cargo.lock", "build.rs", "agents"] {
         println!("cargo:rerun-if-changed={watched}");
     }
     println!("cargo:rustc-check-cfg=cfg(agent)");

@@ -111,8 +111,11 @@ impl HostCompiler<'_> {
         let said = [Keyword::Loop, Keyword::ChangedWhen, Keyword::FailedWhen, Keyword::Until, Keyword::Environment];
         let mut terms = vec![self.args_term(task, action)];
         terms.extend(frame.when.iter().cloned());
-        terms.extend(said.iter().filter_map(|keyword| own.get(*keyword)).flat_map(|node| self.condition(node)));
-        terms.extend(task.with.iter().map(|(_, _, node)| self.term(node)));
+        // What is wrong with them is said where they are compiled.
+        let quiet = |_| {};
+        let made = self.terms(&quiet);
+        terms.extend(said.iter().filter_map(|keyword| own.get(*keyword)).flat_map(|node| made.condition(node)));
+        terms.extend(task.with.iter().map(|(_, _, node)| made.term(node)));
         let texts = self.texts_behind(&terms, frame);
         let file = task.args.get("src").and_then(Yaml::text).filter(|_| modules::short(&task.module) == "template");
         let file = file.and_then(|name| self.find_file(frame, "templates", name));
