@@ -4,7 +4,7 @@ use minijinja::value::{Value as Jinja, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
 use super::filters::call::fail;
-use super::mutable;
+use super::{formats, mutable};
 
 /// Called for a method the value itself does not have.
 pub fn call(state: &mut State<'_, '_>, value: &Jinja, method: &str, args: &[Jinja]) -> Result<Jinja, Error> {
@@ -70,6 +70,11 @@ fn text_method(state: &State<'_, '_>, text: &str, method: &str, args: &[Jinja]) 
             Jinja::from(parts.map(Jinja::from).to_vec())
         }
         "rsplit" => rsplit(text, arg(0).filter(|_| args.first().is_some_and(|a| !a.is_none())), args.get(1))?,
+        // The engine's own, once it may.
+        "format" => {
+            formats::check_braces(state, text)?;
+            return Ok(None);
+        }
         "zfill" => {
             let (sign, digits) = text.split_at(usize::from(text.starts_with(['-', '+'])));
             Jinja::from(format!("{sign}{}{digits}", "0".repeat(free)))

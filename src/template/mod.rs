@@ -12,6 +12,7 @@ mod engine;
 mod engine_tests;
 mod error;
 pub mod filters;
+mod formats;
 mod globals;
 mod lookup;
 mod methods;

@@ -7,6 +7,7 @@ use minijinja::{Environment, Error, ErrorKind, State};
 
 use super::call::{Args, is_undefined};
 use crate::template::convert::{from_jinja, to_jinja};
+use crate::template::formats;
 use crate::template::trace::{self, MissingMark};
 use crate::value::{Value, is_truthy_word};
 
@@ -19,6 +20,10 @@ pub fn register(env: &mut Environment<'static>) {
     env.add_filter("mandatory", mandatory);
     env.add_filter("ternary", ternary);
     env.add_filter("sort", sort);
+    env.add_filter("format", |state: &mut State<'_, '_>, value: &Jinja, rest: Rest<ValueOrKwargs>| {
+        formats::check_percents(value.as_str().unwrap_or_default())?;
+        minijinja::filters::format(state, value, rest)
+    });
     choosers(env);
     env.add_filter(
         "first",
