@@ -1,0 +1,2 @@
+i#!/usr/bin/env python3
+print('{}')
