@@ -11,20 +11,21 @@ use std::process::Command;
 const FLAGS: &[&str] = &["-Ctarget-feature=+crt-static", "-Crelocation-model=static", "-Cforce-unwind-tables=no"];
 
 fn main() {
+    println!("cargo:rustc-check-cfg=cfg(agent)");
+    // A fuzzer, which cargo-fuzz builds with this set, reaches no hosts. Nothing but this file is watched for it.
+    if std::env::var_os("CARGO_CFG_FUZZING").is_some() {
+        println!("cargo:rerun-if-changed=build.rs");
+        return embed(Path::new(&std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")), &[], false);
+    }
     for watched in ["src", "Cargo.toml", "Cargo.lock", "build.rs", "agents"] {
         println!("cargo:rerun-if-changed={watched}");
     }
-    println!("cargo:rustc-check-cfg=cfg(agent)");
     if std::env::var_os("CARGO_FEATURE_CONTROLLER").is_none() {
         return;
     }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
     let mut agents: Vec<(String, PathBuf)> = Vec::new();
-    // A fuzzer, which cargo-fuzz builds with this set, reaches no hosts.
-    if std::env::var_os("CARGO_CFG_FUZZING").is_some() {
-        return embed(&out, &agents, release);
-    }
     if release {
         agents.extend(
             ["x86_64", "aarch64"]

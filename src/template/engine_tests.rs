@@ -181,6 +181,10 @@ fn nothing_takes_all_the_time_or_memory() {
         ("{{ '{:.99999999999999999999f}'.format(1) }}".into(), "`.format()` pads to 1000000 characters at most"),
         ("{{ '{:*^7.2f}|{a}'.format(1.5, a='größe') }}".into(), "'*1.50**|größe'"),
         ("{{ '%99999999999d' | format(1) }}".into(), "the template takes too long"),
+        (
+            format!("{{{{ [1, 2] | product({}[1]) }}}}", "[1, 2], ".repeat(16) + &"[1], ".repeat(1500)),
+            "the template takes too long",
+        ),
         ("{% for i in [1] %}{% endfor %}{{ 1 / 0 }}".into(), "division by zero: 1 / 0"),
         ("{% set a = [] %}{% set _ = a.append(a) %}{{ a }}".into(), "a collection cannot be put into itself"),
         ("{% set a = [] %}{% set b = [a] %}{% set _ = a.append(b) %}{{ a }}".into(), "a collection cannot be put into"),
