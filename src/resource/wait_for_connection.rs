@@ -90,6 +90,6 @@ mod tests {
             (given.patience().delay, given.patience().timeout),
             (Duration::from_secs(2), Duration::from_secs(30))
         );
-        assert!(bench.fails("wait_for_connection", "{timeout: soon}").contains("timeout"));
+        assert!(bench.fails("wait_for_connection", "{timeout: soon}").contains("expected"));
     }
 }
