@@ -350,6 +350,15 @@ impl HostCompiler<'_> {
         let name = self.partial(&name, &scope).unwrap_or(name);
         // As whom a task would work that does not is nobody's question.
         let skipped = self.certainly_skipped(frame, &scope);
+        let stranger = if skipped { None } else { self.stranger(task, frame, &scope) };
+        let (action, work, skipped) = match stranger {
+            Some(error) => {
+                let args = Term::Failed(Arc::new(error));
+                let iteration = Iteration { item: None, when: frame.when.clone(), args, template: None };
+                (Action::Fail, Work::Once(iteration), true)
+            }
+            None => (action, work, skipped),
+        };
         Ok(Node {
             id,
             name,
@@ -385,6 +394,16 @@ impl HostCompiler<'_> {
             guards: self.guards(own),
             tags: frame.tags.clone(),
         })
+    }
+
+    /// Why the user a task becomes cannot be told, where the task may never be reached or its failure may be meant: then it
+    /// fails where it is reached.
+    fn stranger(&self, task: &Task, frame: &Frame, scope: &Arc<TermScope>) -> Option<EvalError> {
+        if !self.tolerates(task, frame) || self.flag(frame, &task.keywords, Keyword::Become) != Some(true) {
+            return None;
+        }
+        let user = frame.keyword(&task.keywords, Keyword::BecomeUser)?;
+        scope.evaluate(&self.term(user)).err()
     }
 
     /// A boolean that may be an expression.

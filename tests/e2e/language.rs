@@ -54,6 +54,14 @@ const TABLE: &[(&str, &str, &str, i32, &[&str])] = &[
         &["a first"],
     ),
     (
+        "a handler nobody notifies needs no user",
+        "a,",
+        "- hosts: a\n  connection: local\n  gather_facts: false\n  tasks: [{ debug: { msg: fine } }]\n\
+         \x20 handlers: [{ name: unasked, command: \"true\", become: true, become_user: \"{{ nobody.name }}\" }]\n",
+        0,
+        &["a fine"],
+    ),
+    (
         "hosts that are not there are gone on with where the play says so",
         "a,",
         "- hosts: a\n  gather_facts: false\n  vars: { ansible_host: 127.0.0.1, ansible_port: 1 }\n  tasks:\n\
