@@ -248,9 +248,7 @@ impl HostCompiler<'_> {
         let origin = self.project.files.sources.origin(task.span);
         self.driver.note("note", format!("{origin}: which tasks are included is known after apply"));
         self.open_ended = true;
-        let when = vec![Term::Value(Value::Unknown)];
-        let iteration = Iteration { item: None, when, args: Term::Value(Value::map::<&str>([])), template: None };
-        self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::world())
+        self.open_node(task, frame)
     }
 
     /// `include_vars`: variables for everything that comes after.

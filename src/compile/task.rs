@@ -250,7 +250,7 @@ impl HostCompiler<'_> {
     }
 
     /// A node of which nothing is known before apply.
-    fn open_node(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
+    pub(super) fn open_node(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
         let when = vec![Term::Value(Value::Unknown)];
         let iteration = Iteration { item: None, when, args: Term::Value(Value::map::<&str>([])), template: None };
         self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::world())
@@ -538,8 +538,8 @@ impl HostCompiler<'_> {
     }
 }
 
-/// The names of who is left of a play.
-pub(super) const LEFT: &[&str] = &["ansible_play_hosts", "ansible_play_batch", "play_hosts"];
+/// What the names of who is left of a play have in them.
+pub(super) const LEFT: &[&str] = &["ansible_play_batch", "play_hosts"];
 
 /// Every term of a node.
 pub(super) fn node_terms(node: &Node) -> Vec<&Term> {

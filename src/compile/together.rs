@@ -70,6 +70,11 @@ impl HostCompiler<'_> {
         let (blocks, rescues) = (self.fatal_blocks.clone(), std::mem::take(&mut self.rescues));
         let report =
             self.driver.adopt(Adopted { outcome, blocks, rescues, variables: BTreeMap::new(), silent: true })?;
+        self.take_in(report)
+    }
+
+    /// Takes in how the host stands after an outcome that came from elsewhere.
+    fn take_in(&mut self, report: SegmentReport) -> Result<(), Stop> {
         self.failed_blocks.extend(report.failed_blocks.iter().copied());
         self.so_far = report;
         if self.so_far.ended && self.so_far.failed_blocks.is_empty() { Err(Stop::Ended) } else { Ok(()) }
@@ -242,7 +247,7 @@ impl HostCompiler<'_> {
         let gives = frame.keyword(&task.keywords, Keyword::DelegateFacts).map(Yaml::to_value);
         let gives = gives.is_some_and(|value| crate::apply_truth(&value));
         let module = modules::short(&task.module);
-        let about_the_run = is_local(module) && (!gives || module == "set_fact");
+        let about_the_run = super::is_about_the_run(module) && (!gives || module == "set_fact");
         if self.certainly_skipped(frame, &scope) {
             return Ok(Elsewhere::Here);
         }
@@ -406,10 +411,8 @@ impl HostCompiler<'_> {
         }
         let adopted = Adopted { outcome, blocks: frame.blocks.clone(), rescues, variables, silent: false };
         let report = self.driver.adopt(adopted)?;
-        self.failed_blocks.extend(report.failed_blocks.iter().copied());
         self.fail_all_after(&report);
-        self.so_far = report;
-        if self.so_far.ended && self.so_far.failed_blocks.is_empty() { Err(Stop::Ended) } else { Ok(()) }
+        self.take_in(report)
     }
 
     /// The facts and results of this host, for a task of it that runs elsewhere.
@@ -468,12 +471,4 @@ fn strip(frame: &Frame, keywords: &[Keyword]) -> Frame {
         }
     }
     frame
-}
-
-/// Says whether a module is about the run itself, so that it makes no difference where it works.
-fn is_local(module: &str) -> bool {
-    matches!(
-        module,
-        "debug" | "assert" | "fail" | "set_fact" | "pause" | "meta" | "add_host" | "group_by" | "set_stats"
-    )
 }
