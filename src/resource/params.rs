@@ -206,6 +206,19 @@ pub fn finish(args: &Args, specs: &[ParamSpec]) -> Result<(), ParamError> {
     Err(ParamError { param: Some(name.to_owned()), message, kind: ParamErrorKind::Unknown })
 }
 
+/// Texts for people to read, which an agent does not carry over the wire.
+#[cfg(feature = "controller")]
+macro_rules! documentation {
+    ($($text:literal),*) => { concat!($($text),*) };
+}
+#[cfg(not(feature = "controller"))]
+macro_rules! documentation {
+    ($($text:literal),*) => {
+        ""
+    };
+}
+pub(crate) use documentation;
+
 /// Declares the parameters of a resource type.
 ///
 /// ```text
@@ -243,14 +256,14 @@ macro_rules! params {
         impl $name {
             /// The documentation of the type.
             #[allow(dead_code, reason = "what is part of several types has none of its own")]
-            pub const DOC: &'static str = concat!($($doc, "\n"),*);
+            pub const DOC: &'static str = $crate::resource::documentation!($($doc, "\n"),*);
 
             /// The parameters.
             pub const PARAMS: &'static [$crate::resource::ParamSpec] = &[
                 $( $crate::resource::ParamSpec {
                     name: $crate::resource::params!(@name $field $($named)?),
                     aliases: &[$($($alias),+)?],
-                    doc: concat!($($fdoc, "\n"),*),
+                    doc: $crate::resource::documentation!($($fdoc, "\n"),*),
                     type_name: <$ty as $crate::resource::FromValue>::TYPE,
                     choices: <$ty as $crate::resource::FromValue>::CHOICES,
                     required: $crate::resource::params!(@flag $(required $($required)?)?),
