@@ -430,12 +430,9 @@ impl HostCompiler<'_> {
 
     /// Values of parameters that are secret by their nature.
     fn keep_secrets(&self, kind: &resource::Kind, args: &Map) {
-        for spec in kind.params.iter().filter(|spec| spec.secret) {
-            for name in std::iter::once(&spec.name).chain(spec.aliases) {
-                if let Some(value) = args.get(*name) {
-                    self.project.redactor.add_value(value);
-                }
-            }
+        let secret = kind.params.iter().filter(|spec| spec.is_secret(args));
+        for value in secret.flat_map(|spec| spec.names()).filter_map(|name| args.get(name)) {
+            self.project.redactor.add_value(value);
         }
     }
 }

@@ -25,6 +25,7 @@ mod command;
 mod copy;
 mod copy_tree;
 mod cron;
+mod debconf;
 mod edit;
 #[cfg(test)]
 mod examples;
