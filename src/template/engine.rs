@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::convert::{from_jinja, placed, to_jinja};
 use super::error::{EvalError, Reason};
+use super::percent::{self, Place};
 use super::scope::Scope;
 use super::term::{Shape, Template, Term};
 use super::{filters, globals, lookup, methods, mutable, native, tests, trace, weight};
@@ -49,6 +50,16 @@ pub struct FileOptions {
     pub line_statement: Option<String>,
     /// What makes the rest of a line a comment.
     pub line_comment: Option<String>,
+}
+
+impl FileOptions {
+    /// Where expressions are in a file.
+    fn place(&self) -> Place<'_> {
+        fn pair(pair: &(String, String)) -> (&str, &str) {
+            (&pair.0, &pair.1)
+        }
+        Place::Between { pairs: [pair(&self.variable), pair(&self.block)], comment: pair(&self.comment) }
+    }
 }
 
 impl Default for FileOptions {
@@ -101,6 +112,7 @@ impl Engine {
         tests::register(&mut env);
         lookup::register(&mut env);
         globals::register(&mut env);
+        percent::register(&mut env);
         filters::register_prefixed(&mut env);
         let globals = env.globals().map(|(name, _)| name.to_owned()).collect();
         Self { env, globals }
@@ -140,7 +152,8 @@ impl Engine {
     /// As [`Engine::evaluate`].
     pub fn evaluate_template(&self, template: &Template, scope: &Arc<dyn Scope>) -> Result<Value, EvalError> {
         let text = chainable(&template.text);
-        let (text, insertions) = mutable::wrapped(&text, "{%", "%}");
+        let place = if template.shape == Shape::Expression { Place::Everywhere } else { Place::JINJA };
+        let (text, insertions) = rewritten(&text, &place, ("{%", "%}"));
         self.run(template, &insertions, scope, || match template.shape {
             Shape::Expression => self.env.compile_expression(&text)?.eval(self.context(scope)),
             Shape::Text => {
@@ -180,19 +193,20 @@ impl Engine {
             builder.line_comment_prefix(prefix.clone());
         }
         env.set_syntax(builder.build().map_err(|e| EvalError::failed(e.to_string()))?);
-        let newline = options.newline.clone();
+        let (newline, included) = (options.newline.clone(), options.clone());
         env.set_loader(move |name| {
             // An included template loses the newline at its end, as in Jinja.
             let cut = |text: String| {
                 text.strip_suffix('\n').map(|t| t.strip_suffix('\r').unwrap_or(t).to_owned()).unwrap_or(text)
             };
-            Ok(loader(name).map(cut).map(|text| with_newlines(&chainable(&text), &newline).into_owned()))
+            let text = loader(name).map(cut).map(|text| with_newlines(&chainable(&text), &newline).into_owned());
+            Ok(text.map(|text| percent::replaced(&text, &included.place()).0.into_owned()))
         });
         // As Ansible does: the last newline of the file is not part of the template, and the result ends in as many as
         // the file at least.
         let text = chainable(template.text.strip_suffix('\n').unwrap_or(&template.text));
         let text = with_newlines(&text, &options.newline);
-        let (text, insertions) = mutable::wrapped(&text, &options.block.0, &options.block.1);
+        let (text, insertions) = rewritten(&text, &options.place(), (&options.block.0, &options.block.1));
         let value = self.run(template, &insertions, scope, || {
             env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from)
         })?;
@@ -323,7 +337,6 @@ fn advice(message: &str) -> Option<String> {
     let table = [
         ("operator on unsupported types map and map", "merge mappings with the filter `combine`"),
         ("operator on unsupported types plain object", "cfg cannot calculate with dates: use `.timestamp()` of both"),
-        ("use % operator on unsupported types string and", "to fill in a text use the filter `format` or `~`"),
         ("`varargs` is not defined", "macros of cfg take the arguments they name: give it a list"),
         ("`kwargs` is not defined", "macros of cfg take the arguments they name: give it a mapping"),
         ("unexpected `+`", "leave the sign `+` away"),
@@ -438,6 +451,13 @@ fn ends_with_value(text: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// A template as the engine is to read it, and what was put into it for that.
+fn rewritten(text: &str, place: &Place<'_>, block: (&str, &str)) -> (String, mutable::Insertions) {
+    let (text, first) = mutable::wrapped(text, block.0, block.1);
+    let (text, second) = percent::replaced(&text, place);
+    (text.into_owned(), percent::both(first, &second))
 }
 
 /// Text with its lines ended as wanted, whatever they ended with.

@@ -19,6 +19,7 @@ mod methods;
 mod moment;
 mod mutable;
 mod native;
+mod percent;
 mod scope;
 mod term;
 mod tests;
