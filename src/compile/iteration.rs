@@ -190,7 +190,7 @@ impl HostCompiler<'_> {
     fn with_nothing(&self, term: &Term, frame: &Frame) -> Term {
         let Term::Template(template) = term else { return Term::Value(Value::Null) };
         let mut locals: Vec<(String, Value)> = Vec::new();
-        while template.shape == crate::template::Shape::Expression && locals.len() < MOST_UNDEFINED {
+        while template.shape != crate::template::Shape::Text && locals.len() < MOST_UNDEFINED {
             match self.scope(frame, locals.clone()).evaluate(term) {
                 Ok(value) => return Term::Value(value),
                 Err(EvalError { reason: crate::template::Reason::Undefined(path), .. }) => {

@@ -152,13 +152,18 @@ impl Engine {
     /// As [`Engine::evaluate`].
     pub fn evaluate_template(&self, template: &Template, scope: &Arc<dyn Scope>) -> Result<Value, EvalError> {
         let text = chainable(&template.text);
-        let place = if template.shape == Shape::Expression { Place::Everywhere } else { Place::JINJA };
+        let place = if template.shape == Shape::Text { Place::JINJA } else { Place::Everywhere };
         let (text, insertions) = rewritten(&text, &place, ("{%", "%}"));
         self.run(template, &insertions, scope, || match template.shape {
-            Shape::Expression => self.env.compile_expression(&text)?.eval(self.context(scope)),
+            Shape::Expression | Shape::Line => self.env.compile_expression(&text)?.eval(self.context(scope)),
             Shape::Text => {
                 native::render(|| self.env.render_named_str(&template.origin.file, &text, self.context(scope)))
             }
+        })
+        .map(|value| match (value, template.shape) {
+            (Value::Str(text), Shape::Line) => Value::from(format!("{text}\n")),
+            (Value::Str(text), Shape::Text) => Value::Str(with_last_newlines(text, &template.text)),
+            (other, _) => other,
         })
     }
 
@@ -210,14 +215,10 @@ impl Engine {
         let value = self.run(template, &insertions, scope, || {
             env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from)
         })?;
-        let newlines = |text: &str| text.len() - text.trim_end_matches('\n').len();
         Ok(match value {
             // What writes nothing at all, like a lone comment, has no last line to end either.
             Value::Str(text) if text.is_empty() && !template.text.contains(&options.variable.0) => Value::Str(text),
-            Value::Str(text) => {
-                let missing = newlines(&template.text).saturating_sub(newlines(&text));
-                Value::from(format!("{text}{}", "\n".repeat(missing)))
-            }
+            Value::Str(text) => Value::Str(with_last_newlines(text, &template.text)),
             other => other,
         })
     }
@@ -231,7 +232,9 @@ impl Engine {
     pub fn names_in(&self, template: &Template) -> BTreeSet<String> {
         let text = chainable(&template.text);
         let names = match template.shape {
-            Shape::Expression => self.env.compile_expression(&text).map(|e| e.undeclared_variables(false)),
+            Shape::Expression | Shape::Line => {
+                self.env.compile_expression(&text).map(|e| e.undeclared_variables(false))
+            }
             Shape::Text => self.env.template_from_str(&text).map(|t| t.undeclared_variables(false)),
         };
         names.unwrap_or_default().into_iter().filter(|name| !self.globals.contains(name)).collect()
@@ -244,7 +247,7 @@ impl Engine {
     pub fn check(&self, template: &Template) -> Result<(), EvalError> {
         let text = chainable(&template.text);
         let result = match template.shape {
-            Shape::Expression => self.env.compile_expression(&text).map(drop),
+            Shape::Expression | Shape::Line => self.env.compile_expression(&text).map(drop),
             Shape::Text => self.env.template_from_str(&text).map(drop),
         };
         result.map_err(|error| self.error(template, &Vec::new(), &error))
@@ -450,6 +453,15 @@ fn ends_with_value(text: &str) -> bool {
             !matches!(word.as_str(), "in" | "not" | "and" | "or" | "is" | "if" | "else" | "elif" | "return")
         }
         _ => false,
+    }
+}
+
+/// The result of a template with as many newlines at its end as that has, at least.
+fn with_last_newlines(text: Arc<str>, template: &str) -> Arc<str> {
+    let newlines = |text: &str| text.len() - text.trim_end_matches('\n').len();
+    match newlines(template).saturating_sub(newlines(&text)) {
+        0 => text,
+        missing => Arc::from(format!("{text}{}", "\n".repeat(missing))),
     }
 }
 
