@@ -268,12 +268,16 @@ impl Wanted {
     }
 }
 
-/// Bytes in UTF-8; `None` where they are not in that encoding, or there is no such encoding.
+/// Bytes in UTF-8; `None` where they are not in that encoding.
 fn iconv(machine: &dyn Inspect, encoding: &str, bytes: Vec<u8>) -> Result<Option<Vec<u8>>, Failure> {
+    let empty = bytes.is_empty();
     let mut command = Command::new(["iconv", "-f", encoding, "-t", "UTF-8"]);
     command.stdin = Some(bytes);
     match machine.probe(&command)? {
-        Output::Known(stdio) => Ok(stdio.ok().then_some(stdio.stdout)),
+        Output::Known(stdio) if stdio.ok() => Ok(Some(stdio.stdout)),
+        // It cannot even read nothing.
+        Output::Known(_) if empty => Err(Failure::new(format!("unknown encoding: {encoding}"))),
+        Output::Known(_) => iconv(machine, encoding, Vec::new()).map(|_| None),
         Output::Unknown => {
             let why = format!("what {} makes of it is known after apply", command.shown());
             Err(Failure { unknown: true, ..Failure::new(why) })
