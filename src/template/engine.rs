@@ -388,7 +388,7 @@ impl Object for Context {
             Ok(None) if name == "omit" => Some(to_jinja(&Value::Omit)),
             Ok(None) if self.globals.contains(name) => None,
             Ok(None) => Some(trace::missing(name.to_owned(), None)),
-            Err(error) => Some(trace::missing(name.to_owned(), Some(error))),
+            Err(error) => Some(trace::unavailable(name, error)),
         }
     }
 }
