@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::apply::{Adopted, SegmentReport};
+use crate::apply::{Adopted, Handover, SegmentReport};
 use crate::event::TaskOutcome;
 use crate::graph::{Prologue, Segment};
 use crate::machine::Identity;
@@ -12,7 +12,7 @@ use crate::value::Map;
 pub const MAGIC: &str = "cfg-agent";
 
 /// The version of these messages. Controller and agent are built together, so a difference is a stale file.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// What an agent says first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub struct Hello {
     pub protocol: u32,
     /// Who it is on the target.
     pub identity: Identity,
+    /// Which start of the machine this is: the kernel's boot id.
+    pub boot: String,
     /// The facts, under Ansible's names without `ansible_`.
     pub facts: Map,
 }
@@ -38,6 +40,10 @@ pub enum ToAgent {
     Run(Box<Segment>),
     /// A task of this host ran elsewhere, and came out like this.
     Adopt(Box<Adopted>),
+    /// Say what the play has come to, for another agent to go on with.
+    HandOver,
+    /// Go on with a play that another agent began.
+    TakeOver(Box<Handover>),
     /// Content that was asked for; `None` where the controller does not have it.
     Blob {
         /// Its SHA-256.
@@ -116,6 +122,8 @@ pub enum FromAgent {
         /// It was the last one.
         last: bool,
     },
+    /// What the play has come to.
+    HandedOver(Box<Handover>),
     /// A segment ended.
     Report(Box<SegmentReport>),
     /// The agent cannot go on.

@@ -140,13 +140,18 @@ pub fn main(arguments: &[String]) -> i32 {
     }
 }
 
+/// Which start of the machine this is; empty where the kernel does not say.
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
 fn serve_controller() -> Result<(), FrameError> {
     let out = Arc::new(Out(Mutex::new(BufWriter::new(std::io::stdout()))));
     let cancel = Cancel::default();
     let looking = Live::new(None, cancel.clone());
     let identity = looking.identity().map_err(|e| FrameError::Malformed(e.to_string()))?;
     let facts = crate::facts::gather(&looking);
-    let hello = Hello { magic: MAGIC.into(), protocol: PROTOCOL, identity, facts: facts.clone() };
+    let hello = Hello { magic: MAGIC.into(), protocol: PROTOCOL, identity, boot: boot_id(), facts: facts.clone() };
     out.send(&FromAgent::Hello(Box::new(hello)));
     let fetcher = Arc::new(Fetcher {
         out: out.clone(),
@@ -224,6 +229,21 @@ impl Worker {
                     }
                     session = Some(Session::new(
                         *prologue,
+                        self.engine.clone(),
+                        machines,
+                        self.fetcher.clone(),
+                        self.out.clone(),
+                        self.cancel.clone(),
+                    ));
+                }
+                ToAgent::HandOver => match &session {
+                    Some(session) => self.out.send(&FromAgent::HandedOver(Box::new(session.hand_over()))),
+                    None => self.out.send(&FromAgent::Fatal { message: "there is no play to hand over".into() }),
+                },
+                ToAgent::TakeOver(handover) => {
+                    let machines = self.machines(&handover.prologue.run);
+                    session = Some(Session::taken_over(
+                        *handover,
                         self.engine.clone(),
                         machines,
                         self.fetcher.clone(),

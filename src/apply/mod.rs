@@ -105,13 +105,28 @@ pub struct Session {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
 struct State {
     blocks: Blocks,
     notifications: Notifications,
     outcomes: BTreeMap<NodeId, outcome::Ended>,
     failed: bool,
     ended: bool,
+}
+
+/// A play in the middle, from one agent of a host to its next one.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+pub struct Handover {
+    /// How it began.
+    pub prologue: Prologue,
+    state: State,
+    runtime: Runtime,
+}
+
+impl std::fmt::Debug for Handover {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handover").field("play", &self.prologue.play).finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -141,6 +156,29 @@ impl Session {
             session.state().notifications.restore(left);
         }
         session
+    }
+
+    /// Goes on where another agent was.
+    pub fn taken_over(
+        handover: Handover,
+        engine: Arc<Engine>,
+        machines: Arc<dyn Machines>,
+        blobs: Arc<dyn Blobs>,
+        sink: Arc<dyn Sink>,
+        cancel: Cancel,
+    ) -> Self {
+        let Handover { prologue, state, runtime } = handover;
+        let (preview, state) = (Mutex::default(), Arc::new(Mutex::new(state)));
+        Self { prologue, engine, machines, blobs, sink, cancel, preview, runtime, state }
+    }
+
+    /// What the play has come to. What is notified is kept too, should nobody go on.
+    pub fn hand_over(&self) -> Handover {
+        let state = self.state().clone();
+        if self.prologue.keeps() {
+            self.notifications_file().store(&state.notifications.waiting());
+        }
+        Handover { prologue: self.prologue.clone(), state, runtime: self.runtime.clone() }
     }
 
     /// Runs a segment to its end.

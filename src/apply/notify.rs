@@ -9,7 +9,7 @@ use crate::graph::{Handler, NodeId};
 use crate::machine::{Algorithm, Attrs, Content, Machine, Written, state_dir};
 
 /// Names that were notified, in order of time.
-#[derive(Default)]
+#[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct Notifications {
     clock: u64,
     /// When each name was notified last, and by which tasks since its handlers ran.

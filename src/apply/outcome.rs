@@ -11,7 +11,7 @@ use crate::template::EvalError;
 use crate::value::{Map, Value};
 
 /// How a node ended, for requisites.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ended {
     /// How.
     pub status: Status,

@@ -15,10 +15,19 @@ use crate::template::{Bindings, Engine, Term, TermScope};
 use crate::value::{Map, Value};
 
 /// What tasks have set, over the host's facts.
+#[derive(serde::Serialize, serde::Deserialize)]
 pub struct Runtime {
     given: BTreeMap<String, Value>,
     set: RwLock<Arc<BTreeMap<String, Value>>>,
     forgotten: RwLock<BTreeSet<String>>,
+}
+
+impl Clone for Runtime {
+    fn clone(&self) -> Self {
+        let set = self.set.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        let forgotten = self.forgotten.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        Self { given: self.given.clone(), set: RwLock::new(set), forgotten: RwLock::new(forgotten) }
+    }
 }
 
 impl Runtime {

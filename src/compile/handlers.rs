@@ -205,10 +205,10 @@ impl HostCompiler<'_> {
     }
 }
 
-/// Says whether a handler is one node of the graph: includes are several.
+/// Says whether a handler is one node of the graph: includes are several, and a reboot is led by the controller.
 fn is_one_node(task: &Task) -> bool {
     let module = super::modules::short(&task.module);
-    !module.starts_with("include_") && !module.starts_with("import_")
+    !module.starts_with("include_") && !module.starts_with("import_") && module != "reboot"
 }
 
 /// Says whether a handler may notify another.

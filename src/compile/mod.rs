@@ -22,6 +22,7 @@ mod magic;
 mod meta;
 mod modules;
 mod play;
+mod reboot;
 mod requisites;
 mod rewrite;
 mod roles;
@@ -54,6 +55,7 @@ pub use hostless::{is_about_the_run, needs_no_host};
 pub use hostvars::Store as HostVars;
 pub use modules::is_module;
 pub use play::PlaySettings;
+pub use reboot::in_phase;
 pub use tags::TagFilter;
 
 /// What all hosts of a run share.
@@ -172,12 +174,25 @@ pub struct Met {
 }
 
 /// A task for another host.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Guest {
     /// The task.
     pub segment: Segment,
     /// The variables of the host it is for, that its own host would have: facts, results.
     pub variables: Vec<(String, Value)>,
+}
+
+/// A host that goes down and comes back: the phases, each a task on it.
+#[derive(Debug)]
+pub struct Reboot {
+    /// Says whether it is to happen.
+    pub announce: Guest,
+    /// Makes it happen.
+    pub go: Guest,
+    /// Says whether the host is well again.
+    pub after: Guest,
+    /// How long the host is waited for.
+    pub patience: crate::resource::Patience,
 }
 
 /// What became of a task that ran on another host.
@@ -224,6 +239,12 @@ pub trait Driver {
     /// # Errors
     /// Where that host cannot be reached.
     fn run_on(&mut self, host: &str, guest: Guest) -> Result<Option<Away>, Stop>;
+
+    /// Reboots the host of this play and waits until it is there again. Gives back how that came out.
+    ///
+    /// # Errors
+    /// Where the host does not come back.
+    fn reboot(&mut self, reboot: Reboot) -> Result<Option<Away>, Stop>;
 
     /// Takes the outcome of a task that ran elsewhere into the host's own run.
     ///

@@ -516,6 +516,8 @@ impl HostCompiler<'_> {
         let password = ["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"]
             .iter()
             .find_map(|name| scope.get(name).ok().flatten())
+            // In a plan any name may yet be set by a task that is not known.
+            .filter(|value| *value != Value::Null && !value.has_unknown())
             .map(|value| value.to_string());
         if let Some(password) = &password {
             self.project.redactor.add(password);

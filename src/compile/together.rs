@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::frame::{Frame, Inherited};
 use super::host::HostCompiler;
 use super::meta::without;
+use super::reboot::{Where, phases};
 use super::{Away, Facts, Guest, Met, Stop, modules};
 use crate::apply::{Adopted, SegmentReport};
 use crate::event::TaskOutcome;
@@ -171,7 +172,7 @@ impl HostCompiler<'_> {
                 return self.throttled(task, frame, limit).map(|()| true);
             }
         }
-        self.delegate(task, frame)
+        Ok(self.delegate(task, frame)? || self.reboots(task, frame)?)
     }
 
     /// Runs a task where it says, if that is not here. Says whether it was dealt with.
@@ -180,7 +181,7 @@ impl HostCompiler<'_> {
             Elsewhere::Here => Ok(false),
             Elsewhere::There(host) => {
                 let frame = self.about(frame, &host);
-                self.away(task, &frame, &[host]).map(|()| true)
+                self.away(task, &frame, &Where::On(vec![host])).map(|()| true)
             }
             Elsewhere::For(host) => self.give_facts(task, frame, &host).map(|()| true),
             Elsewhere::Of(host) => {
@@ -188,7 +189,7 @@ impl HostCompiler<'_> {
                 let module = modules::short(&task.module).to_owned();
                 self.plain_task(&without(task, &[Keyword::DelegateTo]), &frame, &module).map(|()| true)
             }
-            Elsewhere::Each(hosts) => self.away(task, frame, &hosts).map(|()| true),
+            Elsewhere::Each(hosts) => self.away(task, frame, &Where::On(hosts)).map(|()| true),
         }
     }
 
@@ -351,7 +352,12 @@ impl HostCompiler<'_> {
     }
 
     /// Runs a task on other hosts, with the variables of this one. What comes of it counts here.
-    fn away(&mut self, task: &Arc<Task>, frame: &Frame, hosts: &[String]) -> Result<(), Stop> {
+    pub(super) fn away(&mut self, task: &Arc<Task>, frame: &Frame, place: &Where) -> Result<(), Stop> {
+        let hosts = match place {
+            Where::On(hosts) if modules::short(&task.module) == "reboot" => return self.no_reboot(task, hosts),
+            Where::On(hosts) => hosts.clone(),
+            Where::AfterReboot => vec![self.host.to_string()],
+        };
         self.flush(true, false)?;
         let admitted = self.so_far.blocks.admit(&frame.blocks, self.so_far.failed);
         let plain = without(task, &[Keyword::DelegateTo]);
@@ -380,7 +386,7 @@ impl HostCompiler<'_> {
         self.here |= hosts.iter().any(|host| matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1" | "?"));
         let Some(node) = nodes.into_iter().next().filter(|_| admitted) else { return Ok(()) };
         let mut whole: Option<(TaskOutcome, BTreeMap<String, Value>)> = None;
-        for (host, node) in parts(node, hosts) {
+        for (host, node) in parts(node, &hosts) {
             let segment = Segment {
                 nodes: vec![Node { blocks: Vec::new(), handler: None, ..node.clone() }],
                 bindings: bindings.clone(),
@@ -389,7 +395,11 @@ impl HostCompiler<'_> {
                 last: true,
             };
             let guest = Guest { segment, variables: self.own_variables() };
-            let away = if host == "?" { None } else { self.driver.run_on(&host, guest)? };
+            let away = match place {
+                Where::AfterReboot => self.driver.reboot(phases(guest))?,
+                Where::On(_) if host == "?" => None,
+                Where::On(_) => self.driver.run_on(&host, guest)?,
+            };
             let Some(Away { outcome: Some(outcome), mut variables }) = away else {
                 self.set_unknown(task);
                 continue;

@@ -9,7 +9,7 @@ use super::run::Shared;
 use super::shelf::Shelf;
 use crate::agent::{FromAgent, ToAgent};
 use crate::apply::{Adopted, SegmentReport};
-use crate::compile::{Away, Driver, Guest, Met, Peers, Stop};
+use crate::compile::{Away, Driver, Guest, Met, Peers, Reboot, Stop};
 use crate::event::{Event, Status, TaskOutcome, Unreachable};
 use crate::graph::{Node, Prologue, Segment};
 use crate::value::{Map, Value};
@@ -35,7 +35,7 @@ pub struct HostDriver<'a> {
 }
 
 impl HostDriver<'_> {
-    fn send(&mut self, message: &ToAgent) -> Result<(), Stop> {
+    pub(super) fn send(&mut self, message: &ToAgent) -> Result<(), Stop> {
         self.link.send(message).map_err(|error| {
             self.lost = Some(error.unreachable());
             Stop::Lost
@@ -92,7 +92,7 @@ impl HostDriver<'_> {
                     self.lost = Some(Unreachable { message, help: None });
                     return Err(Stop::Lost);
                 }
-                Some(FromAgent::Hello(_)) => {
+                Some(FromAgent::Hello(_) | FromAgent::HandedOver(_)) => {
                     self.lost = Some(Unreachable { message: "the agent started over".into(), help: None });
                     return Err(Stop::Lost);
                 }
@@ -154,6 +154,10 @@ impl Driver for HostDriver<'_> {
                 Err(stop)
             }
         }
+    }
+
+    fn reboot(&mut self, reboot: Reboot) -> Result<Option<Away>, Stop> {
+        self.lead_through(reboot)
     }
 
     fn adopt(&mut self, adopted: Adopted) -> Result<SegmentReport, Stop> {
@@ -248,6 +252,11 @@ impl Driver for DryDriver {
 
     fn run_on(&mut self, _host: &str, guest: Guest) -> Result<Option<Away>, Stop> {
         self.nodes.extend(guest.segment.nodes);
+        Ok(None)
+    }
+
+    fn reboot(&mut self, reboot: Reboot) -> Result<Option<Away>, Stop> {
+        self.nodes.extend(reboot.announce.segment.nodes);
         Ok(None)
     }
 

@@ -9,6 +9,7 @@ mod history;
 mod link;
 mod meeting;
 mod reach;
+mod reboot;
 mod run;
 mod shelf;
 mod target;

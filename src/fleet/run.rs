@@ -173,6 +173,31 @@ impl Shared {
         self.runtime.block_on(self.connections.open_as(&name, &host, &scope)).map_err(|error| error.unreachable())
     }
 
+    /// An agent on a host over a connection of its own, if one can be had in that time.
+    pub fn open_anew(&self, host: &Arc<str>, time: std::time::Duration) -> Option<Link> {
+        let scope = self.host_scope(host, None);
+        let open = async {
+            self.connections.forget(&format!("delegated {host}").into()).await;
+            tokio::time::timeout(time, self.connections.open_as(&format!("anew {host}").into(), host, &scope)).await
+        };
+        self.runtime.block_on(open).ok()?.ok()
+    }
+
+    /// Says whether a host is worked on without a connection.
+    pub fn is_local(&self, host: &Arc<str>) -> bool {
+        self.connections.is_local(&self.host_scope(host, None))
+    }
+
+    /// Says whether the run is being cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// How to cancel what a host is doing.
+    pub fn cancels(&self, host: &Arc<str>, cancel: Arc<dyn Fn() + Send + Sync>) {
+        self.state().cancellers.insert(host.clone(), cancel);
+    }
+
     /// Keeps that agent.
     pub fn keep_after_delegation(&self, host: &str, link: Link) {
         self.runtime.block_on(self.connections.keep(&format!("delegated {host}").into(), link));

@@ -66,6 +66,11 @@ impl Connections {
         Link::bootstrap(exec).await
     }
 
+    /// Lets go of the agents kept under a name.
+    pub async fn forget(&self, name: &Arc<str>) {
+        self.idle.lock().await.remove(name);
+    }
+
     /// Keeps an agent for the next play.
     pub async fn keep(&self, name: &Arc<str>, link: Link) {
         self.idle.lock().await.entry(name.clone()).or_default().push(link);

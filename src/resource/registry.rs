@@ -5,8 +5,8 @@ use super::params::ParamSpec;
 use super::{
     Resource, apt, assemble, async_status, attrs_extra, authorized_key, blockinfile, command, copy, cron, debconf,
     fetch, file, get_url, getent, git, group, hostname, ini_file, known_hosts, lineinfile, package, package_facts,
-    ping, raw, replace, script, service, service_facts, shell, slurp, stat, sysctl, systemd, tempfile, template,
-    unarchive, uri, user, wait_for, wait_for_connection,
+    ping, raw, reboot, replace, script, service, service_facts, shell, slurp, stat, sysctl, systemd, tempfile,
+    template, unarchive, uri, user, wait_for, wait_for_connection,
 };
 
 /// A resource type.
@@ -101,6 +101,7 @@ pub const KINDS: &[Kind] = &[
     kind!("package_facts", package_facts::PackageFacts),
     kind!("ping", ping::Ping),
     kind!("raw", raw::Raw, free "cmd"),
+    kind!("reboot", reboot::Reboot),
     kind!("replace", replace::Replace, files),
     kind!("script", script::Script, free "cmd"),
     kind!("service", service::Service),

@@ -31,7 +31,7 @@ params! {
 }
 
 /// How long a connection is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Patience {
     /// Before the first try.
     pub delay: Duration,
