@@ -127,17 +127,19 @@ impl Resource for Reboot {
     }
 
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
-        let said = |extra: &'static str| {
-            Outcome::of([("rebooted", Value::Bool(true)), ("elapsed", Value::Int(0)), (extra, Value::Bool(true))])
-        };
         match self.phase {
             Phase::Local => {
                 Err(Failure::new("Running ansible.builtin.reboot with local connection would reboot the control node."))
             }
             Phase::Foresee | Phase::Announce => {
                 self.command(machine)?;
-                let goes_down = self.phase == Phase::Announce && !context.only_looks;
-                Ok(said(if goes_down { GOES_DOWN } else { "rebooted" }).changed(true))
+                let in_plan = self.phase == Phase::Foresee && !context.only_looks;
+                let elapsed = if in_plan { Value::Unknown } else { Value::Int(0) };
+                let mut outcome = Outcome::of([("rebooted", Value::Bool(true)), ("elapsed", elapsed)]);
+                if self.phase == Phase::Announce && !context.only_looks {
+                    outcome.result.insert(GOES_DOWN.into(), Value::Bool(true));
+                }
+                Ok(outcome.changed(true))
             }
             Phase::Go => {
                 let command = self.command(machine)?;
@@ -176,8 +178,8 @@ mod tests {
 
     #[test]
     fn a_plan_says_that_it_would_happen() {
-        let bench = Bench::with(&[("/usr/sbin/shutdown", "")]);
-        let (outcome, changes) = bench.run("reboot", "{}").unwrap();
+        let bench = Bench::with(&[("/etc/shutdown", "")]);
+        let (outcome, changes) = bench.run("reboot", "{search_paths: [/etc]}").unwrap();
         assert_eq!(
             (outcome.changed, outcome.result.get("rebooted")),
             (Some(Value::Bool(true)), Some(&Value::Bool(true)))
@@ -190,11 +192,11 @@ mod tests {
 
     #[test]
     fn commands_and_times() {
-        let bench = Bench::with(&[("/usr/sbin/shutdown", "")]);
+        let bench = Bench::with(&[("/etc/shutdown", "")]);
         let reboot = |text: &str| Reboot::from_args(args("reboot", text)).unwrap();
         let argv = |text: &str| reboot(text).command(&*bench.0).unwrap().argv;
-        assert_eq!(argv("{msg: soon}"), ["/usr/sbin/shutdown", "-r", "now", "soon"]);
-        assert_eq!(argv("{pre_reboot_delay: 130}")[2], "+2");
+        assert_eq!(argv("{msg: soon, search_paths: /etc}"), ["/etc/shutdown", "-r", "now", "soon"]);
+        assert_eq!(argv("{pre_reboot_delay: 130, search_paths: /etc}")[2], "+2");
         assert_eq!(argv("{reboot_command: 'systemctl reboot'}"), ["systemctl", "reboot"]);
         let patience = reboot("{reboot_timeout: 10, pre_reboot_delay: 60, post_reboot_delay: 3}").patience();
         assert_eq!((patience.timeout, patience.delay), (Duration::from_secs(70), Duration::from_secs(3)));

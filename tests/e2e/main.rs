@@ -8,6 +8,7 @@ mod faults;
 mod language;
 mod local;
 mod many;
+mod reboot;
 mod redis;
 mod requisites;
 mod secrets;
