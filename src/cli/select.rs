@@ -87,7 +87,9 @@ fn patterns(project: &Project, node: &Node) -> Option<Option<Pattern>> {
 
 /// What has to be known before any host is: it may name extra variables.
 pub fn evaluate_early(project: &Project, node: &Node, what: &str) -> Option<Value> {
-    let Some(text) = node.text().filter(|text| text.contains("{{")) else { return Some(node.to_value()) };
+    if !node.text().is_some_and(|text| text.contains("{{")) {
+        return Some(node.to_value());
+    }
     struct Extra(Arc<Layer>);
     impl crate::template::Bindings for Extra {
         fn binding(&self, name: &str) -> Option<crate::template::Term> {
@@ -97,15 +99,16 @@ pub fn evaluate_early(project: &Project, node: &Node, what: &str) -> Option<Valu
             self.0.entries.keys().map(ToString::to_string).collect()
         }
     }
-    let origin = project.files.sources.origin(node.span);
-    let term = crate::template::Term::from_text(&Arc::from(text), origin, 0);
+    let ignore = |_| {};
+    let files = &project.files;
+    let term = crate::variables::Terms { sources: &files.sources, vault: &files.vault, report: &ignore }.term(node);
     let scope = crate::template::TermScope::new(project.engine.clone(), Arc::new(Extra(project.extra.clone())));
     match scope.evaluate(&term) {
         Ok(value) => Some(value),
         Err(error) => {
-            let report = Diagnostic::error(Code::UndefinedVariable, format!("`{what}`: {}", error.message));
-            let help = format!("`{what}` can use variables given with -e only");
-            project.files.report(report.at(node.span, "").help(help));
+            let names = project.extra.entries.keys().map(ToString::to_string).collect();
+            let report = crate::compile::mistake_of(&error, &names, files, node.span);
+            files.report(report.note(format!("`{what}` can use variables given with -e only")));
             None
         }
     }

@@ -12,7 +12,7 @@ use crate::graph::{Action, Iteration, TemplateFile};
 use crate::parse::Task;
 use crate::resource::Assembly;
 use crate::source::{Origin, Span};
-use crate::template::{EvalError, FileOptions, Shape, Template, Term, TermScope};
+use crate::template::{EvalError, FileOptions, Layout, Shape, Template, Term, TermScope};
 use crate::value::{Map, Value};
 
 /// Content up to this size travels with the task; larger content is sent when the target lacks it.
@@ -228,7 +228,7 @@ impl HostCompiler<'_> {
             }
         };
         let origin = Origin { file: crate::source::display_path(path), line, col: 1 };
-        let template = Template { text: Arc::from(body), shape: Shape::Text, origin, indent: 0 };
+        let template = Template { text: Arc::from(body), shape: Shape::Text, origin, layout: Layout::default() };
         let dest = match &iteration.args {
             Term::Value(args) => args.get("dest").map(ToString::to_string),
             _ => None,

@@ -9,7 +9,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Action, Iteration, Loop, Work};
 use crate::parse::{Keyword, Task};
 use crate::resource::{self, Args, Footprint};
-use crate::template::{EvalError, Lookup, Term, TermScope};
+use crate::template::{EvalError, Layout, Lookup, Term, TermScope};
 use crate::value::{Map, Value};
 use crate::yaml::Node as Yaml;
 
@@ -212,7 +212,9 @@ impl HostCompiler<'_> {
         for entry in &task.args.named {
             let key = match action {
                 // The names of variables may be expressions.
-                Action::SetFact => Term::from_text(&entry.key, self.project.files.sources.origin(entry.key_span), 0),
+                Action::SetFact => {
+                    Term::from_text(&entry.key, self.project.files.sources.origin(entry.key_span), Layout::default())
+                }
                 _ => Term::Value(Value::Str(entry.key.clone())),
             };
             let value = match (action, entry.key.as_ref()) {
@@ -228,7 +230,7 @@ impl HostCompiler<'_> {
                 let text = format!("({text}) | default('VARIABLE IS NOT DEFINED!')");
                 let origin = self.project.files.sources.origin(entry.value.span);
                 let origin = crate::source::Origin { col: origin.col.saturating_sub(1), ..origin };
-                let value = Term::expression(&Arc::from(text), origin, 0);
+                let value = Term::expression(&Arc::from(text), origin, Layout::default());
                 entries.push((Term::Value(Value::str(crate::apply::DEBUG_VALUE)), value));
             }
             entries.push((key, value));

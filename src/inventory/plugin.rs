@@ -108,8 +108,8 @@ pub(super) fn template(node: &Node, files: &Files) -> Term {
 pub(super) fn expression(node: &Node, files: &Files) -> Term {
     match node.as_scalar() {
         Some(scalar) if matches!(scalar.resolve(), Value::Str(_)) => {
-            let (origin, indent) = crate::variables::content_origin(&files.sources, node, scalar);
-            Term::expression(&scalar.text, origin, indent)
+            let (origin, layout) = crate::variables::content_origin(&files.sources, node, scalar);
+            Term::expression(&scalar.text, origin, layout)
         }
         _ => template(node, files),
     }

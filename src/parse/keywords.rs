@@ -176,7 +176,7 @@ impl Keywords {
     /// Names what cfg itself adds.
     pub fn set_name(&mut self, name: &str, span: Span) {
         use crate::yaml::{Kind, Scalar, Style, Tag};
-        let scalar = Scalar { text: std::sync::Arc::from(name), style: Style::Quoted, tag: Tag::Unsafe };
+        let scalar = Scalar::new(name, Style::Quoted, Tag::Unsafe);
         self.0.insert(Keyword::Name, (span, Node { span, kind: Kind::Scalar(scalar) }));
     }
 

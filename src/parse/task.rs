@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::args::TaskArgs;
+use super::args::{self, TaskArgs};
 use super::keywords::{Keyword, Keywords, levels, unknown};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::source::Span;
-use crate::yaml::{Entry, Kind, Node};
+use crate::yaml::{Entry, Kind, Node, Scalar, Style, Tag};
 
 /// An entry of a list of tasks.
 #[derive(Clone, Debug)]
@@ -215,6 +215,7 @@ fn old_form(
         let entry = Entry { key: Arc::from("delegate_to"), key_span: span, value: word("localhost", span) };
         keywords.take(&entry, levels::TASK, diagnostics);
     }
+    let mut module_span = action.span;
     let (module, args) = match &action.kind {
         Kind::Map(entries) => {
             let module = entries.iter().find(|e| e.key.as_ref() == "module").and_then(|e| e.value.text())?;
@@ -231,17 +232,18 @@ fn old_form(
             let end =
                 text.get(name..).and_then(|rest| rest.find(char::is_whitespace)).map_or(text.len(), |at| name + at);
             let (module, rest) = (text.get(..end).unwrap_or(text), text.get(end..).unwrap_or_default().trim_start());
-            let start = action.span.start + module.len() as u32 + 1;
-            let span = Span { start: start.min(action.span.end), ..action.span };
-            (Arc::from(module), TaskArgs::parse(&word(rest, span), is_free_form(module)))
+            let lead = scalar.text.len() - scalar.text.trim_start().len();
+            let behind = lead + text.len() - rest.len();
+            let rest = args::part(action, scalar, behind..behind + rest.len(), rest, Tag::None);
+            module_span = args::part(action, scalar, lead..lead + module.len(), module, Tag::None).span;
+            (Arc::from(module), TaskArgs::parse(&rest, is_free_form(module)))
         }
         Kind::List(_) => return None,
     };
     let args = with_more(args, &keywords);
-    Some(Task { span: node.span, module, module_span: action.span, args, keywords, with })
+    Some(Task { span: node.span, module, module_span, args, keywords, with })
 }
 
 fn word(text: &str, span: Span) -> Node {
-    use crate::yaml::{Scalar, Style, Tag};
-    Node { span, kind: Kind::Scalar(Scalar { text: Arc::from(text), style: Style::Plain, tag: Tag::None }) }
+    Node { span, kind: Kind::Scalar(Scalar::new(text, Style::Plain, Tag::None)) }
 }

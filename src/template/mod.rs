@@ -14,6 +14,7 @@ mod error;
 pub mod filters;
 mod formats;
 mod globals;
+mod layout;
 mod lookup;
 mod methods;
 mod moment;
@@ -32,6 +33,7 @@ pub use error::{EvalError, Reason, Via};
 pub use filters::python_type;
 #[cfg(feature = "controller")]
 pub use filters::{password_hash, random_below, random_text};
+pub use layout::Layout;
 #[cfg(feature = "controller")]
 pub use lookup::answer_value;
 pub use lookup::{ANSWERS, Lookup, LookupCall, NOW, PATH_TEST};

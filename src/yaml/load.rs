@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use granit_parser::{Event, Parser, ScalarStyle};
 
-use super::{Entry, Kind, Node, Scalar, Style, Tag};
+use super::{Entry, Escapes, Kind, Node, Places, Scalar, Style, Tag};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{FileId, SourceMap, Span};
 
@@ -78,13 +78,15 @@ impl Loader<'_> {
                 let tag = self.tag(tag.as_deref(), span);
                 let empty = span.start == span.end && style == ScalarStyle::Plain;
                 let text = if empty { Arc::from("") } else { Arc::from(text.as_ref()) };
+                let escapes = escapes(style);
                 let style = match style {
                     ScalarStyle::Plain => Style::Plain,
                     ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
                     ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
                 };
                 let text = if tag == Tag::Binary { self.decoded(&text, span) } else { text };
-                let node = Node { span, kind: Kind::Scalar(Scalar { text, style, tag }) };
+                let places = self.places(&text, span, escapes);
+                let node = Node { span, kind: Kind::Scalar(Scalar { text, style, tag, places }) };
                 self.finish(node, anchor, 1, documents)
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -113,6 +115,12 @@ impl Loader<'_> {
             },
             _ => Ok(()),
         }
+    }
+
+    fn places(&self, text: &str, span: Span, escapes: Escapes) -> Places {
+        let raw = self.text.get(span.start as usize..span.end as usize).unwrap_or("");
+        let lead = usize::from(escapes != Escapes::None);
+        Places::of(raw, text, lead, escapes, (span.start, span.start + lead as u32))
     }
 
     fn open(&mut self, span: Span, anchor: usize, contents: Contents) -> Result<(), Stop> {
@@ -282,6 +290,14 @@ impl Loader<'_> {
         };
         let report = Diagnostic::error(Code::YamlSyntax, format!("not valid YAML: {message}"));
         self.diagnostics.push(report.at(span, "the parser stopped here").help_opt(help));
+    }
+}
+
+fn escapes(style: ScalarStyle) -> Escapes {
+    match style {
+        ScalarStyle::SingleQuoted => Escapes::Single,
+        ScalarStyle::DoubleQuoted => Escapes::Double,
+        ScalarStyle::Plain | ScalarStyle::Literal | ScalarStyle::Folded => Escapes::None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::{Ask, Outcome, fail};
 use crate::source::{Origin, display_path};
-use crate::template::{EvalError, FileOptions, Loader, Lookup, Shape, Template, TermScope};
+use crate::template::{EvalError, FileOptions, Layout, Loader, Lookup, Shape, Template, TermScope};
 use crate::value::{Value, parse_bool};
 
 pub const OPTIONS: &[&str] = &[
@@ -69,7 +69,7 @@ fn render(ask: &Ask<'_>, path: &Path, text: &str) -> Result<Value, EvalError> {
     }
     let (body, line) = header(text, &mut options).map_err(EvalError::failed)?;
     let origin = Origin { file: display_path(path), line, col: 1 };
-    let template = Template { text: Arc::from(body), shape: Shape::Text, origin, indent: 0 };
+    let template = Template { text: Arc::from(body), shape: Shape::Text, origin, layout: Layout::default() };
     let mut names = ask.names.clone();
     names.locals.extend(template_variables(path, None));
     if let Some(own) = ask.option("template_vars").and_then(Value::as_map) {
