@@ -250,6 +250,7 @@ impl HostCompiler<'_> {
         match rendered {
             Ok(Value::Str(text)) => Ok(with_arg(named, "content", Value::Str(text))),
             Err(error) if certain => {
+                let error = lookups::located(error, path, &self.search_path(frame), &self.project.files);
                 let mut report =
                     super::diagnose::expression(&error, &scope.bindings().names(), &self.project.files, span);
                 let task_name =

@@ -6,6 +6,7 @@
 //! * A scalar that is exactly one `{{ expression }}` keeps the type of its value; any other text renders to a string.
 //! * What depends on an unknown is [`Value::Unknown`]; what depends on nothing defined is an error that names it.
 
+mod blame;
 mod convert;
 mod engine;
 #[cfg(test)]

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use log::Log;
-pub use template::{header, load_all, loader, set_option, template_variables};
+pub use template::{header, load_all, loader, located, set_option, template_variables};
 
 use super::Project;
 use super::scope::Names;

@@ -1,0 +1,246 @@
+//! From failures of the engine to ours: what failed, where it was written, and what to do.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use minijinja::{Error, ErrorKind};
+
+use super::error::{EvalError, Reason};
+use super::mutable::{self, Insertions};
+use super::term::{Shape, Template};
+use crate::source::Origin;
+
+/// The templates a template has included, by the names it gave them.
+pub type Loaded = Arc<Mutex<Vec<(String, String)>>>;
+
+/// The texts of an evaluation.
+pub struct Texts<'a> {
+    /// What was put into the text of the template itself.
+    pub insertions: &'a Insertions,
+    /// What expressions stand in; nothing where the whole text is one.
+    pub marks: Vec<(String, String)>,
+    /// What was included.
+    pub loaded: Loaded,
+}
+
+impl<'a> Texts<'a> {
+    /// The texts of a template that includes nothing.
+    pub fn of(template: &Template, insertions: &'a Insertions) -> Self {
+        let pair = |open: &str, close: &str| (open.to_owned(), close.to_owned());
+        let marks = match template.shape {
+            Shape::Expression => Vec::new(),
+            Shape::Text => vec![pair("{{", "}}"), pair("{%", "%}")],
+        };
+        Self { insertions, marks, loaded: Loaded::default() }
+    }
+}
+
+/// Something undefined was used: here, or in something that is included.
+pub fn missing(template: &Template, texts: &Texts<'_>, path: &str, mut error: EvalError) -> EvalError {
+    error.help = error.help.or_else(|| advice(&error.message));
+    let own = find_path(&template.text, path, &texts.marks);
+    if own.is_none() && error.place.is_none() {
+        let loaded = texts.loaded.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let used = loaded.iter().find_map(|(name, text)| Some((name, text, find_path(text, path, &texts.marks)?)));
+        error.place = used.map(|(name, text, range)| place_in(name, text, range));
+    }
+    error.in_template(template, own)
+}
+
+/// What the engine says, in our words.
+pub fn error(template: &Template, texts: &Texts<'_>, error: &Error) -> EvalError {
+    let range = range(template, texts, error);
+    let foreign = foreign(template, texts, error);
+    let (source, at) = match (&range, &foreign) {
+        (Some(range), _) => (template.text.as_ref(), range.clone()),
+        (None, Some((_, source, range))) => (*source, range.clone()),
+        (None, None) => ("", 0..0),
+    };
+    let failing = source.get(at.clone()).unwrap_or("");
+    let (reason, message) = words(error, failing);
+    let help = advice(&message).or_else(|| grammar(&message, source.get(at.start..).unwrap_or("")));
+    // Of a whole chain of filters, the one that does not exist.
+    let named = |name: &str| failing.rfind(name).filter(|_| !name.is_empty());
+    let narrow = |range: Range<usize>| match &reason {
+        Reason::UnknownName(name) => {
+            named(name).map_or(range.clone(), |at| range.start + at..range.start + at + name.len())
+        }
+        _ => range,
+    };
+    let place = match (&range, foreign) {
+        (None, Some((name, source, range))) => Some(place_in(name, source, narrow(range))),
+        _ => None,
+    };
+    let range = range.map(narrow);
+    EvalError { reason, message, place, via: Vec::new(), help }.in_template(template, range)
+}
+
+/// Where in the text of the template itself the engine has failed.
+pub fn range(template: &Template, texts: &Texts<'_>, error: &Error) -> Option<Range<usize>> {
+    let original = |range: Range<usize>| {
+        mutable::original(range.start, texts.insertions)..mutable::original(range.end, texts.insertions)
+    };
+    error.range().filter(|_| is_own(template, texts, error)).map(original).filter(|r| r.end <= template.text.len())
+}
+
+fn is_own(template: &Template, texts: &Texts<'_>, error: &Error) -> bool {
+    let added: usize = texts.insertions.iter().map(|(_, length)| length).sum();
+    error.template_source().is_none_or(|source| source.len().abs_diff(template.text.len() + added) <= 1)
+}
+
+/// Where it failed in something that was included: its name, its text, and the place in it.
+fn foreign<'e>(template: &Template, texts: &Texts<'_>, error: &'e Error) -> Option<(&'e str, &'e str, Range<usize>)> {
+    let name = error.name().filter(|name| *name != template.origin.file.as_ref())?;
+    (!is_own(template, texts, error)).then_some((name, error.template_source()?, error.range()?))
+}
+
+/// A place in a text that is known by its name.
+fn place_in(name: &str, text: &str, range: Range<usize>) -> (Origin, u32) {
+    let before = text.get(..range.start).unwrap_or("");
+    let line = before.matches('\n').count() as u32 + 1;
+    let col = before.rsplit('\n').next().unwrap_or("").chars().count() as u32 + 1;
+    let length = text.get(range).and_then(|part| part.split('\n').next()).unwrap_or("").chars().count() as u32;
+    (Origin { file: Arc::from(name), line, col }, length)
+}
+
+fn words(error: &Error, failing: &str) -> (Reason, String) {
+    let detail = error.detail().unwrap_or_default();
+    let unknown = |kind: &str| {
+        let name = unknown_name(detail, failing);
+        let message = format!("cfg has no {kind} `{name}`");
+        (Reason::UnknownName(name), message)
+    };
+    match error.kind() {
+        ErrorKind::UndefinedError => {
+            let path = detail.strip_suffix(" is undefined").unwrap_or(detail).trim_matches('`').to_owned();
+            let shown = if path.is_empty() { "a value".to_owned() } else { format!("`{path}`") };
+            (Reason::Undefined(path), format!("{shown} is not defined"))
+        }
+        ErrorKind::SyntaxError => (Reason::Syntax, format!("not a valid template: {detail}")),
+        ErrorKind::UnknownFilter => unknown("filter"),
+        ErrorKind::UnknownTest => unknown("test"),
+        ErrorKind::UnknownFunction => unknown("function"),
+        ErrorKind::OutOfFuel => (Reason::Failed, "the template takes too long or makes too much text".to_owned()),
+        _ if is_division_by_zero(detail) => {
+            (Reason::Failed, format!("division by zero: {}", detail.trim_start_matches("unable to calculate ")))
+        }
+        kind if detail.is_empty() => (Reason::Failed, kind.to_string()),
+        _ => (Reason::Failed, detail.to_owned()),
+    }
+}
+
+fn is_division_by_zero(detail: &str) -> bool {
+    detail
+        .strip_prefix("unable to calculate ")
+        .is_some_and(|rest| ["/ 0", "// 0", "% 0"].iter().any(|end| rest.ends_with(end)))
+}
+
+/// The name in messages such as "filter foo is unknown"; `map` and its like do not say it, but were given it as a text.
+fn unknown_name(detail: &str, failing: &str) -> String {
+    let said = detail.split_whitespace().nth(1).unwrap_or(detail);
+    let name = said.trim_matches(['`', '\'', '"']);
+    let given = || failing.split(['\'', '"']).nth(1).unwrap_or(failing);
+    if name.is_empty() { given() } else { name }.to_owned()
+}
+
+/// What to do about a failure of the engine that has a way round.
+fn advice(message: &str) -> Option<String> {
+    let table = [
+        ("operator on unsupported types map and map", "merge mappings with the filter `combine`"),
+        ("operator on unsupported types plain object", "cfg cannot calculate with dates: use `.timestamp()` of both"),
+        ("use % operator on unsupported types string and", "to fill in a text use the filter `format` or `~`"),
+        ("`varargs` is not defined", "macros of cfg take the arguments they name: give it a list"),
+        ("`kwargs` is not defined", "macros of cfg take the arguments they name: give it a mapping"),
+        ("unexpected `+`", "leave the sign `+` away"),
+    ];
+    table.iter().find(|(part, _)| message.contains(part)).map(|(_, help)| (*help).to_owned())
+}
+
+/// What may have been meant where a template cannot be read: words of other languages.
+fn grammar(message: &str, rest: &str) -> Option<String> {
+    if !message.starts_with("not a valid template: unexpected") {
+        return None;
+    }
+    let table = [
+        ("=", "two values are compared with `==`"),
+        ("&&", "write `and`"),
+        ("||", "write `or`"),
+        ("?", "write `a if condition else b`"),
+        ("!", "write `not`"),
+        ("$", "variables are written without `$`"),
+    ];
+    table.iter().find(|(start, _)| rest.starts_with(start)).map(|(_, help)| (*help).to_owned())
+}
+
+/// Finds where a dotted path is used, for the caret: outside of texts, and first where nothing stands in for it.
+fn find_path(text: &str, path: &str, marks: &[(String, String)]) -> Option<Range<usize>> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_use = |at: &usize| {
+        let before = text.get(..*at).unwrap_or("");
+        let after = text.get(at + path.len()..).unwrap_or("");
+        let named = after.trim_start().starts_with('=') && !after.trim_start().starts_with("==");
+        !before.ends_with(|c: char| word(c) || c == '.') && !after.starts_with(word) && !named
+    };
+    let uses: Vec<usize> = text
+        .match_indices(path)
+        .map(|(at, _)| at)
+        .filter(is_use)
+        .filter(|at| stands_in_code(text, *at, marks))
+        .collect();
+    let open = uses.iter().find(|at| !is_excused(text.get(**at + path.len()..).unwrap_or("")));
+    open.or(uses.first()).map(|at| *at..*at + path.len())
+}
+
+/// Says whether a place is inside of `{{ }}` or `{% %}`, and in no text there.
+fn stands_in_code(text: &str, at: usize, marks: &[(String, String)]) -> bool {
+    let before = text.get(..at).unwrap_or("");
+    let opened = marks.iter().filter_map(|(open, _)| Some(before.rfind(open.as_str())? + open.len())).max();
+    let closed = marks.iter().filter_map(|(_, close)| before.rfind(close.as_str())).max();
+    let start = if marks.is_empty() { Some(0) } else { opened.filter(|opened| closed.is_none_or(|at| at < *opened)) };
+    start.is_some_and(|start| {
+        let mut quote = None;
+        for c in before.get(start..).unwrap_or("").chars() {
+            match quote {
+                Some(open) if c == open => quote = None,
+                None if matches!(c, '\'' | '"') => quote = Some(c),
+                _ => {}
+            }
+        }
+        quote.is_none()
+    })
+}
+
+/// Says whether what follows a name makes it no matter that it is not defined.
+fn is_excused(after: &str) -> bool {
+    let after = after.trim_start();
+    let filter = after.strip_prefix('|').map(str::trim_start);
+    let test = after.strip_prefix("is ").map(|test| test.trim_start().trim_start_matches("not ").trim_start());
+    filter.is_some_and(|name| name.starts_with("default") || name.starts_with("d("))
+        || test.is_some_and(|name| name.starts_with("defined") || name.starts_with("undefined"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_use_that_fails_is_found() {
+        let marks = |open: &str, close: &str| vec![(open.to_owned(), close.to_owned())];
+        let table = [
+            ("web.port ~ port", "port", 11),
+            ("f(port=port)", "port", 7),
+            ("'port' ~ port", "port", 9),
+            ("ports ~ port", "port", 8),
+            ("port | default(1) ~ port", "port", 20),
+            ("port is not defined or port == 1", "port", 23),
+            ("port | default(1)", "port", 0),
+            ("port == 1", "port", 0),
+        ];
+        for (text, path, at) in table {
+            assert_eq!(find_path(text, path, &[]).map(|r| r.start), Some(at), "{text}");
+        }
+        assert_eq!(find_path("port {{ port }}", "port", &marks("{{", "}}")).map(|r| r.start), Some(8));
+        assert_eq!(find_path("{{ port }} [[ port ]]", "port", &marks("[[", "]]")).map(|r| r.start), Some(14));
+        assert_eq!(find_path("port", "port", &marks("{{", "}}")), None);
+    }
+}
