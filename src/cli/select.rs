@@ -10,6 +10,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::fleet::History;
 use crate::inventory::{Pattern, PatternError};
 use crate::parse::Play;
+use crate::source::Span;
 use crate::value::Value;
 use crate::variables::Layer;
 use crate::yaml::Node;
@@ -33,9 +34,11 @@ pub fn select(
         Err(error) => {
             let help = match &error {
                 PatternError::Unknown { nearest: Some(name), .. } => Some(format!("did you mean `{name}`?")),
+                PatternError::BadRegex(_) => None,
                 _ => Some("see `cfg inventory --graph` for the hosts and groups there are".to_owned()),
             };
-            let report = Diagnostic::error(Code::NoHostsMatched, error.to_string()).at(play.hosts.span, "");
+            let at = place_of(&play.hosts, error.part()).unwrap_or(play.hosts.span);
+            let report = Diagnostic::error(Code::NoHostsMatched, error.to_string()).at(at, "");
             return Ok(Err(report.help_opt(help)));
         }
     };
@@ -54,6 +57,23 @@ pub fn select(
         _ => {}
     }
     Ok(Ok(hosts))
+}
+
+/// Where a part of a pattern stands in `hosts`.
+fn place_of(hosts: &Node, part: &str) -> Option<Span> {
+    let items = hosts.as_list().unwrap_or(std::slice::from_ref(hosts));
+    let separates = |c: char| matches!(c, ',' | ':' | '!' | '&' | '[' | '~') || c.is_whitespace();
+    items.iter().find_map(|item| {
+        let scalar = item.as_scalar()?;
+        let is_whole = |at: &usize| {
+            let (before, after) =
+                (scalar.text.get(..*at).unwrap_or(""), scalar.text.get(at + part.len()..).unwrap_or(""));
+            (before.is_empty() || before.ends_with(separates)) && (after.is_empty() || after.starts_with(separates))
+        };
+        let at = scalar.text.match_indices(part).map(|(at, _)| at).find(is_whole)?;
+        let start = scalar.place(at, item.span.start);
+        Some(Span { start, end: start + part.len() as u32, ..item.span })
+    })
 }
 
 /// What `hosts` comes to: nothing where a mistake was reported, and no pattern where an expression gives an empty list.

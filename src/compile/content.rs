@@ -51,7 +51,10 @@ impl HostCompiler<'_> {
             return Ok(iteration);
         }
         let (name, span) = match kind.as_str() {
-            "script" => (get("cmd"), task.module_span),
+            "script" => {
+                let given = task.args.get("cmd").or(task.args.free.as_ref());
+                (get("cmd"), given.map_or(task.module_span, |node| node.span))
+            }
             _ => (get("src"), task.args.get("src").map_or(task.module_span, |node| node.span)),
         };
         let Some(text) = name.and_then(|term| source_text(&term, kind)) else { return Ok(iteration) };
@@ -215,11 +218,18 @@ impl HostCompiler<'_> {
         span: Span,
         certain: bool,
     ) -> Result<Iteration, Stop> {
-        let Some((_, text)) = self.project.files.text(path, Some(span)) else { return Err(Stop::Mistakes) };
+        let Some((file, text)) = self.project.files.text(path, Some(span)) else { return Err(Stop::Mistakes) };
         let (options, body, line) = match template_options(&iteration.args, &text) {
             Ok(found) => found,
             Err(message) if certain => {
-                self.mistake(Diagnostic::error(Code::TemplateSyntax, message).at(span, "in this template"));
+                let report = if template_options(&iteration.args, "").is_ok() {
+                    let end = text.lines().next().map_or(0, str::len) as u32;
+                    Diagnostic::error(Code::TemplateSyntax, message).at(Span { file, start: 0, end }, "")
+                } else {
+                    let given = task.args.named.iter().find(|entry| message.contains(entry.key.as_ref()));
+                    Diagnostic::error(Code::BadParameter, message).at(given.map_or(span, |entry| entry.value.span), "")
+                };
+                self.mistake(report);
                 return Err(Stop::Mistakes);
             }
             Err(message) => {

@@ -121,7 +121,8 @@ impl HostCompiler<'_> {
                 other => {
                     let message = format!("`loop` needs a list, found {} ({other})", other.type_name());
                     let origin = self.project.files.sources.origin(node.span);
-                    Err(EvalError { place: Some((origin, 1)), ..EvalError::failed(message) })
+                    let length = node.span.end - node.span.start;
+                    Err(EvalError { place: Some((origin, length)), ..EvalError::failed(message) })
                 }
             };
         }
@@ -272,7 +273,8 @@ impl HostCompiler<'_> {
             other => {
                 let origin = self.project.files.sources.origin(free.span);
                 let message = format!("the arguments of a task are a mapping; this is {}", other.type_name());
-                Err(EvalError { place: Some((origin, 1)), ..EvalError::failed(message) })
+                let length = free.span.end - free.span.start;
+                Err(EvalError { place: Some((origin, length)), ..EvalError::failed(message) })
             }
         }
     }

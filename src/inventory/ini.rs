@@ -181,7 +181,14 @@ impl Reader<'_> {
     }
 
     fn definition(&self, text: &str, key: Span, value: Span) -> Definition {
-        let origin = self.files.sources.origin(value);
+        let quoted = self
+            .files
+            .sources
+            .file(value.file)
+            .text
+            .get(value.start as usize..)
+            .is_some_and(|t| t.starts_with(['"', '\'']));
+        let origin = self.files.sources.origin(Span { start: value.start + u32::from(quoted), ..value });
         let value = literal::parse(text).unwrap_or_else(|| Value::str(text));
         Definition { term: term(&value, &origin), origin: Some(self.files.sources.origin(key)) }
     }

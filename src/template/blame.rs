@@ -59,14 +59,7 @@ pub fn error(template: &Template, texts: &Texts<'_>, error: &Error) -> EvalError
     let failing = source.get(at.clone()).unwrap_or("");
     let (reason, message) = words(error, failing);
     let help = advice(&message).or_else(|| grammar(&message, source.get(at.start..).unwrap_or("")));
-    // Of a whole chain of filters, the one that does not exist.
-    let named = |name: &str| failing.rfind(name).filter(|_| !name.is_empty());
-    let narrow = |range: Range<usize>| match &reason {
-        Reason::UnknownName(name) => {
-            named(name).map_or(range.clone(), |at| range.start + at..range.start + at + name.len())
-        }
-        _ => range,
-    };
+    let narrow = |range: Range<usize>| narrowed(source, range, &reason);
     let place = match (&range, foreign) {
         (None, Some((name, source, range))) => Some(place_in(name, source, narrow(range))),
         _ => None,
@@ -75,8 +68,22 @@ pub fn error(template: &Template, texts: &Texts<'_>, error: &Error) -> EvalError
     EvalError { reason, message, place, via: Vec::new(), help }.in_template(template, range)
 }
 
+/// What a lookup says of itself, where it was called.
+pub fn lookup(template: &Template, texts: &Texts<'_>, failure: EvalError, error: Option<&Error>) -> EvalError {
+    let range = error.and_then(|error| range(template, texts, error));
+    let range = range.map(|range| narrowed(&template.text, range, &failure.reason));
+    failure.in_template(template, range)
+}
+
+/// Of a whole chain of filters, the one that does not exist.
+fn narrowed(text: &str, range: Range<usize>, reason: &Reason) -> Range<usize> {
+    let Reason::UnknownName(name) = reason else { return range };
+    let found = text.get(range.clone()).and_then(|part| part.rfind(name.as_str())).filter(|_| !name.is_empty());
+    found.map_or(range.clone(), |at| range.start + at..range.start + at + name.len())
+}
+
 /// Where in the text of the template itself the engine has failed.
-pub fn range(template: &Template, texts: &Texts<'_>, error: &Error) -> Option<Range<usize>> {
+fn range(template: &Template, texts: &Texts<'_>, error: &Error) -> Option<Range<usize>> {
     let original = |range: Range<usize>| {
         mutable::original(range.start, texts.insertions)..mutable::original(range.end, texts.insertions)
     };

@@ -268,8 +268,7 @@ impl Engine {
             return Err(blame::missing(template, texts, &path, error));
         }
         if let Some(failure) = outcome.failure {
-            let range = result.as_ref().err().and_then(|error| blame::range(template, texts, error));
-            return Err(failure.in_template(template, range));
+            return Err(blame::lookup(template, texts, failure, result.as_ref().err()));
         }
         match result {
             Ok((false, Some(value))) => Ok(value),

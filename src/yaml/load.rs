@@ -162,7 +162,7 @@ impl Loader<'_> {
         match &mut frame.contents {
             Contents::List(items) => items.push(node),
             Contents::Map { entries, known, merges, key } => match key.take() {
-                None => *key = Some(Self::key(&node, self.diagnostics)),
+                None => *key = Some(Self::key(&node, self.text, self.diagnostics)),
                 Some((name, _)) if name.as_ref() == "<<" => merges.push(node),
                 Some((name, key_span)) => {
                     if let Some(first) = known.get(&name) {
@@ -181,14 +181,15 @@ impl Loader<'_> {
         Ok(())
     }
 
-    fn key(node: &Node, diagnostics: &mut Diagnostics) -> (Arc<str>, Span) {
+    fn key(node: &Node, text: &str, diagnostics: &mut Diagnostics) -> (Arc<str>, Span) {
         match &node.kind {
             Kind::Scalar(scalar) => (scalar.text.clone(), node.span),
             _ => {
                 let report = Diagnostic::error(Code::YamlSyntax, format!("{} cannot be a key", node.type_name()))
-                    .at(node.span, "a key must be a scalar")
-                    .help("a value that starts with `{{` wants quotes: name: \"{{ variable }}\"");
-                diagnostics.push(report);
+                    .at(node.span, "a key must be a scalar");
+                let is_template = text.get(..node.span.start as usize).is_some_and(|before| before.ends_with('{'));
+                let help = "a value that starts with `{{` wants quotes: name: \"{{ variable }}\"".to_owned();
+                diagnostics.push(report.help_opt(is_template.then_some(help)));
                 (Arc::from("?"), node.span)
             }
         }
@@ -245,12 +246,18 @@ impl Loader<'_> {
             (_, "!") => Tag::Str,
             _ => {
                 let report = Diagnostic::error(Code::UnknownTag, format!("unknown tag `{name}`"))
-                    .at(span, "this value has it")
+                    .at(self.before(span, &name).unwrap_or(span), "")
                     .help("cfg understands `!vault` and `!unsafe`");
                 self.diagnostics.push(report);
                 Tag::None
             }
         }
+    }
+
+    /// Where a word stands that is the last one before a place, but for blanks and an anchor.
+    fn before(&self, span: Span, word: &str) -> Option<Span> {
+        let start = self.text.get(..span.start as usize)?.rfind(word)? as u32;
+        Some(Span { start, end: start + word.len() as u32, ..span })
     }
 
     /// What the shape of the line suggests: the parser itself says where it stopped, seldom why.
@@ -281,8 +288,9 @@ impl Loader<'_> {
         let span = Span { file: self.file, start: start as u32, end: (start + 1).min(self.text.len()) as u32 };
         let line = self.text.get(..start).map_or("", |before| before.rsplit('\n').next().unwrap_or(""));
         let rest = self.text.get(start..).map_or("", |after| after.split('\n').next().unwrap_or(""));
-        let help = if line.contains('\t') || rest.starts_with('\t') {
-            Some("YAML is indented with spaces; there is a tab on this line".to_owned())
+        let help = if line.contains('\t') || rest.starts_with('\t') || message.contains("found a tab") {
+            let place = if message.contains("found a tab") { "behind it" } else { "on this line" };
+            Some(format!("YAML is indented with spaces; there is a tab {place}"))
         } else if line.contains("{{") || rest.contains("{{") {
             Some("a value that starts with `{{` wants quotes: name: \"{{ variable }}\"".to_owned())
         } else {
