@@ -218,13 +218,18 @@ const NUMBERS: &[Keyword] = &[
     Keyword::Poll,
 ];
 
+/// Says whether a node is a number, nothing, or an expression that may come to one.
+pub fn is_number(node: &Node) -> bool {
+    let fits = |text: &str| text.contains("{{") || text.contains("{%") || text.trim().parse::<f64>().is_ok();
+    node.is_null() || node.text().is_some_and(fits)
+}
+
 /// Reports a value that no task can do anything with, whatever its expressions come to.
 fn check_shape(keyword: Keyword, node: &Node, diagnostics: &mut Diagnostics) {
-    let is_number = |text: &str| text.contains("{{") || text.contains("{%") || text.trim().parse::<f64>().is_ok();
     let (fits, wanted) = if TEXTS.contains(&keyword) {
         (node.as_scalar().is_some(), "a text")
     } else if NUMBERS.contains(&keyword) {
-        (node.is_null() || node.text().is_some_and(is_number), "a number")
+        (is_number(node), "a number")
     } else if keyword == Keyword::LoopControl {
         (node.is_null() || node.as_map().is_some(), "a mapping")
     } else if matches!(keyword, Keyword::Tags | Keyword::Notify) {

@@ -120,6 +120,9 @@ fn parse_task(node: &Node, entries: &[Entry], diagnostics: &mut Diagnostics) -> 
             continue;
         }
         if let Some(lookup) = entry.key.strip_prefix("with_") {
+            if let Some((_, first, _)) = &with {
+                two_loops(entry.key_span, *first, diagnostics);
+            }
             with = Some((Arc::from(lookup), entry.key_span, entry.value.clone()));
             continue;
         }
@@ -195,8 +198,7 @@ fn with_more(mut args: TaskArgs, keywords: &Keywords) -> TaskArgs {
 /// Two loops on one task, and words `loop_control` does not know.
 fn check_loop(keywords: &Keywords, with: Option<Span>, diagnostics: &mut Diagnostics) {
     if let (Some(first), Some(second)) = (keywords.span(Keyword::Loop), with) {
-        let report = Diagnostic::error(Code::ConflictingParameters, "this task has two loops");
-        diagnostics.push(report.at(second, "this is one").at(first, "and this is one"));
+        two_loops(second, first, diagnostics);
     }
     let known = ["loop_var", "index_var", "label", "pause", "extended", "extended_allitems", "break_when"];
     for entry in keywords.get(Keyword::LoopControl).and_then(Node::as_map).unwrap_or_default() {
@@ -205,7 +207,17 @@ fn check_loop(keywords: &Keywords, with: Option<Span>, diagnostics: &mut Diagnos
             let help = did_you_mean(&entry.key, known).unwrap_or_else(|| format!("it has {}", known.join(", ")));
             diagnostics.push(report.at(entry.key_span, "").help(help));
         }
+        let pauses = entry.key.as_ref() != "pause" || super::keywords::is_number(&entry.value);
+        if !pauses {
+            let message = format!("`pause` takes a number; found {}", entry.value.type_name());
+            diagnostics.push(Diagnostic::error(Code::WrongShape, message).at(entry.value.span, ""));
+        }
     }
+}
+
+fn two_loops(second: Span, first: Span, diagnostics: &mut Diagnostics) {
+    let report = Diagnostic::error(Code::ConflictingParameters, "this task has two loops");
+    diagnostics.push(report.at(second, "this is one").at(first, "and this is one"));
 }
 
 /// Of the keys that are no keywords, the one that is a module.

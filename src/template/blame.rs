@@ -7,6 +7,7 @@ use minijinja::{Error, ErrorKind};
 
 use super::error::{EvalError, Reason};
 use super::mutable::{self, Insertions};
+use super::scope::Scope;
 use super::term::{Shape, Template};
 use crate::source::Origin;
 
@@ -36,8 +37,21 @@ impl<'a> Texts<'a> {
 }
 
 /// Something undefined was used: here, or in something that is included.
-pub fn missing(template: &Template, texts: &Texts<'_>, path: &str, mut error: EvalError) -> EvalError {
-    error.help = error.help.or_else(|| advice(&error.message));
+pub fn missing(
+    template: &Template,
+    texts: &Texts<'_>,
+    path: &str,
+    mut error: EvalError,
+    scope: &dyn Scope,
+) -> EvalError {
+    if let Reason::Undefined(path) = &error.reason
+        && error.place.is_none()
+        && error.help.is_none()
+    {
+        let root = path.split(['.', '[']).next().unwrap_or(path);
+        error.help = advice(&error.message)
+            .or_else(|| crate::diagnostic::did_you_mean(root, scope.names().iter().map(String::as_str)));
+    }
     let own = find_path(&template.text, path, &texts.marks);
     if own.is_none() && error.place.is_none() {
         let loaded = texts.loaded.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -169,13 +183,15 @@ fn grammar(message: &str, rest: &str) -> Option<String> {
         return None;
     }
     let table = [
-        ("=", "two values are compared with `==`"),
         ("&&", "write `and`"),
         ("||", "write `or`"),
         ("?", "write `a if condition else b`"),
-        ("!", "write `not`"),
+        ("!", "write `not`, or `!=`"),
         ("$", "variables are written without `$`"),
     ];
+    if rest.starts_with('=') && !rest.starts_with("==") {
+        return Some("two values are compared with `==`".to_owned());
+    }
     table.iter().find(|(start, _)| rest.starts_with(start)).map(|(_, help)| (*help).to_owned())
 }
 

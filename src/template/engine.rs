@@ -265,7 +265,7 @@ impl Engine {
             return Ok(Value::Unknown);
         }
         if let Some((path, error)) = outcome.missing {
-            return Err(blame::missing(template, texts, &path, error));
+            return Err(blame::missing(template, texts, &path, error, scope.as_ref()));
         }
         if let Some(failure) = outcome.failure {
             return Err(blame::lookup(template, texts, failure, result.as_ref().err()));
