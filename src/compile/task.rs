@@ -406,15 +406,15 @@ impl HostCompiler<'_> {
     /// Expressions of keywords that are asked where the task runs, and mean something else where they fail.
     fn check_values(&mut self, task: &Task, frame: &Frame) -> Result<(), Stop> {
         const FLAGS: &[Keyword] = &[Keyword::IgnoreErrors, Keyword::NoLog, Keyword::CheckMode, Keyword::Diff];
-        const NUMBERS: &[Keyword] =
-            &[Keyword::Retries, Keyword::Delay, Keyword::Async, Keyword::Poll, Keyword::Timeout];
+        const OTHERS: &[Keyword] =
+            &[Keyword::Retries, Keyword::Delay, Keyword::Async, Keyword::Poll, Keyword::Timeout, Keyword::Notify];
         // They may be about the item.
         let looped = task.keywords.get(Keyword::Loop).is_some() || task.with.is_some();
         let scope = self.scope(frame, Vec::new());
         if looped || !self.certainly_runs(frame, &scope) {
             return Ok(());
         }
-        for keyword in FLAGS.iter().chain(NUMBERS) {
+        for keyword in FLAGS.iter().chain(OTHERS) {
             let Some(node) = frame.keyword(&task.keywords, *keyword).cloned() else { continue };
             let term = if FLAGS.contains(keyword) { self.flag_term(&node) } else { self.term(&node) };
             self.evaluate(&term, &scope, node.span)?;

@@ -92,7 +92,10 @@ pub fn lookup(template: &Template, texts: &Texts<'_>, failure: EvalError, error:
 /// Of a whole chain of filters, the one that does not exist.
 fn narrowed(text: &str, range: Range<usize>, reason: &Reason) -> Range<usize> {
     let Reason::UnknownName(name) = reason else { return range };
-    let found = text.get(range.clone()).and_then(|part| part.rfind(name.as_str())).filter(|_| !name.is_empty());
+    let inside = text.get(range.clone()).and_then(|part| part.rfind(name.as_str()));
+    // Of an expression of several lines, the engine knows the first one only.
+    let behind = || text.get(range.start..).and_then(|rest| rest.find(name.as_str()));
+    let found = inside.or_else(behind).filter(|_| !name.is_empty());
     found.map_or(range.clone(), |at| range.start + at..range.start + at + name.len())
 }
 

@@ -2,10 +2,12 @@
 //! with `cases/NAME.snap`. `UPDATE=1 cargo test --test ui` writes the snapshots; read what changed before you commit it.
 //!
 //! A case is a text of sections, each under a line `--- NAME`: first `--- cmd` with the arguments of cfg, then files by
-//! their path; `--- stdin` is standard input, `--- env` variables of the environment, one a line. The content of a file `--- NAME hex` is written as hexadecimal digits, for what is no text.
+//! their path; `--- stdin` is standard input, `--- env` variables of the environment, one a line. The content of a file
+//! `--- NAME hex` is written as hexadecimal digits, for what is no text; `--- NAME exec` is a program.
 
 use std::fmt::Write as _;
 use std::io::{Seek as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -95,9 +97,11 @@ fn run(case: &str) -> String {
             Some(name) => (name, bytes_of(&content)),
             None => (name.as_str(), content.into_bytes()),
         };
+        let (name, mode) = name.strip_suffix(" exec").map_or((name, 0o644), |name| (name, 0o755));
         let path = dir.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
     assert!(!arguments.is_empty(), "a case begins with `--- cmd`");
     let mut input = tempfile::tempfile().unwrap();
