@@ -302,7 +302,7 @@ impl HostCompiler<'_> {
                 Ok(if secret { with_arg(iteration, "sensitive", Value::Bool(true)) } else { iteration })
             }
             Err(message) => {
-                self.mistake(Diagnostic::error(Code::FileUnreadable, message).at(span, "this is a directory"));
+                self.mistake(Diagnostic::error(unreadable(&message), message).at(span, "this is a directory"));
                 Err(Stop::Mistakes)
             }
         }
@@ -335,7 +335,7 @@ impl HostCompiler<'_> {
         let (size, digest, secret) = match self.source(&iteration, path) {
             Ok(found) => found,
             Err(message) => {
-                self.mistake(Diagnostic::error(Code::FileUnreadable, message).at(span, ""));
+                self.mistake(Diagnostic::error(unreadable(&message), message).at(span, ""));
                 return Err(Stop::Mistakes);
             }
         };
@@ -373,6 +373,11 @@ fn source_text(term: &Term, kind: &str) -> Option<String> {
 /// Says whether files in a vault are decrypted: unless the task says `decrypt: false`.
 fn decrypts(iteration: &Iteration) -> bool {
     known_args(&iteration.args).get("decrypt").is_none_or(crate::apply_truth)
+}
+
+/// What a file that cannot be had is called: one in a vault could be read, and no more.
+fn unreadable(message: &str) -> Code {
+    if message.starts_with("cannot decrypt") { Code::Vault } else { Code::FileUnreadable }
 }
 
 /// The arguments that are known.

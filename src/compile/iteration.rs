@@ -377,8 +377,9 @@ impl HostCompiler<'_> {
         if matches!(value, Value::Bool(_)) {
             return Ok(());
         }
-        let span =
-            term.origin().and_then(|o| self.project.files.sources.span_at(o, raw_length(term))).unwrap_or(task.span);
+        let written = term.origin().and_then(|o| self.project.files.sources.span_at(o, raw_length(term)));
+        let whole = || task.keywords.get(Keyword::When).filter(|node| !node.is_null()).map(|node| node.span);
+        let span = written.or_else(whole).unwrap_or(task.span);
         let message = format!(
             "this condition is {}, not a boolean; it counts as {}",
             value.type_name(),

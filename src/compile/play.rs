@@ -28,6 +28,9 @@ pub struct PlaySettings {
     pub lockstep: bool,
 }
 
+/// The orders of hosts there are, and that of cfg's own.
+const ORDERS: &[&str] = &["inventory", "reverse_inventory", "sorted", "reverse_sorted", "shuffle", "explicit"];
+
 impl PlaySettings {
     /// Reads them; what is wrong is reported.
     pub fn of(project: &Arc<Project>, play: &Play, report: &dyn Fn(Diagnostic)) -> Self {
@@ -77,6 +80,12 @@ impl PlaySettings {
             if settings.max_fail_percentage.is_none() {
                 bad(Keyword::MaxFailPercentage, &limit, "a percentage", None);
             }
+        }
+        if let Some(order) = &settings.order
+            && !ORDERS.contains(&order.as_str())
+        {
+            let help = did_you_mean(order, ORDERS.iter().copied());
+            bad(Keyword::Order, &Value::str(order), &format!("one of {}", ORDERS.join(", ")), help);
         }
         // A limit to failures means something only if no host runs ahead of it.
         settings.lockstep = settings.any_errors_fatal

@@ -190,6 +190,15 @@ impl HostCompiler<'_> {
         if let Some(message) = self.check_argument_names(task, module, self.tolerates(task, frame))? {
             return self.failing_node(task, frame, EvalError::failed(message));
         }
+        if action == Action::Assert && task.args.free.is_none() && task.args.get("that").is_none() {
+            let message = "`assert` needs `that`";
+            if self.tolerates(task, frame) {
+                return self.failing_node(task, frame, EvalError::failed(message));
+            }
+            let report = Diagnostic::error(Code::MissingParameter, message).at(task.module_span, "");
+            self.mistake(report.help("write the conditions under `that:`"));
+            return Err(Stop::Mistakes);
+        }
         if action == Action::Assert && task.args.free.is_some() {
             let message = "the conditions of an `assert` are read with the playbook: they cannot come out of a value";
             if self.tolerates(task, frame) {

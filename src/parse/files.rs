@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::play::parse_roles;
 use super::role::Role;
 use super::task::{Item, parse_items};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::source::{FileId, SourceMap, Span};
 use crate::yaml::{Entry, Node, load};
 
@@ -34,6 +34,8 @@ pub struct Files {
 #[derive(Default)]
 struct State {
     diagnostics: Diagnostics,
+    /// Warnings that were taken out: what is compiled twice does not say them twice.
+    told: Diagnostics,
     documents: HashMap<PathBuf, Option<Arc<Vec<Node>>>>,
     tasks: HashMap<PathBuf, Arc<Vec<Item>>>,
     vars: HashMap<PathBuf, Arc<VarsFile>>,
@@ -56,12 +58,18 @@ impl Files {
 
     /// What is wrong so far; it is taken out.
     pub fn take_diagnostics(&self) -> Diagnostics {
-        std::mem::take(&mut self.state().diagnostics)
+        let mut state = self.state();
+        let taken = std::mem::take(&mut state.diagnostics);
+        state.told.extend(taken.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning).cloned());
+        taken
     }
 
     /// Reports something.
     pub fn report(&self, diagnostic: Diagnostic) {
-        self.state().diagnostics.push(diagnostic);
+        let mut state = self.state();
+        if !state.told.contains(&diagnostic) {
+            state.diagnostics.push(diagnostic);
+        }
     }
 
     /// Says whether an error was reported.
