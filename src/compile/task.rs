@@ -172,6 +172,9 @@ impl HostCompiler<'_> {
             }
             return Err(self.unknown_module(task));
         }
+        if let Some(message) = self.check_argument_names(task, module, self.tolerates(task, frame))? {
+            return self.failing_node(task, frame, EvalError::failed(message));
+        }
         if matches!(module, "add_host" | "group_by") {
             return self.change_hosts(task, frame, module);
         }
@@ -187,9 +190,6 @@ impl HostCompiler<'_> {
                 crate::resource::find(&task.module).map_or_else(|| module.to_owned(), |k| k.name.to_owned()),
             ),
         };
-        if let Some(message) = self.check_argument_names(task, module, self.tolerates(task, frame))? {
-            return self.failing_node(task, frame, EvalError::failed(message));
-        }
         if action == Action::Assert && task.args.free.is_none() && task.args.get("that").is_none() {
             let message = "`assert` needs `that`";
             if self.tolerates(task, frame) {

@@ -198,6 +198,9 @@ fn grammar(message: &str, rest: &str) -> Option<String> {
     table.iter().find(|(start, _)| rest.starts_with(start)).map(|(_, help)| (*help).to_owned())
 }
 
+/// So many uses are looked at: each is a walk through what is before it.
+const MOST_USES: usize = 200;
+
 /// Finds where a dotted path is used, for the caret: outside of texts, and first where nothing stands in for it.
 fn find_path(text: &str, path: &str, marks: &[(String, String)]) -> Option<Range<usize>> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -211,6 +214,7 @@ fn find_path(text: &str, path: &str, marks: &[(String, String)]) -> Option<Range
         .match_indices(path)
         .map(|(at, _)| at)
         .filter(is_use)
+        .take(MOST_USES)
         .filter(|at| stands_in_code(text, *at, marks))
         .collect();
     let open = uses.iter().find(|at| !is_excused(text.get(**at + path.len()..).unwrap_or("")));

@@ -1,8 +1,9 @@
 //! YAML as playbooks use it: read once, before any template, into a tree that remembers where everything was.
 //!
-//! Invariants: every node has a span; the raw text and style of a scalar are kept, so that a reader who knows what it
-//! wants (a file mode, a string) can read `0644` or `no` rightly; plain scalars resolve by YAML 1.1 as PyYAML does;
-//! merge keys are expanded, explicit keys win; duplicate keys are errors; aliases cannot blow the tree up.
+//! Invariants: every node has a span, and every letter of a scalar a place; the raw text and style of a scalar are kept, so
+//! that a reader who knows what it wants (a file mode, a string) can read `0644` or `no` rightly; plain scalars resolve by
+//! YAML 1.1 as PyYAML does; merge keys are expanded, explicit keys win; duplicate keys are errors; aliases cannot blow the
+//! tree up.
 
 mod load;
 mod places;

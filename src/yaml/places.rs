@@ -44,15 +44,17 @@ impl Places {
 
     /// Where the letter at an offset stands. The first letter is at `start` where nothing else is said.
     pub fn at(&self, offset: u32, start: u32) -> u32 {
-        let (base, from) = self.0.iter().rev().find(|(at, _)| *at <= offset).copied().unwrap_or((0, start));
+        let last = self.0.partition_point(|(at, _)| *at <= offset).checked_sub(1).and_then(|last| self.0.get(last));
+        let (base, from) = last.copied().unwrap_or((0, start));
         from + (offset - base)
     }
 
     /// The places of a part of the text.
     #[must_use]
     pub fn part(&self, range: &Range<usize>) -> Self {
-        let inside = self.0.iter().filter(|(at, _)| (range.start..range.end).contains(&(*at as usize)));
-        Self(Arc::new(inside.map(|(at, place)| (at - range.start as u32, *place)).collect()))
+        let index = |offset: usize| self.0.partition_point(|(at, _)| (*at as usize) < offset);
+        let inside = self.0.get(index(range.start)..index(range.end)).unwrap_or_default();
+        Self(Arc::new(inside.iter().map(|(at, place)| (at - range.start as u32, *place)).collect()))
     }
 
     /// Every offset at which a text does not go on as before, and its place.
