@@ -63,19 +63,20 @@ pub fn missing(
 
 /// What the engine says, in our words.
 pub fn error(template: &Template, texts: &Texts<'_>, error: &Error) -> EvalError {
+    let error = innermost(error);
     let range = range(template, texts, error);
     let foreign = foreign(template, texts, error);
     let (source, at) = match (&range, &foreign) {
         (Some(range), _) => (template.text.as_ref(), range.clone()),
-        (None, Some((_, source, range))) => (*source, range.clone()),
+        (None, Some((_, source, range))) => (source.as_str(), range.clone()),
         (None, None) => ("", 0..0),
     };
     let failing = source.get(at.clone()).unwrap_or("");
     let (reason, message) = words(error, failing);
     let help = advice(&message).or_else(|| grammar(&message, source.get(at.start..).unwrap_or("")));
     let narrow = |range: Range<usize>| narrowed(source, range, &reason);
-    let place = match (&range, foreign) {
-        (None, Some((name, source, range))) => Some(place_in(name, source, narrow(range))),
+    let place = match (&range, &foreign) {
+        (None, Some((name, source, range))) => Some(place_in(name, source, narrow(range.clone()))),
         _ => None,
     };
     let range = range.map(narrow);
@@ -83,9 +84,14 @@ pub fn error(template: &Template, texts: &Texts<'_>, error: &Error) -> EvalError
 }
 
 /// What a lookup says of itself, where it was called.
-pub fn lookup(template: &Template, texts: &Texts<'_>, failure: EvalError, error: Option<&Error>) -> EvalError {
+pub fn lookup(template: &Template, texts: &Texts<'_>, mut failure: EvalError, error: Option<&Error>) -> EvalError {
+    let error = error.map(innermost);
     let range = error.and_then(|error| range(template, texts, error));
     let range = range.map(|range| narrowed(&template.text, range, &failure.reason));
+    let foreign = error.filter(|_| failure.place.is_none()).and_then(|error| foreign(template, texts, error));
+    if let (None, Some((name, source, range))) = (&range, foreign) {
+        failure.place = Some(place_in(&name, &source, narrowed(&source, range, &failure.reason)));
+    }
     failure.in_template(template, range)
 }
 
@@ -108,14 +114,31 @@ fn range(template: &Template, texts: &Texts<'_>, error: &Error) -> Option<Range<
 }
 
 fn is_own(template: &Template, texts: &Texts<'_>, error: &Error) -> bool {
+    let loaded = texts.loaded.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let foreign = error.name().is_some_and(|name| loaded.iter().any(|(known, _)| known == name));
     let added: usize = texts.insertions.iter().map(|(_, length)| length).sum();
-    error.template_source().is_none_or(|source| source.len().abs_diff(template.text.len() + added) <= 1)
+    !foreign && error.template_source().is_none_or(|source| source.len().abs_diff(template.text.len() + added) <= 1)
+}
+
+/// The failure itself, of one that only says in which included template it was.
+fn innermost(mut error: &Error) -> &Error {
+    while error.kind() == ErrorKind::BadInclude
+        && let Some(inner) = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Error>())
+    {
+        error = inner;
+    }
+    error
 }
 
 /// Where it failed in something that was included: its name, its text, and the place in it.
-fn foreign<'e>(template: &Template, texts: &Texts<'_>, error: &'e Error) -> Option<(&'e str, &'e str, Range<usize>)> {
+fn foreign(template: &Template, texts: &Texts<'_>, error: &Error) -> Option<(String, String, Range<usize>)> {
     let name = error.name().filter(|name| *name != template.origin.file.as_ref())?;
-    (!is_own(template, texts, error)).then_some((name, error.template_source()?, error.range()?))
+    let range = error.range().filter(|_| !is_own(template, texts, error))?;
+    // The engine has the text of what it could not read, not of what it could not run.
+    let loaded = texts.loaded.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let known = loaded.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str());
+    let text = known.or(error.template_source())?;
+    Some((name.to_owned(), text.to_owned(), range))
 }
 
 /// A place in a text that is known by its name.
@@ -136,7 +159,11 @@ fn words(error: &Error, failing: &str) -> (Reason, String) {
     };
     match error.kind() {
         ErrorKind::UndefinedError => {
-            let path = detail.strip_suffix(" is undefined").unwrap_or(detail).trim_matches('`').to_owned();
+            let said = detail.strip_suffix(" is undefined").unwrap_or(detail).trim_matches('`');
+            // What something is asked of, which the engine does not name.
+            let asked = failing.rsplit_once('.').map_or("", |(root, _)| root).trim();
+            let is_name = asked.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
+            let path = if said.is_empty() && is_name { asked } else { said }.to_owned();
             let shown = if path.is_empty() { "a value".to_owned() } else { format!("`{path}`") };
             (Reason::Undefined(path), format!("{shown} is not defined"))
         }
