@@ -7,8 +7,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Static, and without tables for unwinding: an agent aborts on panic, so nothing ever unwinds.
-const FLAGS: &[&str] = &["-Ctarget-feature=+crt-static", "-Crelocation-model=static", "-Cforce-unwind-tables=no"];
+/// Static, and without tables for unwinding: an agent aborts on panic, so nothing ever unwinds. Of two definitions the
+/// first counts, for `agents/glibc.c`.
+const FLAGS: &[&str] = &[
+    "-Ctarget-feature=+crt-static",
+    "-Crelocation-model=static",
+    "-Cforce-unwind-tables=no",
+    "-Clink-arg=-Wl,-z,muldefs",
+];
 
 fn main() {
     println!("cargo:rustc-check-cfg=cfg(agent)");
@@ -21,7 +27,7 @@ fn main() {
         println!("cargo:rerun-if-changed={watched}");
     }
     if std::env::var_os("CARGO_FEATURE_CONTROLLER").is_none() {
-        return;
+        return shed_glibc();
     }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
@@ -39,6 +45,21 @@ fn main() {
         agents.push((cpu.clone(), build(&out, &cpu, release)));
     }
     embed(&out, &agents, release);
+}
+
+/// Inside the cargo that builds the agent: puts `agents/glibc.c` in place of parts of a static glibc.
+fn shed_glibc() {
+    let is = |name: &str, wanted: &str| std::env::var(name).is_ok_and(|value| value.split(',').any(|v| v == wanted));
+    if is("CARGO_CFG_TARGET_ENV", "gnu") && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
+        let mut build = cc::Build::new();
+        // The compiler knows other types for some of these names than a program that only takes their place needs.
+        build
+            .file("agents/glibc.c")
+            .flag("-fno-builtin")
+            .link_lib_modifier("-bundle")
+            .link_lib_modifier("+whole-archive");
+        build.compile("cfg_glibc");
+    }
 }
 
 /// Runs cargo for the agent alone, in a folder of its own.
@@ -60,7 +81,7 @@ fn build(out: &Path, cpu: &str, release: bool) -> PathBuf {
         ])
         .args(["--profile", profile, "--target", &target, "--target-dir"])
         .arg(&folder)
-        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"));
+        .env("CARGO_ENCODED_RUSTFLAGS", flags().join("\u{1f}"));
     // What cargo, clippy and coverage tools set for the outer build is not for this one.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
@@ -85,6 +106,14 @@ fn build(out: &Path, cpu: &str, release: bool) -> PathBuf {
     let status = cargo.status().expect("cargo could not be started");
     assert!(status.success(), "the agent could not be built for {target}; see the messages above");
     folder.join(&target).join(profile).join("cfg-agent")
+}
+
+/// With the folder of the libraries' sources left out of the messages of panics, which are smaller for it and tell nothing
+/// about the machine they were built on.
+fn flags() -> Vec<String> {
+    let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
+    let remapped = home.iter().map(|home| format!("--remap-path-prefix={home}/registry/src="));
+    FLAGS.iter().map(|flag| (*flag).to_owned()).chain(remapped).collect()
 }
 
 /// musl where its standard library is installed, glibc otherwise.

@@ -12,7 +12,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::frame::{read_frame, write_frame};
-use crate::apply::Machines;
+use super::questions::{PROMPT, Questions};
+use crate::apply::{Machines, unreachable};
 use crate::graph::Become;
 use crate::machine::{Call, Cancel, Inspect as _, Journal, Live, Machine, Remote, Reply};
 use crate::resource::Failure;
@@ -33,9 +34,6 @@ pub enum Answer {
 
 /// How long a second agent may take to start.
 const START_LIMIT: Duration = Duration::from_secs(20);
-
-/// What the password prompt is set to, so that it can be told from other output.
-const PROMPT: &str = "cfg-become-password:";
 
 /// The machines of this host.
 pub struct LocalMachines {
@@ -106,7 +104,7 @@ fn start(wanted: &Become, run: &str) -> Result<Arc<dyn Machine>, Failure> {
         return Err(failed("no pipes".into()));
     };
     let stdin = Arc::new(Mutex::new(stdin));
-    let complaints = watch(stderr, stdin.clone(), wanted.password.clone());
+    let complaints = watch(stderr, stdin.clone(), Questions::of(wanted));
     let waiting: Arc<Mutex<HashMap<u64, Sender<Reply>>>> = Arc::default();
     let (ready, is_ready) = channel();
     let answers = waiting.clone();
@@ -124,11 +122,16 @@ fn start(wanted: &Become, run: &str) -> Result<Arc<dyn Machine>, Failure> {
         answers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clear();
     });
     if is_ready.recv_timeout(START_LIMIT).is_err() {
+        let still_runs = child.try_wait().is_ok_and(|ended| ended.is_none());
         let _ = child.kill();
         let _ = child.wait();
         std::thread::sleep(Duration::from_millis(20));
         let said = complaints.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-        return Err(failed(if said.is_empty() { "it did not start".into() } else { said }));
+        return Err(if wanted.password.is_some() && !said.answered && still_runs {
+            unasked(wanted, &said.text)
+        } else {
+            failed(if said.text.is_empty() { "it did not start".into() } else { said.text })
+        });
     }
     drop(program);
     Ok(Arc::new(Remote::new(exchange(child, stdin, waiting))))
@@ -193,27 +196,46 @@ fn command_line(wanted: &Become, agent: &Path, run: &str) -> Result<Vec<String>,
     Ok(argv)
 }
 
+/// It waits for a password under a name that nobody knows. As in Ansible, such a host counts as unreachable.
+fn unasked(wanted: &Become, said: &str) -> Failure {
+    let said = said.trim();
+    let message = format!(
+        "cannot become {} with {}: Timed out waiting for become success or become password prompt (it was still waiting for \
+         privilege escalation prompt); it said: {said}",
+        wanted.user, wanted.method
+    );
+    let help = "if that asks for a password, name its word in `ansible_su_prompt_l10n`";
+    Failure { help: Some(help.into()), ..unreachable(&message) }
+}
+
+/// What a become program has said.
+#[derive(Clone, Default)]
+struct Said {
+    text: String,
+    /// The password was asked for, and given.
+    answered: bool,
+}
+
 /// Collects what a become program complains about, and answers its password prompt once.
-fn watch(mut stderr: ChildStderr, stdin: Arc<Mutex<ChildStdin>>, password: Option<String>) -> Arc<Mutex<String>> {
-    let said = Arc::new(Mutex::new(String::new()));
+fn watch(mut stderr: ChildStderr, stdin: Arc<Mutex<ChildStdin>>, mut questions: Questions) -> Arc<Mutex<Said>> {
+    let said = Arc::new(Mutex::new(Said::default()));
     let collected = said.clone();
     std::thread::spawn(move || {
-        let mut password = password;
         let mut buffer = [0u8; 4096];
         while let Ok(n) = stderr.read(&mut buffer) {
             if n == 0 {
                 break;
             }
             let text = String::from_utf8_lossy(buffer.get(..n).unwrap_or_default()).into_owned();
-            let asks = text.contains(PROMPT) || text.contains("assword:");
-            if asks && let Some(password) = password.take() {
+            if let Some(password) = questions.answer(&text) {
                 let mut stdin = stdin.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
                 let _ = stdin.write_all(format!("{password}\n").as_bytes()).and_then(|()| stdin.flush());
+                collected.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).answered = true;
                 continue;
             }
             let mut said = collected.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            if said.len() < 4096 {
-                said.push_str(&text.replace(PROMPT, "a password is asked for"));
+            if said.text.len() < 4096 {
+                said.text.push_str(&text.replace(PROMPT, "a password is asked for"));
             }
         }
     });

@@ -7,6 +7,7 @@
 mod frame;
 mod machines;
 mod protocol;
+mod questions;
 mod serve;
 
 #[cfg(feature = "controller")]

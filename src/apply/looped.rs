@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::outcome::Attempt;
-use super::run::Runner;
+use super::run::{Runner, misjudged};
 use crate::event::ItemOutcome;
 use crate::graph::{Iteration, Loop};
 use crate::template::EvalError;
@@ -36,8 +36,8 @@ impl Runner<'_> {
             }
             let item = iteration.item.clone().unwrap_or_default();
             let locals = loop_variables(looped, &items, i);
-            let label = self.label(looped, &item, &locals);
-            let attempt = self.item(&iteration, locals.clone(), false);
+            let mut attempt = self.item(&iteration, locals.clone(), false);
+            let label = self.label(looped, &item, &mut attempt, &locals);
             let ends = self.ends(looped, &attempt, &locals);
             let attempt =
                 if let Some(Err(error)) = &ends { Attempt::eval(error.clone()).with_exception() } else { attempt };
@@ -70,9 +70,19 @@ impl Runner<'_> {
         }
     }
 
-    fn label(&self, looped: &Loop, item: &Value, locals: &[(String, Value)]) -> String {
-        let shown = looped.label.as_ref().and_then(|label| self.scope(locals.to_vec()).evaluate(label).ok());
-        shown.unwrap_or_else(|| item.clone()).to_string()
+    /// What stands for the item; it may speak of the result. An item whose label fails has failed, unless it did before.
+    fn label(&self, looped: &Loop, item: &Value, attempt: &mut Attempt, locals: &[(String, Value)]) -> String {
+        let shown = looped.label.as_ref().map(|label| self.result_scope(attempt, locals).evaluate(label));
+        match shown {
+            Some(Ok(label)) if !label.has_unknown() => label.to_string(),
+            Some(Err(error)) => {
+                if attempt.failed != Value::Bool(true) {
+                    misjudged(attempt, "label", error);
+                }
+                item.to_string()
+            }
+            _ => item.to_string(),
+        }
     }
 
     fn registered_item(&self, looped: &Loop, item: &Value, index: usize, attempt: &Attempt) -> Value {

@@ -233,7 +233,7 @@ impl<'a> Runner<'a> {
         Ok(true)
     }
 
-    fn result_scope(&self, attempt: &Attempt, locals: &[(String, Value)]) -> Arc<TermScope> {
+    pub(super) fn result_scope(&self, attempt: &Attempt, locals: &[(String, Value)]) -> Arc<TermScope> {
         let mut locals = locals.to_vec();
         if let Some(name) = &self.node.register {
             locals.push((name.clone(), attempt.registered()));
@@ -427,7 +427,7 @@ impl<'a> Runner<'a> {
 }
 
 /// A condition about the result cannot be evaluated: the task fails with what it came to, and says why.
-fn misjudged(attempt: &mut Attempt, condition: &str, error: EvalError) {
+pub(super) fn misjudged(attempt: &mut Attempt, condition: &str, error: EvalError) {
     let mut result = std::mem::take(&mut attempt.result);
     let changes = std::mem::take(&mut attempt.changes);
     result.insert(condition.into(), Value::from(error.for_result()));

@@ -68,6 +68,9 @@ pub fn page(kind: &Kind) -> String {
         if spec.secret {
             facts.push("never shown".into());
         }
+        if let Some((param, word)) = spec.secret_where {
+            facts.push(format!("never shown where `{param}` is `{word}`"));
+        }
         out.push_str(&format!("- **{}** ({})", spec.name, facts.join(", ")));
         if !spec.aliases.is_empty() {
             out.push_str(&format!(

@@ -13,7 +13,7 @@ use crate::parse::Task;
 use crate::resource::Assembly;
 use crate::source::{Origin, Span};
 use crate::template::{EvalError, FileOptions, Layout, Shape, Template, Term, TermScope};
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, text_of};
 
 /// Content up to this size travels with the task; larger content is sent when the target lacks it.
 const INLINE: u64 = 32 * 1024;
@@ -349,10 +349,10 @@ impl HostCompiler<'_> {
             let mode = path.metadata().map_or(0o644, |meta| meta.permissions().mode() & 0o7777);
             iteration = with_arg(iteration, "_source_mode", Value::from(mode));
         }
-        let text =
-            (size <= INLINE).then(|| self.project.blobs.get(&digest)).flatten().and_then(|b| String::from_utf8(b).ok());
+        let bytes = (size <= INLINE).then(|| self.project.blobs.get(&digest)).flatten();
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
         Ok(match (kind, text) {
-            ("copy", Some(text)) => with_arg(iteration, "content", Value::from(text)),
+            ("copy", Some(text)) => with_arg(iteration, "content", Value::from(text_of(text.as_bytes()))),
             ("script", Some(text)) => with_arg(iteration, "_content", Value::from(text)),
             _ => with_arg(iteration, "_content_sha256", Value::from(digest)),
         })

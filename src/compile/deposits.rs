@@ -182,8 +182,12 @@ struct Wish<'a> {
 impl Wish<'_> {
     /// The directory that is trusted, and the names below it.
     fn place(&self) -> Result<(PathBuf, Vec<String>), Misplaced> {
-        if !self.src.starts_with('/') {
-            return Err(Misplaced::new("src", "`src` of `fetch` is an absolute path on the target"));
+        // Whose home it is, the host knows: in the path on the controller `~` stays as it is written.
+        if !self.src.starts_with(['/', '~']) {
+            return Err(Misplaced::new(
+                "src",
+                "`src` of `fetch` is an absolute path on the target, or starts with `~`",
+            ));
         }
         let source = names(self.src, "src")?;
         let last = source.last().cloned().ok_or_else(|| Misplaced::new("src", "`src` names no file"))?;
@@ -257,6 +261,9 @@ mod tests {
             ("/etc/motd", "out/", None, true, Ok("/play/out/|motd")),
             ("/etc/motd", "out/m", None, true, Ok("/play/out|m")),
             ("/etc/../../x", "out", None, false, Err("leads out")),
+            ("~redis/x", "out", None, false, Ok("/play/out|web/~redis/x")),
+            ("~/x", "out/", None, true, Ok("/play/out/|x")),
+            ("~/../x", "out", None, false, Err("leads out")),
             ("etc/x", "out", None, false, Err("absolute")),
             ("/", "out", None, false, Err("names no file")),
             ("/etc/x", "out/a.b", Some("out/"), false, Ok("/play/out|a.b/web/etc/x")),

@@ -191,7 +191,7 @@ impl HostCompiler<'_> {
     fn with_nothing(&self, term: &Term, frame: &Frame) -> Term {
         let Term::Template(template) = term else { return Term::Value(Value::Null) };
         let mut locals: Vec<(String, Value)> = Vec::new();
-        while template.shape == crate::template::Shape::Expression && locals.len() < MOST_UNDEFINED {
+        while template.shape != crate::template::Shape::Text && locals.len() < MOST_UNDEFINED {
             match self.scope(frame, locals.clone()).evaluate(term) {
                 Ok(value) => return Term::Value(value),
                 Err(EvalError { reason: crate::template::Reason::Undefined(path), .. }) => {
@@ -435,12 +435,9 @@ impl HostCompiler<'_> {
 
     /// Values of parameters that are secret by their nature.
     fn keep_secrets(&self, kind: &resource::Kind, args: &Map) {
-        for spec in kind.params.iter().filter(|spec| spec.secret) {
-            for name in std::iter::once(&spec.name).chain(spec.aliases) {
-                if let Some(value) = args.get(*name) {
-                    self.project.redactor.add_value(value);
-                }
-            }
+        let secret = kind.params.iter().filter(|spec| spec.is_secret(args));
+        for value in secret.flat_map(|spec| spec.names()).filter_map(|name| args.get(name)) {
+            self.project.redactor.add_value(value);
         }
     }
 }

@@ -581,7 +581,12 @@ impl HostCompiler<'_> {
         }
         let method = method.rsplit('.').next().unwrap_or("sudo").to_owned();
         let chdir = text(scope.get("ansible_sudo_chdir").ok().flatten()).filter(|_| method == "sudo");
-        Ok(Some(Become { user, method, password, flags, exe, chdir }))
+        let prompts = match scope.get("ansible_su_prompt_l10n").ok().flatten().filter(|_| method == "su") {
+            Some(Value::List(words)) => words.iter().map(Value::to_string).collect(),
+            Some(word) => vec![word.to_string()],
+            None => Vec::new(),
+        };
+        Ok(Some(Become { user, method, password, flags, exe, chdir, prompts }))
     }
 
     fn flag_or_text(&self, node: &Yaml, keyword: Keyword) -> Term {

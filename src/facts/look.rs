@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::machine::Inspect;
+use crate::machine::{Address4, Inspect};
 use crate::value::{Map, Value};
 
 /// The largest file read for a fact.
@@ -39,6 +39,11 @@ impl Look<'_> {
     /// The names in a directory.
     pub fn names(self, path: &str) -> Vec<String> {
         self.0.list(Path::new(path)).unwrap_or_default()
+    }
+
+    /// The IPv4 addresses of the network interfaces.
+    pub fn addresses(self) -> Vec<Address4> {
+        self.0.addresses().unwrap_or_default()
     }
 
     /// The last part of where a link points.

@@ -3,30 +3,40 @@
 use std::net::Ipv4Addr;
 
 use super::look::{Look, put};
-use super::routes::{Address6, Route4, addresses6, broadcast4, default6, local4, routes4};
+use super::routes::{Address6, Route4, addresses6, default6, routes4};
+use crate::machine::Address4;
 use crate::value::{Map, Value};
 
 /// The tables interfaces are described from.
 struct Tables {
     routes: Vec<Route4>,
-    local: Vec<Ipv4Addr>,
-    broadcast: Vec<Ipv4Addr>,
+    four: Vec<Address4>,
     six: Vec<Address6>,
 }
 
 /// Reads them.
 pub fn read(look: Look<'_>, facts: &mut Map) {
-    let trie = look.text("/proc/net/fib_trie");
+    describe(look, look.addresses(), facts);
+}
+
+pub(super) fn describe(look: Look<'_>, four: Vec<Address4>, facts: &mut Map) {
     let tables = Tables {
         routes: routes4(&look.text("/proc/net/route")),
-        local: local4(&trie),
-        broadcast: broadcast4(&trie),
+        four,
         six: addresses6(&look.text("/proc/net/if_inet6")),
     };
     // Files such as `bonding_masters` are no interfaces.
     let names =
         look.names("/sys/class/net").into_iter().filter(|name| look.exists(&format!("/sys/class/net/{name}/mtu")));
-    let interfaces: Vec<(String, Map)> = names.map(|name| (name.clone(), interface(look, &name, &tables))).collect();
+    let mut interfaces: Vec<(String, Map)> =
+        names.map(|name| (name.clone(), interface(look, &name, &tables))).collect();
+    for label in tables.four.iter().map(|address| &address.label) {
+        if !interfaces.iter().any(|(name, _)| name == label) {
+            let mut map = Map::new();
+            addresses4(tables.four.iter().filter(|a| a.label == *label), &mut map);
+            interfaces.push((label.clone(), map));
+        }
+    }
     put(
         facts,
         [
@@ -49,7 +59,7 @@ fn plain(name: &str) -> String {
 }
 
 fn all4(tables: &Tables) -> Value {
-    Value::list(tables.local.iter().filter(|a| !a.is_loopback()).map(|a| Value::from(a.to_string())))
+    Value::list(tables.four.iter().filter(|a| !a.address.is_loopback()).map(|a| Value::from(a.address.to_string())))
 }
 
 fn all6(tables: &Tables) -> Value {
@@ -132,32 +142,33 @@ fn compound(look: Look<'_>, base: &str, map: &mut Map) {
 }
 
 fn addresses(name: &str, tables: &Tables, map: &mut Map) {
-    let mut four = tables.local.iter().filter_map(|address| {
-        let (interface, prefix) = place(*address, &tables.routes);
-        (interface == name).then(|| describe4(*address, prefix, &tables.broadcast))
-    });
-    if let Some(first) = four.next() {
-        map.insert("ipv4".into(), first);
-    }
-    let more: Vec<Value> = four.collect();
-    if !more.is_empty() {
-        map.insert("ipv4_secondaries".into(), Value::from(more));
-    }
+    addresses4(tables.four.iter().filter(|a| a.label == name), map);
+    let elsewhere = tables.four.iter().filter(|a| a.interface == name && a.label != name && a.secondary);
+    secondaries(elsewhere, map);
     let six: Vec<Value> = tables.six.iter().filter(|a| a.interface == name).map(describe6).collect();
     if !six.is_empty() {
         map.insert("ipv6".into(), Value::from(six));
     }
 }
 
-/// The interface an address is on, and the bits of its network: those of the network that is reached without a gateway.
-/// An address without a network of its own, as of a tunnel or a floating address, is taken to be on the loopback.
-fn place(address: Ipv4Addr, routes: &[Route4]) -> (&str, u32) {
-    if address.is_loopback() {
-        return ("lo", 8);
+/// What goes by a name: the first address is the one, others are beside it.
+fn addresses4<'a>(all: impl Iterator<Item = &'a Address4>, map: &mut Map) {
+    let (mut first, mut more) = (None, Vec::new());
+    for address in all {
+        if first.is_none() && !address.secondary { first = Some(address) } else { more.push(address) }
     }
-    let contains = |route: &&Route4| route.gateway.is_unspecified() && masked(address, route.prefix) == route.network;
-    let best = routes.iter().filter(contains).filter(|r| r.prefix > 0).max_by_key(|route| route.prefix);
-    best.map_or(("lo", 32), |route| (&route.interface, route.prefix))
+    if let Some(first) = first {
+        map.insert("ipv4".into(), describe4(first));
+    }
+    secondaries(more.into_iter(), map);
+}
+
+fn secondaries<'a>(more: impl Iterator<Item = &'a Address4>, map: &mut Map) {
+    let known = map.get("ipv4_secondaries").and_then(Value::as_list).unwrap_or_default().to_vec();
+    let all: Vec<Value> = known.into_iter().chain(more.map(describe4)).collect();
+    if !all.is_empty() {
+        map.insert("ipv4_secondaries".into(), Value::from(all));
+    }
 }
 
 fn mask(prefix: u32) -> u32 {
@@ -168,15 +179,14 @@ fn masked(address: Ipv4Addr, prefix: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(address) & mask(prefix))
 }
 
-fn describe4(address: Ipv4Addr, prefix: u32, broadcasts: &[Ipv4Addr]) -> Value {
-    let last = Ipv4Addr::from(u32::from(address) | !mask(prefix));
-    let broadcast = if broadcasts.contains(&last) && !address.is_loopback() { last.to_string() } else { String::new() };
+fn describe4(of: &Address4) -> Value {
+    let broadcast = of.broadcast.map(|address| address.to_string()).unwrap_or_default();
     Value::map([
-        ("address", Value::from(address.to_string())),
+        ("address", Value::from(of.address.to_string())),
         ("broadcast", Value::from(broadcast)),
-        ("netmask", Value::from(Ipv4Addr::from(mask(prefix)).to_string())),
-        ("network", Value::from(masked(address, prefix).to_string())),
-        ("prefix", Value::from(prefix.to_string())),
+        ("netmask", Value::from(Ipv4Addr::from(mask(of.prefix)).to_string())),
+        ("network", Value::from(masked(of.address, of.prefix).to_string())),
+        ("prefix", Value::from(of.prefix.to_string())),
     ])
 }
 
@@ -206,15 +216,12 @@ fn default_ipv4(interfaces: &[(String, Map)], tables: &Tables) -> Value {
     map.insert("gateway".into(), Value::from(route.gateway.to_string()));
     of_interface(&mut map, interfaces, &route.interface);
     // Towards the gateway goes the address whose network the gateway is in.
-    let (_, bits) = place(route.gateway, &tables.routes);
-    let same = |a: &&Ipv4Addr| masked(**a, bits) == masked(route.gateway, bits);
-    let on_interface = |a: &&Ipv4Addr| place(**a, &tables.routes).0 == route.interface;
-    let own = tables.local.iter().find(same).or_else(|| tables.local.iter().find(on_interface));
-    if let Some(address) = own
-        && let Value::Map(described) = describe4(*address, place(*address, &tables.routes).1, &tables.broadcast)
-    {
+    let here = || tables.four.iter().filter(|a| a.interface == route.interface);
+    let near = here().find(|a| masked(a.address, a.prefix) == masked(route.gateway, a.prefix));
+    let own = near.or_else(|| here().next());
+    if let Some(Value::Map(described)) = own.map(describe4) {
         map.extend(described.iter().map(|(k, v)| (k.clone(), v.clone())));
-        map.insert("alias".into(), Value::str(&route.interface));
+        map.insert("alias".into(), Value::str(own.map_or(&*route.interface, |own| &own.label)));
     }
     map.into()
 }

@@ -8,8 +8,6 @@ use super::look::Look;
 pub struct Route4 {
     /// Interface.
     pub interface: String,
-    /// Where it leads.
-    pub network: Ipv4Addr,
     /// Bits of the network.
     pub prefix: u32,
     /// Through which host; unspecified where the network is at the interface.
@@ -23,42 +21,15 @@ pub fn routes4(text: &str) -> Vec<Route4> {
     let address = |word: &str| u32::from_str_radix(word, 16).ok().map(|n| Ipv4Addr::from(n.to_ne_bytes()));
     let line = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [interface, network, gateway, _, _, _, metric, mask, ..] = words.as_slice() else { return None };
+        let [interface, _, gateway, _, _, _, metric, mask, ..] = words.as_slice() else { return None };
         Some(Route4 {
             interface: (*interface).to_owned(),
-            network: address(network)?,
             prefix: u32::from(address(mask)?).count_ones(),
             gateway: address(gateway)?,
             metric: metric.parse().ok()?,
         })
     };
     text.lines().filter_map(line).collect()
-}
-
-/// The addresses of this host, from `/proc/net/fib_trie`.
-pub fn local4(text: &str) -> Vec<Ipv4Addr> {
-    let (mut found, mut last) = (Vec::new(), None);
-    for line in text.lines().map(str::trim_start) {
-        if let Some(address) = line.strip_prefix("|-- ") {
-            last = address.trim().parse::<Ipv4Addr>().ok();
-        } else if line.starts_with("/32 host LOCAL") {
-            found.extend(last.filter(|address| !found.contains(address)));
-        }
-    }
-    found
-}
-
-/// The broadcast addresses among the routes of `/proc/net/fib_trie`.
-pub fn broadcast4(text: &str) -> Vec<Ipv4Addr> {
-    let (mut found, mut last) = (Vec::new(), None);
-    for line in text.lines().map(str::trim_start) {
-        if let Some(address) = line.strip_prefix("|-- ") {
-            last = address.trim().parse::<Ipv4Addr>().ok();
-        } else if line.starts_with("/32 link BROADCAST") {
-            found.extend(last);
-        }
-    }
-    found
 }
 
 /// An IPv6 address of an interface.

@@ -4,11 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::gather;
-use crate::machine::{Attrs, Blank, Content, Live, Machine, Preview, Written};
+use crate::machine::{Address4, Attrs, Blank, Content, Live, Machine, Preview, Written};
 use crate::value::{Map, Value, to_json};
 
 /// The facts of a machine that has these files.
 fn facts_of(files: &[(&str, &str)]) -> Map {
+    gather(&machine_of(files))
+}
+
+fn machine_of(files: &[(&str, &str)]) -> Preview {
     let machine = Preview::new(Arc::new(Blank));
     for (path, text) in files {
         let path = Path::new(path);
@@ -24,7 +28,7 @@ fn facts_of(files: &[(&str, &str)]) -> Map {
             machine.write(path, &content, &Attrs::default(), &Written::default()).unwrap();
         }
     }
-    gather(&machine)
+    machine
 }
 
 fn texts(facts: &Map, names: &[&str]) -> Vec<String> {
@@ -99,10 +103,8 @@ fn distributions_have_ansible_names() {
 
 #[test]
 fn addresses_come_from_the_tables_of_the_kernel() {
-    let trie = "Main:\n  |-- 192.0.2.2\n     /32 host LOCAL\n  |-- 192.0.2.9\n     /32 host LOCAL\n  |-- 192.0.2.255\n     /32 link BROADCAST\n  |-- 127.0.0.1\n     /32 host LOCAL\n";
     let route = "Iface\tDestination\tGateway\neth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\neth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
-    let facts = facts_of(&[
-        ("/proc/net/fib_trie", trie),
+    let machine = machine_of(&[
         ("/proc/net/route", route),
         ("/proc/net/if_inet6", "fd000000000000000000000000000002 04 40 00 82     eth0\n"),
         ("/sys/class/net/eth0/mtu", "1400\n"),
@@ -110,14 +112,38 @@ fn addresses_come_from_the_tables_of_the_kernel() {
         ("/sys/class/net/eth0/address", "02:fc:00:00:00:01\n"),
         ("/sys/class/net/br-lan/mtu", "1500\n"),
     ]);
+    let four = |label: &str, address: [u8; 4], prefix, broadcast: Option<[u8; 4]>, secondary| Address4 {
+        interface: label.split(':').next().unwrap().to_owned(),
+        label: label.to_owned(),
+        address: address.into(),
+        prefix,
+        broadcast: broadcast.map(Into::into),
+        secondary,
+    };
+    let addresses = vec![
+        four("lo", [127, 0, 0, 1], 8, None, false),
+        four("eth0", [192, 0, 2, 2], 24, Some([192, 0, 2, 255]), false),
+        four("eth0", [198, 51, 100, 1], 32, None, false),
+        four("eth0:1", [192, 0, 2, 9], 24, Some([192, 0, 2, 255]), true),
+    ];
+    let mut facts = Map::new();
+    super::network::describe(super::look::Look(&machine), addresses, &mut facts);
     let json = |name: &str| to_json(facts.get(name).unwrap_or(&Value::Null)).to_string();
     assert_eq!(
         json("default_ipv4"),
         r#"{"gateway":"192.0.2.1","interface":"eth0","macaddress":"02:fc:00:00:00:01","mtu":1400,"type":"ether","address":"192.0.2.2","broadcast":"192.0.2.255","netmask":"255.255.255.0","network":"192.0.2.0","prefix":"24","alias":"eth0"}"#
     );
-    assert_eq!(json("all_ipv4_addresses"), r#"["192.0.2.2","192.0.2.9"]"#);
+    assert_eq!(json("all_ipv4_addresses"), r#"["192.0.2.2","198.51.100.1","192.0.2.9"]"#);
+    let list = |facts: &Map, name: &str| {
+        let all = facts.get(name).and_then(|e| e.get("ipv4_secondaries")).and_then(Value::as_list).unwrap_or_default();
+        all.iter()
+            .map(|one| format!("{} {:?}", one.get("address").unwrap(), one.get("broadcast").unwrap().to_string()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(list(&facts, "eth0"), ["198.51.100.1 \"\"", "192.0.2.9 \"192.0.2.255\""]);
+    assert_eq!(list(&facts, "eth0_1"), ["192.0.2.9 \"192.0.2.255\""]);
     assert_eq!(facts.get("eth0").and_then(|e| e.at(&["ipv4", "address"])), Some(&Value::str("192.0.2.2")));
-    assert_eq!(json("interfaces"), r#"["br-lan","eth0"]"#);
+    assert_eq!(json("interfaces"), r#"["br-lan","eth0","lo","eth0_1"]"#);
     assert!(facts.contains_key("br_lan"));
 }
 

@@ -215,6 +215,8 @@ pub struct Become {
     pub exe: Option<String>,
     /// The directory sudo is started in.
     pub chdir: Option<String>,
+    /// What su calls a password where it asks for one; empty for the words cfg knows.
+    pub prompts: Vec<String>,
 }
 
 /// A section of a block.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::Value;
+use crate::value::{Value, text_of};
 
 /// A program with its arguments. There is no shell in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,12 +73,12 @@ impl Stdio {
 
     /// Standard output as text.
     pub fn out(&self) -> String {
-        String::from_utf8_lossy(&self.stdout).into_owned()
+        text_of(&self.stdout)
     }
 
     /// Standard error as text.
     pub fn err(&self) -> String {
-        String::from_utf8_lossy(&self.stderr).into_owned()
+        text_of(&self.stderr)
     }
 
     /// The last lines of what it wrote, for messages.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,25 @@ pub struct Stat {
     pub device: u64,
     /// Hard links.
     pub links: u64,
+}
+
+/// A time to set on a file.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FileTime {
+    /// This moment. Who may write a file may set both of its times to it; any other time takes its owner.
+    Now,
+    /// Seconds since the epoch.
+    At(f64),
+}
+
+impl FileTime {
+    /// Seconds since the epoch.
+    pub fn seconds(self) -> f64 {
+        match self {
+            Self::At(seconds) => seconds,
+            Self::Now => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64()),
+        }
+    }
 }
 
 /// How full a file system is.

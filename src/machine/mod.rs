@@ -27,10 +27,10 @@ pub use account::{Aging, Group, GroupChange, Key, User, UserChange};
 pub use command::{Command, Output, Stdio};
 pub use difference::{Difference, Side};
 pub use fault::{Fault, FaultKind, Result};
-pub use file::{Algorithm, Attrs, Content, FileKind, Stat, Usage, Written, hex};
+pub use file::{Algorithm, Attrs, Content, FileKind, FileTime, Stat, Usage, Written, hex};
 pub use journal::{Journal, state_dir};
 pub use live::{Cancel, Live};
-pub use net::{Fetch, Fetched, HttpAnswer, HttpRequest, Reach};
+pub use net::{Address4, Fetch, Fetched, HttpAnswer, HttpRequest, Reach};
 pub use package::{ForeseenFile, Foresight, Package, Request, Selection, Transaction, TransactionReport};
 pub use preview::{Blank, Preview};
 pub use remote::{Call, Exchange, Remote, Reply, serve};
@@ -98,6 +98,11 @@ pub trait Inspect: Send + Sync {
         Err(Fault::new(format!("ask for the free space of {}", path.display()), "this machine does not know it"))
     }
 
+    /// The IPv4 addresses of the network interfaces. Where nobody can tell, as on a machine in memory, that is an error.
+    fn addresses(&self) -> Result<Vec<Address4>> {
+        Err(Fault::new("ask for the network addresses".to_owned(), "this machine does not know them"))
+    }
+
     /// What is at a path, following links; `None` where nothing is or a link dangles.
     fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         let Some(real) = self.resolve(path)? else { return Ok(None) };
@@ -134,8 +139,8 @@ pub trait Machine: Inspect {
     fn hard_link(&self, target: &Path, link: &Path) -> Result<()>;
     /// Sets owner, group and mode.
     fn set_attrs(&self, path: &Path, attrs: &Attrs) -> Result<()>;
-    /// Sets the times of access and modification, in seconds since the epoch.
-    fn set_times(&self, path: &Path, accessed: Option<f64>, modified: Option<f64>) -> Result<()>;
+    /// Sets the times of access and modification; `None` leaves one as it is.
+    fn set_times(&self, path: &Path, accessed: Option<FileTime>, modified: Option<FileTime>) -> Result<()>;
     /// Removes a file, a link, or a directory with all it holds.
     fn remove(&self, path: &Path) -> Result<()>;
     /// Installs, upgrades and removes packages, and refreshes the package lists.

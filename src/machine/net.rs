@@ -1,5 +1,6 @@
 //! The network as the machine traits speak of it.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,23 @@ pub enum Reach {
     Closed,
     /// It was not tried, because this is a dry run.
     Unknown,
+}
+
+/// An IPv4 address of a network interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address4 {
+    /// The interface.
+    pub interface: String,
+    /// The name the address goes by: the interface, or `eth0:1`.
+    pub label: String,
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Bits of its network.
+    pub prefix: u32,
+    /// Where a message reaches the whole network.
+    pub broadcast: Option<Ipv4Addr>,
+    /// Another address of the same network was there before.
+    pub secondary: bool,
 }
 
 /// Something to fetch by HTTP or HTTPS.

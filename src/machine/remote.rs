@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, Fetch, Fetched, Group, GroupChange, HttpAnswer, HttpRequest, Identity,
-    Inspect, Key, Machine, Output, Package, Reach, Result, Service, Stat, Transaction, TransactionReport, Unit,
-    UnitAction, Usage, User, UserChange, Written,
+    Address4, Algorithm, Attrs, Command, Content, Fault, Fetch, Fetched, FileTime, Group, GroupChange, HttpAnswer,
+    HttpRequest, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Service, Stat, Transaction,
+    TransactionReport, Unit, UnitAction, Usage, User, UserChange, Written,
 };
 
 macro_rules! calls {
@@ -97,7 +97,7 @@ macro_rules! lend {
 
 lend! { PathBuf => Path, as_path, to_path_buf; String => str, as_str, to_owned; }
 lend! { ref Key, Command, Attrs, Content, Written, Transaction, UserChange, GroupChange, Fetch, HttpRequest }
-lend! { copy u16, u64, bool, Duration, Algorithm, UnitAction, Option<f64> }
+lend! { copy u16, u64, bool, Duration, Algorithm, UnitAction, Option<FileTime> }
 
 calls! {
     inspect {
@@ -121,6 +121,7 @@ calls! {
         Ask = ask(request: HttpRequest, limit: u64) -> HttpAnswer;
         Download = download(fetch: Fetch, limit: u64) -> Vec<u8>;
         Usage = usage(path: PathBuf) -> Usage;
+        Addresses = addresses() -> Vec<Address4>;
     }
     machine {
         Write = write(path: PathBuf, content: Content, attrs: Attrs, how: Written) -> ();
@@ -129,7 +130,7 @@ calls! {
         Symlink = symlink(target: PathBuf, link: PathBuf) -> ();
         HardLink = hard_link(target: PathBuf, link: PathBuf) -> ();
         SetAttrs = set_attrs(path: PathBuf, attrs: Attrs) -> ();
-        SetTimes = set_times(path: PathBuf, accessed: Option<f64>, modified: Option<f64>) -> ();
+        SetTimes = set_times(path: PathBuf, accessed: Option<FileTime>, modified: Option<FileTime>) -> ();
         Remove = remove(path: PathBuf) -> ();
         Packages = packages(transaction: Transaction) -> TransactionReport;
         UnitAct = unit_action(name: String, action: UnitAction) -> ();

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::difference::{self, Difference, Side};
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, Group, GroupChange, HttpAnswer,
-    HttpRequest, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Service, Stat, Transaction,
-    TransactionReport, Unit, UnitAction, Usage, User, UserChange, Written,
+    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, FileTime, Group, GroupChange,
+    HttpAnswer, HttpRequest, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Service, Stat,
+    Transaction, TransactionReport, Unit, UnitAction, Usage, User, UserChange, Written,
 };
 
 /// Files larger than this are not diffed.
@@ -364,7 +364,7 @@ impl Machine for Tracked {
         self.around(path, false, || self.machine.set_attrs(path, attrs))
     }
 
-    fn set_times(&self, path: &Path, accessed: Option<f64>, modified: Option<f64>) -> Result<()> {
+    fn set_times(&self, path: &Path, accessed: Option<FileTime>, modified: Option<FileTime>) -> Result<()> {
         self.begin()?;
         self.machine.set_times(path, accessed, modified)?;
         let subject = path.to_string_lossy().into_owned();

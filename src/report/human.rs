@@ -9,6 +9,7 @@ use super::{Report, Style};
 use crate::event::{Counts, Event, RUN, Stats, Status, TaskOutcome};
 use crate::secret::Redactor;
 use crate::source::SourceMap;
+use crate::value::readable;
 
 /// How it is shown.
 #[derive(Clone, Debug)]
@@ -77,7 +78,7 @@ impl Human {
         self.clear_status();
         let text = self.redactor.redact(text).into_owned();
         let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+        let _ = writeln!(out, "{}", readable(&text)).and_then(|()| out.flush());
     }
 
     fn play_started(&mut self, play: &str, hosts: &[String], batch: (u32, u32)) {
@@ -290,7 +291,7 @@ impl Human {
         }
         let text = self.redactor.redact(&lines.join("\n")).into_owned();
         let mut out = std::io::stderr().lock();
-        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+        let _ = writeln!(out, "{}", readable(&text)).and_then(|()| out.flush());
         self.status_lines = lines.len();
     }
 }

@@ -11,7 +11,7 @@ use super::paths::{Place, Source};
 use super::types::split;
 use super::{Claim, Context, Failure, Footprint, Mode, Outcome, ParamError, Resource, copy_tree, file};
 use crate::machine::{Algorithm, Attrs, Command, Content, FileKind, Machine, Written};
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, bytes_of};
 
 params! {
     /// Puts a file in place, with this content, owner, group and mode; or a directory of the controller with all it holds.
@@ -125,7 +125,7 @@ impl Copy {
     fn wanted_digest(&self, machine: &dyn Machine) -> Result<String, Failure> {
         match (&self.content_sha256, &self.content, &self.src) {
             (Some(digest), ..) => Ok(digest.clone()),
-            (None, Some(content), _) => Ok(Algorithm::Sha256.of(content.as_bytes())),
+            (None, Some(content), _) => Ok(Algorithm::Sha256.of(&bytes_of(content))),
             (None, None, Some(src)) => Ok(machine.digest(&self.source(machine, src)?, Algorithm::Sha256)?),
             (None, None, None) => Err(Failure::new("src (or content) is required")),
         }
@@ -152,7 +152,7 @@ impl Copy {
 
     fn content(&self, machine: &dyn Machine, context: &Context) -> Result<Content, Failure> {
         match (&self.content, &self.content_sha256, &self.src) {
-            (Some(content), ..) => Ok(Content::bytes(content.clone().into_bytes())),
+            (Some(content), ..) => Ok(Content::bytes(bytes_of(content).into_owned())),
             (None, Some(digest), _) => {
                 let blobs = context.blobs.as_ref().ok_or_else(|| Failure::new("the content was not sent"))?;
                 blobs.get(digest).map(Content::Bytes).map_err(Failure::new)

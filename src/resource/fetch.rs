@@ -1,8 +1,9 @@
 //! `fetch`: a file of the target, brought to the controller.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::params::params;
+use super::program::expand_home;
 use super::{Claim, Context, Failure, Footprint, Outcome, ParamError, Resource};
 use crate::machine::{Algorithm, FileKind, Machine};
 use crate::value::Value;
@@ -23,7 +24,7 @@ params! {
     /// - fetch: { src: /etc/ssh/ssh_host_ed25519_key.pub, dest: keys/ }
     /// ```
     pub struct Fetch {
-        /// The file.
+        /// The file. A `~` it starts with stays as it is written in the path on the controller.
         src: PathBuf, required;
         /// The directory on the controller, relative to the playbook's; with `flat` the file, or with a trailing `/` its
         /// directory.
@@ -57,13 +58,13 @@ impl Fetch {
         Ok(())
     }
 
-    fn missing(&self, message: &str) -> Result<Outcome, Failure> {
+    fn missing(&self, src: &Path, message: &str) -> Result<Outcome, Failure> {
         if self.fail_on_missing {
             return Err(Failure::new(message));
         }
         Ok(Outcome::of([
             ("msg", Value::from(format!("{message}, not transferring, ignored"))),
-            ("file", Value::str(self.src.to_string_lossy())),
+            ("file", Value::str(src.to_string_lossy())),
         ])
         .changed(false))
     }
@@ -71,18 +72,20 @@ impl Fetch {
 
 impl Resource for Fetch {
     fn footprint(&self) -> Footprint {
-        // Links on the way lead elsewhere.
-        Footprint::observer().read(Claim::Path(self.src.clone()))
+        // Links on the way lead elsewhere, and so does `~`.
+        let all = Footprint::observer();
+        if self.src.is_absolute() { all.read(Claim::Path(self.src.clone())) } else { all }
     }
 
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
-        let size = match machine.stat(&self.src)? {
-            None => return self.missing("the remote file does not exist"),
+        let src = &PathBuf::from(expand_home(machine, &self.src.to_string_lossy())?);
+        let size = match machine.stat(src)? {
+            None => return self.missing(src, "the remote file does not exist"),
             Some(stat) if stat.kind == FileKind::Dir => {
-                return self.missing("the remote file is a directory, fetch cannot work on directories");
+                return self.missing(src, "the remote file is a directory, fetch cannot work on directories");
             }
             Some(stat) if stat.kind != FileKind::File => {
-                return Err(Failure::new(format!("{} is not a regular file", self.src.display())));
+                return Err(Failure::new(format!("{} is not a regular file", src.display())));
             }
             Some(stat) => stat.size,
         };
@@ -92,20 +95,20 @@ impl Resource for Fetch {
             return Err(Failure { help: Some(help.into()), ..Failure::new(message) });
         };
         let blobs = context.blobs.as_ref().ok_or_else(|| Failure::new("nobody takes the file"))?;
-        let sha256 = machine.digest(&self.src, Algorithm::Sha256)?;
-        let sha1 = Value::from(machine.digest(&self.src, Algorithm::Sha1)?);
+        let sha256 = machine.digest(src, Algorithm::Sha256)?;
+        let sha1 = Value::from(machine.digest(src, Algorithm::Sha1)?);
         let wanted = blobs.offer(token, &sha256, size).map_err(Failure::new)?;
         if wanted {
-            let mut part = |offset: u64| machine.read_part(&self.src, offset, PART).map_err(|fault| fault.to_string());
+            let mut part = |offset: u64| machine.read_part(src, offset, PART).map_err(|fault| fault.to_string());
             blobs.send(token, size, &mut part).map_err(Failure::new)?;
         }
         let mut outcome =
             Outcome::of([("dest", Value::str(path)), ("checksum", sha1.clone()), ("remote_checksum", sha1)]);
         if wanted {
-            let shown = format!("fetch {} to {path}", self.src.display());
+            let shown = format!("fetch {} to {path}", src.display());
             outcome.result.insert("msg".into(), Value::from(shown));
         } else {
-            outcome.result.insert("file".into(), Value::str(self.src.to_string_lossy()));
+            outcome.result.insert("file".into(), Value::str(src.to_string_lossy()));
         }
         Ok(outcome.changed(wanted))
     }

@@ -1,14 +1,13 @@
 //! `file`: files, directories, links and their attributes.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::attrs::Wanted;
 use super::params::params;
 use super::paths::Target;
 use super::types::choices;
 use super::{Claim, Context, Failure, Footprint, Mode, Outcome, ParamError, Resource, file_diff};
-use crate::machine::{Attrs, Content, FileKind, Key, Machine, Stat, Written};
+use crate::machine::{Attrs, Content, FileKind, FileTime, Key, Machine, Stat, Written};
 use crate::value::{Map, Value};
 
 choices! {
@@ -205,15 +204,15 @@ impl File {
             };
         };
         self.wanted().apply(machine, &target, &old)?;
-        self.times(machine, &target, &old, Some(now()))
+        self.times(machine, &target, &old, Some(FileTime::Now))
     }
 
     /// Sets the times that differ. What the task does not say is `default`, or stays.
-    fn times(&self, machine: &dyn Machine, path: &Path, stat: &Stat, default: Option<f64>) -> Result<(), Failure> {
+    fn times(&self, machine: &dyn Machine, path: &Path, stat: &Stat, default: Option<FileTime>) -> Result<(), Failure> {
         let accessed = time(self.access_time.as_deref(), &self.access_time_format, default)?;
         let modified = time(self.modification_time.as_deref(), &self.modification_time_format, default)?;
-        let accessed = accessed.filter(|time| *time != stat.atime);
-        let modified = modified.filter(|time| *time != stat.mtime);
+        let accessed = accessed.filter(|time| *time != FileTime::At(stat.atime));
+        let modified = modified.filter(|time| *time != FileTime::At(stat.mtime));
         if accessed.is_some() || modified.is_some() {
             machine.set_times(path, accessed, modified)?;
         }
@@ -278,23 +277,19 @@ impl File {
     }
 }
 
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
-}
-
 /// A time as it is written: `preserve`, `now`, in a format, or seconds since the epoch.
-fn time(text: Option<&str>, format: &str, default: Option<f64>) -> Result<Option<f64>, Failure> {
+fn time(text: Option<&str>, format: &str, default: Option<FileTime>) -> Result<Option<FileTime>, Failure> {
     match text {
         None => Ok(default),
         Some("preserve") => Ok(None),
-        Some("now") => Ok(Some(now())),
+        Some("now") => Ok(Some(FileTime::Now)),
         Some(text) => {
             let civil = jiff::civil::DateTime::strptime(format, text).ok();
             let zoned = civil.and_then(|civil| civil.to_zoned_datetime(jiff::tz::TimeZone::system()).ok());
             let seconds = zoned.map(|zoned| zoned.timestamp().as_second() as f64).or_else(|| text.parse().ok());
             let wrong =
                 || Failure::new(format!("Error while obtaining timestamp for time {text} using format {format}"));
-            seconds.map(Some).ok_or_else(wrong)
+            seconds.map(|seconds| Some(FileTime::At(seconds))).ok_or_else(wrong)
         }
     }
 }

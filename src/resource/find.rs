@@ -10,7 +10,7 @@ use super::program::expand_home;
 use super::stat::{self, Algorithm};
 use super::types::choices;
 use super::{Claim, Context, Failure, Footprint, Mode, Outcome, ParamError, Resource, glob, python};
-use crate::machine::{FaultKind, FileKind, Inspect, Machine, Stat};
+use crate::machine::{Command, FaultKind, FileKind, Inspect, Machine, Output, Stat};
 use crate::value::{Map, Value};
 
 /// The content of larger files is not looked into.
@@ -42,14 +42,6 @@ choices! {
     }
 }
 
-choices! {
-    /// Encodings of text.
-    pub enum Encoding {
-        /// UTF-8, and ASCII as a part of it.
-        Utf8 = "utf-8" | "utf8" | "UTF-8" | "ascii" | "us-ascii",
-    }
-}
-
 params! {
     /// Finds files on the target. It changes nothing, so that a plan looks too, and sees what would be there by then.
     ///
@@ -69,8 +61,9 @@ params! {
         use_regex: bool = false;
         /// A regular expression that the start of a line must match.
         contains: Option<String>;
-        /// How the files are encoded that `contains` is searched in. cfg reads UTF-8, and with it ASCII.
-        encoding: Encoding = Encoding::Utf8;
+        /// How the files are encoded that `contains` is searched in; without it UTF-8, and what is not is let pass. All but
+        /// UTF-8 and ASCII are read by the target's iconv(1).
+        encoding: Option<String>;
         /// `contains` may match anywhere in the file, and over lines.
         read_whole_file: bool = false;
         /// What kind of thing to find.
@@ -147,7 +140,6 @@ impl Find {
     /// # Errors
     /// Where a pattern, an age or a size is none.
     pub fn check(&self) -> Result<(), ParamError> {
-        let Encoding::Utf8 = self.encoding;
         if self.depth.is_some_and(|depth| depth < 1) {
             return Err(ParamError::bad("depth", "expected 1 or more"));
         }
@@ -223,11 +215,25 @@ impl Find {
             Err(fault) if fault.kind == FaultKind::Denied => return Ok(false),
             other => other?,
         };
-        let text = String::from_utf8_lossy(&bytes);
+        let text = self.text(machine, path, bytes)?;
         if self.read_whole_file {
             return python::found(regex, &text);
         }
         text.split_inclusive('\n').try_fold(false, |found, line| Ok(found || python::found(regex, line)?))
+    }
+
+    /// The text of a file in its encoding.
+    fn text(&self, machine: &dyn Inspect, path: &Path, bytes: Vec<u8>) -> Result<String, Failure> {
+        let Some(encoding) = &self.encoding else { return Ok(String::from_utf8_lossy(&bytes).into_owned()) };
+        let utf8 = match encoding.to_ascii_lowercase().replace('_', "-").as_str() {
+            "utf-8" | "utf8" => Some(bytes),
+            "ascii" | "us-ascii" => bytes.is_ascii().then_some(bytes),
+            _ => iconv(machine, encoding, bytes)?,
+        };
+        utf8.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
+            let (path, why) = (path.display(), "due to an encoding error. current encoding:");
+            Failure::new(format!("Failed to read the file {path} {why} {encoding}"))
+        })
     }
 
     fn describe(&self, machine: &dyn Inspect, path: &Path, stat: &Stat) -> Result<Value, Failure> {
@@ -262,6 +268,23 @@ impl Wanted {
     }
 }
 
+/// Bytes in UTF-8; `None` where they are not in that encoding.
+fn iconv(machine: &dyn Inspect, encoding: &str, bytes: Vec<u8>) -> Result<Option<Vec<u8>>, Failure> {
+    let empty = bytes.is_empty();
+    let mut command = Command::new(["iconv", "-f", encoding, "-t", "UTF-8"]);
+    command.stdin = Some(bytes);
+    match machine.probe(&command)? {
+        Output::Known(stdio) if stdio.ok() => Ok(Some(stdio.stdout)),
+        // It cannot even read nothing.
+        Output::Known(_) if empty => Err(Failure::new(format!("unknown encoding: {encoding}"))),
+        Output::Known(_) => iconv(machine, encoding, Vec::new()).map(|_| None),
+        Output::Unknown => {
+            let why = format!("what {} makes of it is known after apply", command.shown());
+            Err(Failure { unknown: true, ..Failure::new(why) })
+        }
+    }
+}
+
 /// Reads a number with the letter of a unit behind it.
 fn scaled(text: &str, units: &str, factors: &[i64]) -> Option<i64> {
     let text = text.trim().to_ascii_lowercase();
@@ -282,6 +305,8 @@ struct Walk<'a> {
     files: Vec<Value>,
     examined: usize,
     skipped: Map,
+    /// The directory the walk started from.
+    root: PathBuf,
     /// The directories above, to see links that lead in circles.
     above: Vec<(u64, u64)>,
 }
@@ -297,6 +322,7 @@ impl Walk<'_> {
 
     fn root(&mut self, text: &str) -> Result<(), Failure> {
         let path = PathBuf::from(expand_home(self.machine, text)?);
+        self.root.clone_from(&path);
         match self.machine.stat(&path)? {
             Some(stat) if stat.kind == FileKind::Dir => self.directory(&path, 1),
             _ => {
@@ -345,7 +371,8 @@ impl Walk<'_> {
             Ok(true) => self.files.push(self.find.describe(self.machine, path, &stat)?),
             Ok(false) => {}
             Err(failure) if failure.unknown => return Err(failure),
-            Err(failure) => self.skip(path, failure.message),
+            // Under the directory that was asked for, as in Ansible, which ends its walk there.
+            Err(failure) => self.skip(&self.root.clone(), failure.message),
         }
         Ok(())
     }
@@ -382,6 +409,7 @@ impl Resource for Find {
             files: Vec::new(),
             examined: 0,
             skipped: Map::new(),
+            root: PathBuf::new(),
             above: Vec::new(),
         };
         for path in &self.paths {
@@ -487,6 +515,19 @@ mod tests {
         ] {
             let message = bench.fails("find", &format!("{{paths: /srv, {params}}}"));
             assert!(message.contains(expected), "{params}: {message}");
+        }
+    }
+
+    #[test]
+    fn files_that_are_not_in_their_encoding_are_skipped() {
+        let bench = Bench::with(&[("/srv/a.txt", "caf\u{e9}\n"), ("/srv/b.txt", "caf\n")]);
+        for (encoding, found, skipped) in [("utf-8", 2, 0), ("UTF8", 2, 0), ("ascii", 1, 1)] {
+            let (outcome, _) = bench.settle("find", &format!("{{paths: /srv, contains: caf, encoding: {encoding}}}"));
+            assert_eq!(outcome.result.get("matched"), Some(&Value::Int(found)));
+            let why = outcome.result.get("skipped_paths").and_then(Value::as_map).unwrap();
+            assert_eq!(why.len(), skipped);
+            let text = "Failed to read the file /srv/a.txt due to an encoding error. current encoding: ascii";
+            assert!(why.iter().all(|(path, why)| &**path == "/srv" && *why == Value::str(text)), "{why:?}");
         }
     }
 }

@@ -25,6 +25,7 @@ mod command;
 mod copy;
 mod copy_tree;
 mod cron;
+mod debconf;
 mod edit;
 #[cfg(test)]
 mod examples;
@@ -79,8 +80,8 @@ use crate::value::{Map, Value};
 pub use args::{Arg, Args, ParamError, ParamErrorKind};
 pub use assemble::Assembly;
 pub use footprint::{Claim, Footprint};
-pub(crate) use params::params;
 pub use params::{FromValue, ParamSpec, finish as finish_params, optional as optional_param, read as read_param};
+pub(crate) use params::{documentation, params};
 pub use paths::{settle, settled};
 pub use registry::{KINDS, Kind, ansible_words, find, names};
 pub use script::script_of;

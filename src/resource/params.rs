@@ -3,7 +3,7 @@
 //! [`params!`](crate::resource::params) makes from one declaration the struct, its reader with Ansible's lenient types,
 //! and the table of [`ParamSpec`]s from which the documentation, the editor schema and "did you mean" are derived.
 
-use crate::value::{Value, parse_bool};
+use crate::value::{Map, Value, parse_bool};
 
 use super::args::{Arg, Args, ParamError, ParamErrorKind};
 
@@ -26,9 +26,22 @@ pub struct ParamSpec {
     pub default: &'static str,
     /// Its value is secret wherever it comes from.
     pub secret: bool,
+    /// Its value is secret where another parameter is this word.
+    pub secret_where: Option<(&'static str, &'static str)>,
 }
 
 impl ParamSpec {
+    /// Every name it goes by.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
+    /// Says whether its value is secret beside these arguments.
+    pub fn is_secret(&self, args: &Map) -> bool {
+        let is = |(param, word): (&str, &str)| args.get(param).and_then(Value::as_str) == Some(word);
+        self.secret || self.secret_where.is_some_and(is)
+    }
+
     /// The default as one would write it in a task: `State :: BuildDep` is the choice `build-dep`.
     pub fn shown_default(&self) -> String {
         let letters = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
@@ -200,11 +213,24 @@ pub fn required<T: FromValue>(args: &mut Args, spec: &ParamSpec) -> Result<T, Pa
 /// Names the first such argument and the nearest parameter.
 pub fn finish(args: &Args, specs: &[ParamSpec]) -> Result<(), ParamError> {
     let Some(name) = args.rest().next() else { return Ok(()) };
-    let known = specs.iter().flat_map(|s| std::iter::once(s.name).chain(s.aliases.iter().copied()));
+    let known = specs.iter().flat_map(ParamSpec::names);
     let hint = crate::diagnostic::did_you_mean(name, known).map(|hint| format!("; {hint}")).unwrap_or_default();
     let message = format!("there is no parameter `{name}`{hint}");
     Err(ParamError { param: Some(name.to_owned()), message, kind: ParamErrorKind::Unknown })
 }
+
+/// Texts for people to read, which an agent does not carry over the wire.
+#[cfg(feature = "controller")]
+macro_rules! documentation {
+    ($($text:literal),*) => { concat!($($text),*) };
+}
+#[cfg(not(feature = "controller"))]
+macro_rules! documentation {
+    ($($text:literal),*) => {
+        ""
+    };
+}
+pub(crate) use documentation;
 
 /// Declares the parameters of a resource type.
 ///
@@ -218,6 +244,8 @@ pub fn finish(args: &Args, specs: &[ParamSpec]) -> Result<(), ParamError> {
 ///         using: Option<Strategy>, alias "use";    may be absent
 ///         /// A secret.
 ///         password: Option<String>, secret;
+///         /// A secret where another parameter says so.
+///         value: Option<Value>, secret_where "vtype" "password";
 ///         /// With a default.
 ///         force: bool = false, alias "overwrite" "thirsty";
 ///     }
@@ -230,7 +258,7 @@ macro_rules! params {
         pub struct $name:ident {
             $(
                 $(#[doc = $fdoc:literal])*
-                $field:ident : $ty:ty $(= $default:expr)? $(, required $($required:lifetime)?)? $(, secret $($secret:lifetime)?)? $(, named $named:literal)? $(, alias $($alias:literal)+)? ;
+                $field:ident : $ty:ty $(= $default:expr)? $(, required $($required:lifetime)?)? $(, secret $($secret:lifetime)?)? $(, secret_where $param:literal $word:literal)? $(, named $named:literal)? $(, alias $($alias:literal)+)? ;
             )*
         }
     ) => {
@@ -243,19 +271,20 @@ macro_rules! params {
         impl $name {
             /// The documentation of the type.
             #[allow(dead_code, reason = "what is part of several types has none of its own")]
-            pub const DOC: &'static str = concat!($($doc, "\n"),*);
+            pub const DOC: &'static str = $crate::resource::documentation!($($doc, "\n"),*);
 
             /// The parameters.
             pub const PARAMS: &'static [$crate::resource::ParamSpec] = &[
                 $( $crate::resource::ParamSpec {
                     name: $crate::resource::params!(@name $field $($named)?),
                     aliases: &[$($($alias),+)?],
-                    doc: concat!($($fdoc, "\n"),*),
+                    doc: $crate::resource::documentation!($($fdoc, "\n"),*),
                     type_name: <$ty as $crate::resource::FromValue>::TYPE,
                     choices: <$ty as $crate::resource::FromValue>::CHOICES,
                     required: $crate::resource::params!(@flag $(required $($required)?)?),
                     default: $crate::resource::params!(@default $($default)?),
                     secret: $crate::resource::params!(@flag $(secret $($secret)?)?),
+                    secret_where: $crate::resource::params!(@pair $($param $word)?),
                 }, )*
             ];
 
@@ -281,6 +310,8 @@ macro_rules! params {
     (@name $field:ident $named:literal) => { $named };
     (@flag) => { false };
     (@flag $word:ident) => { true };
+    (@pair) => { None };
+    (@pair $param:literal $word:literal) => { Some(($param, $word)) };
     (@default) => { "" };
     (@default $default:expr) => { stringify!($default) };
     (@read $args:ident $spec:ident, ) => { $crate::resource::read_param(&mut $args, $spec)? };

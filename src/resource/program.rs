@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Context, Failure, Outcome, glob};
 use crate::machine::{Command, Fault, FaultKind, Inspect, Machine, Output};
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, bytes_of};
 
 /// A program with what decides whether it runs.
 pub(super) struct Program<'a> {
@@ -180,5 +180,5 @@ pub(super) fn directory(machine: &dyn Inspect, chdir: Option<&str>) -> Result<Op
 
 /// What goes to standard input.
 pub(super) fn input(text: Option<&str>, newline: bool) -> Option<Vec<u8>> {
-    text.map(|text| format!("{text}{}", if newline { "\n" } else { "" }).into_bytes())
+    text.map(|text| bytes_of(&format!("{text}{}", if newline { "\n" } else { "" })).into_owned())
 }

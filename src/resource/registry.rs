@@ -3,10 +3,10 @@
 use super::args::{Args, ParamError, ParamErrorKind};
 use super::params::ParamSpec;
 use super::{
-    Resource, apt, assemble, async_status, attrs_extra, authorized_key, blockinfile, command, copy, cron, fetch, file,
-    get_url, getent, git, group, hostname, ini_file, known_hosts, lineinfile, package, package_facts, ping, raw,
-    replace, script, service, service_facts, shell, slurp, stat, sysctl, systemd, tempfile, template, unarchive, uri,
-    user, wait_for, wait_for_connection,
+    Resource, apt, assemble, async_status, attrs_extra, authorized_key, blockinfile, command, copy, cron, debconf,
+    fetch, file, get_url, getent, git, group, hostname, ini_file, known_hosts, lineinfile, package, package_facts,
+    ping, raw, replace, script, service, service_facts, shell, slurp, stat, sysctl, systemd, tempfile, template,
+    unarchive, uri, user, wait_for, wait_for_connection,
 };
 
 /// A resource type.
@@ -85,6 +85,7 @@ pub const KINDS: &[Kind] = &[
     kind!("command", command::Command, free "cmd"),
     kind!("copy", copy::Copy, files),
     kind!("cron", cron::Cron),
+    kind!("debconf", debconf::Debconf),
     kind!("fetch", fetch::Fetch),
     kind!("file", file::File, files),
     kind!("find", super::find::Find),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::archive::{Entry, Kind};
 use super::attrs::{Wanted, differing};
 use super::{Failure, file};
-use crate::machine::{Algorithm, Attrs, Content, FileKind, Key, Machine, Stat, Written};
+use crate::machine::{Algorithm, Attrs, Content, FileKind, FileTime, Key, Machine, Stat, Written};
 
 /// An archive while it is unpacked.
 pub(super) struct Unpack<'a> {
@@ -91,7 +91,7 @@ impl<'a> Unpack<'a> {
         }
         self.machine.write(path, &Content::bytes(bytes), attrs, &Written::default())?;
         if let Some(modified) = modified {
-            self.machine.set_times(path, None, Some(modified))?;
+            self.machine.set_times(path, None, Some(FileTime::At(modified)))?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::{Claim, Context, Failure, Footprint, Mode, Outcome, ParamError, Resou
 use crate::machine::{
     Algorithm, Content, FaultKind, Fetch, FileKind, HttpAnswer, HttpRequest, Inspect, Machine, Written,
 };
-use crate::value::{Map, Value, to_json};
+use crate::value::{Map, Value, bytes_of, to_json};
 
 /// Content that is kept in a file is no larger than this; `get_url` is for larger ones.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
@@ -156,7 +156,7 @@ impl Uri {
             }
             (Some(value), BodyFormat::Raw) => value.to_string(),
         };
-        Ok(Some(text.into_bytes()))
+        Ok(Some(bytes_of(&text).into_owned()))
     }
 
     fn request(&self, machine: &dyn Inspect, context: &Context) -> Result<HttpRequest, Failure> {

@@ -114,6 +114,9 @@ impl User {
             () if self.local && (self.uid_min.is_some() || self.uid_max.is_some()) => {
                 Err(ParamError::conflict("parameters are mutually exclusive: `local`, `uid_min`, `uid_max`"))
             }
+            () if self.local && self.umask.is_some() => {
+                Err(ParamError::conflict("parameters are mutually exclusive: `local`, `umask`"))
+            }
             () if !self.ssh_key_type.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
                 Err(ParamError::bad("ssh_key_type", "expected a kind of key, such as rsa or ed25519"))
             }

@@ -11,8 +11,18 @@ use super::scope::Scope;
 use super::term::{Shape, Template};
 use crate::source::Origin;
 
-/// The templates a template has included, by the names it gave them.
-pub type Loaded = Arc<Mutex<Vec<(String, String)>>>;
+/// The templates a template has included.
+pub type Loaded = Arc<Mutex<Vec<LoadedText>>>;
+
+/// A template that was included.
+pub struct LoadedText {
+    /// The name it was asked for by.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// What was put into it for the engine.
+    pub insertions: Insertions,
+}
 
 /// The texts of an evaluation.
 pub struct Texts<'a> {
@@ -29,7 +39,7 @@ impl<'a> Texts<'a> {
     pub fn of(template: &Template, insertions: &'a Insertions) -> Self {
         let pair = |open: &str, close: &str| (open.to_owned(), close.to_owned());
         let marks = match template.shape {
-            Shape::Expression => Vec::new(),
+            Shape::Expression | Shape::Line => Vec::new(),
             Shape::Text => vec![pair("{{", "}}"), pair("{%", "%}")],
         };
         Self { insertions, marks, loaded: Loaded::default() }
@@ -55,8 +65,8 @@ pub fn missing(
     let own = find_path(&template.text, path, &texts.marks);
     if own.is_none() && error.place.is_none() {
         let loaded = texts.loaded.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let used = loaded.iter().find_map(|(name, text)| Some((name, text, find_path(text, path, &texts.marks)?)));
-        error.place = used.map(|(name, text, range)| place_in(name, text, range));
+        let used = loaded.iter().find_map(|known| Some((known, find_path(&known.text, path, &texts.marks)?)));
+        error.place = used.map(|(known, range)| place_in(&known.name, &known.text, range));
     }
     error.in_template(template, own)
 }
@@ -107,15 +117,17 @@ fn narrowed(text: &str, range: Range<usize>, reason: &Reason) -> Range<usize> {
 
 /// Where in the text of the template itself the engine has failed.
 fn range(template: &Template, texts: &Texts<'_>, error: &Error) -> Option<Range<usize>> {
-    let original = |range: Range<usize>| {
-        mutable::original(range.start, texts.insertions)..mutable::original(range.end, texts.insertions)
-    };
-    error.range().filter(|_| is_own(template, texts, error)).map(original).filter(|r| r.end <= template.text.len())
+    let range = error.range().filter(|_| is_own(template, texts, error))?;
+    Some(original(range, texts.insertions)).filter(|range| range.end <= template.text.len())
+}
+
+fn original(range: Range<usize>, insertions: &Insertions) -> Range<usize> {
+    mutable::original(range.start, insertions)..mutable::original(range.end, insertions)
 }
 
 fn is_own(template: &Template, texts: &Texts<'_>, error: &Error) -> bool {
     let loaded = texts.loaded.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let foreign = error.name().is_some_and(|name| loaded.iter().any(|(known, _)| known == name));
+    let foreign = error.name().is_some_and(|name| loaded.iter().any(|known| known.name == name));
     let added: usize = texts.insertions.iter().map(|(_, length)| length).sum();
     !foreign && error.template_source().is_none_or(|source| source.len().abs_diff(template.text.len() + added) <= 1)
 }
@@ -136,9 +148,10 @@ fn foreign(template: &Template, texts: &Texts<'_>, error: &Error) -> Option<(Str
     let range = error.range().filter(|_| !is_own(template, texts, error))?;
     // The engine has the text of what it could not read, not of what it could not run.
     let loaded = texts.loaded.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let known = loaded.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str());
-    let text = known.or(error.template_source())?;
-    Some((name.to_owned(), text.to_owned(), range))
+    match loaded.iter().find(|known| known.name == name) {
+        Some(known) => Some((name.to_owned(), known.text.clone(), original(range, &known.insertions))),
+        None => Some((name.to_owned(), error.template_source()?.to_owned(), range)),
+    }
 }
 
 /// A place in a text that is known by its name.
@@ -199,7 +212,6 @@ fn advice(message: &str) -> Option<String> {
     let table = [
         ("operator on unsupported types map and map", "merge mappings with the filter `combine`"),
         ("operator on unsupported types plain object", "cfg cannot calculate with dates: use `.timestamp()` of both"),
-        ("use % operator on unsupported types string and", "to fill in a text use the filter `format` or `~`"),
         ("`varargs` is not defined", "macros of cfg take the arguments they name: give it a list"),
         ("`kwargs` is not defined", "macros of cfg take the arguments they name: give it a mapping"),
         ("unexpected `+`", "leave the sign `+` away"),

@@ -9,9 +9,10 @@ use minijinja::value::{Object, Value as Jinja};
 use minijinja::{Environment, Error, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 
-use super::blame::{self, Loaded, Texts};
+use super::blame::{self, Loaded, LoadedText, Texts};
 use super::convert::{from_jinja, placed, to_jinja};
 use super::error::EvalError;
+use super::percent::{self, Place};
 use super::scope::Scope;
 use super::term::{Shape, Template, Term};
 use super::{filters, globals, lookup, methods, mutable, native, tests, trace, weight};
@@ -50,6 +51,16 @@ pub struct FileOptions {
     pub line_statement: Option<String>,
     /// What makes the rest of a line a comment.
     pub line_comment: Option<String>,
+}
+
+impl FileOptions {
+    /// Where expressions are in a file.
+    fn place(&self) -> Place<'_> {
+        fn pair(pair: &(String, String)) -> (&str, &str) {
+            (&pair.0, &pair.1)
+        }
+        Place::Between { pairs: [pair(&self.variable), pair(&self.block)], comment: pair(&self.comment) }
+    }
 }
 
 impl Default for FileOptions {
@@ -102,6 +113,7 @@ impl Engine {
         tests::register(&mut env);
         lookup::register(&mut env);
         globals::register(&mut env);
+        percent::register(&mut env);
         filters::register_prefixed(&mut env);
         let globals = env.globals().map(|(name, _)| name.to_owned()).collect();
         Self { env, globals }
@@ -141,13 +153,19 @@ impl Engine {
     /// As [`Engine::evaluate`].
     pub fn evaluate_template(&self, template: &Template, scope: &Arc<dyn Scope>) -> Result<Value, EvalError> {
         let text = chainable(&template.text);
-        let (text, insertions) = mutable::wrapped(&text, "{%", "%}");
+        let place = if template.shape == Shape::Text { Place::JINJA } else { Place::Everywhere };
+        let (text, insertions) = rewritten(&text, &place, ("{%", "%}"));
         let texts = Texts::of(template, &insertions);
         self.run(template, &texts, scope, || match template.shape {
-            Shape::Expression => self.env.compile_expression(&text)?.eval(self.context(scope)),
+            Shape::Expression | Shape::Line => self.env.compile_expression(&text)?.eval(self.context(scope)),
             Shape::Text => {
                 native::render(|| self.env.render_named_str(&template.origin.file, &text, self.context(scope)))
             }
+        })
+        .map(|value| match (value, template.shape) {
+            (Value::Str(text), Shape::Line) => Value::from(format!("{text}\n")),
+            (Value::Str(text), Shape::Text) => Value::Str(with_last_newlines(text, &template.text)),
+            (other, _) => other,
         })
     }
 
@@ -182,7 +200,7 @@ impl Engine {
             builder.line_comment_prefix(prefix.clone());
         }
         env.set_syntax(builder.build().map_err(|e| EvalError::failed(e.to_string()))?);
-        let newline = options.newline.clone();
+        let (newline, included) = (options.newline.clone(), options.clone());
         let loaded = Loaded::default();
         let seen = loaded.clone();
         env.set_loader(move |name| {
@@ -191,27 +209,29 @@ impl Engine {
                 text.strip_suffix('\n').map(|t| t.strip_suffix('\r').unwrap_or(t).to_owned()).unwrap_or(text)
             };
             let Some(text) = loader(name) else { return Ok(None) };
-            seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((name.to_owned(), text.clone()));
-            Ok(Some(with_newlines(&chainable(&cut(text)), &newline).into_owned()))
+            let whole = cut(text);
+            let whole = chainable(&whole);
+            let whole = with_newlines(&whole, &newline);
+            let (replaced, insertions) = percent::replaced(&whole, &included.place());
+            let replaced = replaced.into_owned();
+            let known = LoadedText { name: name.to_owned(), text: whole.into_owned(), insertions };
+            seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(known);
+            Ok(Some(replaced))
         });
         // As Ansible does: the last newline of the file is not part of the template, and the result ends in as many as
         // the file at least.
         let text = chainable(template.text.strip_suffix('\n').unwrap_or(&template.text));
         let text = with_newlines(&text, &options.newline);
-        let (text, insertions) = mutable::wrapped(&text, &options.block.0, &options.block.1);
+        let (text, insertions) = rewritten(&text, &options.place(), (&options.block.0, &options.block.1));
         let texts =
             Texts { insertions: &insertions, marks: vec![pair(&options.variable), pair(&options.block)], loaded };
         let value = self.run(template, &texts, scope, || {
             env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from)
         })?;
-        let newlines = |text: &str| text.len() - text.trim_end_matches('\n').len();
         Ok(match value {
             // What writes nothing at all, like a lone comment, has no last line to end either.
             Value::Str(text) if text.is_empty() && !template.text.contains(&options.variable.0) => Value::Str(text),
-            Value::Str(text) => {
-                let missing = newlines(&template.text).saturating_sub(newlines(&text));
-                Value::from(format!("{text}{}", "\n".repeat(missing)))
-            }
+            Value::Str(text) => Value::Str(with_last_newlines(text, &template.text)),
             other => other,
         })
     }
@@ -225,7 +245,9 @@ impl Engine {
     pub fn names_in(&self, template: &Template) -> BTreeSet<String> {
         let text = chainable(&template.text);
         let names = match template.shape {
-            Shape::Expression => self.env.compile_expression(&text).map(|e| e.undeclared_variables(false)),
+            Shape::Expression | Shape::Line => {
+                self.env.compile_expression(&text).map(|e| e.undeclared_variables(false))
+            }
             Shape::Text => self.env.template_from_str(&text).map(|t| t.undeclared_variables(false)),
         };
         names.unwrap_or_default().into_iter().filter(|name| !self.globals.contains(name)).collect()
@@ -238,7 +260,7 @@ impl Engine {
     pub fn check(&self, template: &Template) -> Result<(), EvalError> {
         let text = chainable(&template.text);
         let result = match template.shape {
-            Shape::Expression => self.env.compile_expression(&text).map(drop),
+            Shape::Expression | Shape::Line => self.env.compile_expression(&text).map(drop),
             Shape::Text => self.env.template_from_str(&text).map(drop),
         };
         result.map_err(|error| blame::error(template, &Texts::of(template, &Vec::new()), &error))
@@ -313,7 +335,7 @@ impl Object for Context {
             Ok(None) if name == "omit" => Some(to_jinja(&Value::Omit)),
             Ok(None) if self.globals.contains(name) => None,
             Ok(None) => Some(trace::missing(name.to_owned(), None)),
-            Err(error) => Some(trace::missing(name.to_owned(), Some(error))),
+            Err(error) => Some(trace::unavailable(name, error)),
         }
     }
 }
@@ -379,6 +401,22 @@ fn ends_with_value(text: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// The result of a template with as many newlines at its end as that has, at least.
+fn with_last_newlines(text: Arc<str>, template: &str) -> Arc<str> {
+    let newlines = |text: &str| text.len() - text.trim_end_matches('\n').len();
+    match newlines(template).saturating_sub(newlines(&text)) {
+        0 => text,
+        missing => Arc::from(format!("{text}{}", "\n".repeat(missing))),
+    }
+}
+
+/// A template as the engine is to read it, and what was put into it for that.
+fn rewritten(text: &str, place: &Place<'_>, block: (&str, &str)) -> (String, mutable::Insertions) {
+    let (text, first) = mutable::wrapped(text, block.0, block.1);
+    let (text, second) = percent::replaced(&text, place);
+    (text.into_owned(), percent::both(first, &second))
 }
 
 /// Text with its lines ended as wanted, whatever they ended with.

@@ -186,7 +186,7 @@ impl Object for AllVariables {
     fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
         match self.0.get(key.as_str()?) {
             Ok(value) => value.map(|value| to_jinja(&value)),
-            Err(error) => Some(trace::missing(key.to_string(), Some(error))),
+            Err(error) => Some(trace::unavailable(&key.to_string(), error)),
         }
     }
 

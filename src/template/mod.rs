@@ -21,6 +21,7 @@ mod methods;
 mod moment;
 mod mutable;
 mod native;
+mod percent;
 mod scope;
 mod term;
 mod tests;

@@ -39,7 +39,11 @@ pub fn render(work: impl FnOnce() -> Result<String, Error>) -> Result<Jinja, Err
     let text = text?;
     Ok(match yielded {
         (0, _) if text.is_empty() => Jinja::from(()),
-        (1, Some(value)) if value.as_str().is_none() && value.to_string() == text => value,
+        (1, Some(value))
+            if value.as_str().is_none() && value.to_string() == text.strip_suffix('\n').unwrap_or(&text) =>
+        {
+            value
+        }
         _ => Jinja::from(text),
     })
 }

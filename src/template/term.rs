@@ -42,6 +42,8 @@ pub struct Template {
 pub enum Shape {
     /// One expression; its value keeps its type.
     Expression,
+    /// One expression and a newline, as of a block scalar: text keeps the newline, any other value its type.
+    Line,
     /// Text with expressions in it; a string.
     Text,
 }
@@ -59,7 +61,8 @@ impl Term {
             Some(range) => {
                 let inner: Arc<str> = Arc::from(text.get(range.clone()).unwrap_or(""));
                 let at = layout.place(&origin, &text, range.start);
-                Template { text: inner, shape: Shape::Expression, origin: at, layout: layout.from(range.start) }
+                let shape = if text.ends_with('\n') { Shape::Line } else { Shape::Expression };
+                Template { text: inner, shape, origin: at, layout: layout.from(range.start) }
             }
             None => Template { text, shape: Shape::Text, origin, layout },
         };
@@ -146,6 +149,7 @@ impl Template {
     fn written(&self) -> String {
         let text = match self.shape {
             Shape::Expression => format!("{{{{{}}}}}", self.text),
+            Shape::Line => format!("{{{{{}}}}}\n", self.text),
             Shape::Text => self.text.to_string(),
         };
         single_backslashes(&text)
@@ -232,9 +236,8 @@ fn has_markers(text: &str) -> bool {
 
 /// Returns the range of the expression where the whole text is exactly one `{{ expression }}`.
 fn single_expression(text: &str) -> Option<std::ops::Range<usize>> {
-    let lead = text.len() - text.trim_start().len();
-    let trimmed = text.trim();
-    let inner = trimmed.strip_prefix("{{")?.strip_suffix("}}")?;
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    let inner = line.strip_prefix("{{")?.strip_suffix("}}")?;
     let mut depth = 0usize;
     let mut quote: Option<u8> = None;
     let mut bytes = inner.bytes().enumerate();
@@ -258,7 +261,7 @@ fn single_expression(text: &str) -> Option<std::ops::Range<usize>> {
     }
     let strip_start = usize::from(inner.starts_with(['-', '+']));
     let strip_end = usize::from(inner.ends_with('-'));
-    let start = lead + 2 + strip_start;
+    let start = 2 + strip_start;
     Some(start..start + inner.len() - strip_start - strip_end)
 }
 
@@ -293,7 +296,9 @@ mod tests {
     fn tells_a_single_expression_from_text() {
         let table = [
             ("{{ a }}", Some(" a ")),
-            (" {{ a }} ", Some(" a ")),
+            ("{{ a }}\n", Some(" a ")),
+            (" {{ a }}", None),
+            ("{{ a }} ", None),
             ("{{ a }}{{ b }}", None),
             ("{{ {'a': {'b': 1}} }}", Some(" {'a': {'b': 1}} ")),
             ("{{ '}}' }}", Some(" '}}' ")),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use minijinja::value::{Object, ObjectRepr, Value as Jinja};
 
-use super::error::EvalError;
+use super::error::{EvalError, Reason};
 use crate::value::Map;
 
 #[derive(Default)]
@@ -119,6 +119,15 @@ pub fn check() -> Result<(), minijinja::Error> {
 /// Hands out an undefined that knows its name.
 pub fn missing(path: String, cause: Option<EvalError>) -> Jinja {
     record(MissingRecord { path, excused: false, cause, parent: Parent::Scope, hint: None })
+}
+
+/// Hands out a variable whose value failed. What is not defined in it may be excused as the variable itself may; any other
+/// failure may not: a value that cannot be decrypted is no reason to take a default.
+pub fn unavailable(name: &str, error: EvalError) -> Jinja {
+    if !matches!(error.reason, Reason::Undefined(_)) {
+        drop(failed(error.clone()));
+    }
+    missing(name.to_owned(), Some(error))
 }
 
 /// Hands out an undefined that is missing in something.

@@ -3,6 +3,7 @@
 //! Invariants: a `Value` is plain data. It never holds template text that will be evaluated, and cloning one is cheap
 //! (collections are shared). [`Value::Unknown`] stands for a result that cannot exist yet; it spreads, it is never guessed.
 
+mod bytes;
 mod json;
 mod serial;
 mod text;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+pub use bytes::{bytes_of, readable, text_of};
 pub use json::{from_json, to_json};
 pub use serial::nested;
 pub use text::{is_truthy_word, parse_bool, python_repr};

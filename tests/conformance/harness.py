@@ -1,6 +1,8 @@
 """The two hosts of the fleet the targets run on: what is put there, and how commands run there."""
 import os, pathlib, shlex, subprocess, sys, tempfile
 
+import roles_set
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent
 STATE = pathlib.Path(os.environ.get("CFG_FLEET_STATE", pathlib.Path(tempfile.gettempdir()) / "cfg-e2e-fleet"))
@@ -75,5 +77,6 @@ def prepare(packages, integration):
                               f"from ansible.cli.{name.removeprefix('ansible-').replace('ansible', 'adhoc')} import main\nmain()\n")
             script.chmod(0o755)
         sh("cp", HERE / "events.py", rootfs / "opt/conf/callbacks/events.py")
+        roles_set.mend(rootfs / "opt/conf/integration/targets")
     rootfs = pathlib.Path(fleet("rootfs", HOSTS["cfg"]))
     sh("cp", "--remove-destination", CFG, rootfs / "usr/local/bin/cfg")

@@ -2,6 +2,7 @@
 import re
 
 from harness import ROOT
+import roles_set
 from runme_set import LEFT_OUT
 
 PAGE = ROOT / "docs/conformance.md"
@@ -20,8 +21,9 @@ def lacks(row):
 
 
 def compared(rows):
-    """The targets that pass under ansible-core and were run with cfg."""
-    return [r for r in rows if r.get("ansible") and r["ansible"]["status"] == 0 and r.get("cfg")]
+    """The targets that pass under ansible-core and were run with cfg, without those left out."""
+    both = [r for r in rows if r.get("ansible") and r["ansible"]["status"] == 0 and r.get("cfg")]
+    return [r for r in both if r["target"] not in roles_set.LEFT_OUT]
 
 
 def failing(rows):
@@ -34,8 +36,10 @@ def roles_total(rows):
     able = [r for r in compared(rows) if not lacks(r)]
     good = len(able) - len(failing(rows))
     both = compared(rows)
+    left_out = sum(r["target"] in roles_set.LEFT_OUT for r in rows)
     return (f"{good} of the {len(able)} targets that pass under ansible-core and use only what cfg has pass under cfg; "
-            f"{len(both) - len(able)} more use modules or plugins that it has not, mostly ones of their own")
+            f"{len(both) - len(able)} more use modules or plugins that it has not, mostly ones of their own, "
+            f"and {left_out} are left out, each with its reason")
 
 
 def roles(rows):
@@ -48,7 +52,11 @@ def roles(rows):
         if not a or not c:
             continue
         why = "" if c["status"] == 0 else cell(c["why"], 140)
-        if lacks(r):
+        if r["target"] in roles_set.MENDED:
+            why = (f"{roles_set.MENDED[r['target']][3]}. " + why).strip()
+        if r["target"] in roles_set.LEFT_OUT:
+            why = f"left out: {roles_set.LEFT_OUT[r['target']]}"
+        elif lacks(r):
             why = f"uses what cfg has not: {lacks(r)}"
         if a["status"]:
             why = "does not pass under ansible-core here: " + cell(a["why"], 100)

@@ -94,6 +94,20 @@ const TABLE: &[(&str, &str, &str, i32, &[&str])] = &[
         &["a 1 2"],
     ),
     (
+        "a label speaks of the result, and an item whose label fails has failed",
+        "a,",
+        "- hosts: a\n  connection: local\n  gather_facts: false\n  tasks:\n\
+         \x20   - command: echo {{ item }}\n\
+         \x20     loop: [go, skip]\n\
+         \x20     when: item == 'go'\n\
+         \x20     register: r\n\
+         \x20     loop_control: { label: \"{{ r.stdout }}\" }\n\
+         \x20     ignore_errors: true\n\
+         \x20   - debug: { msg: \"{{ r.results[1].msg is contains(\\\"no attribute 'stdout'\\\") }} {{ r is failed }}\" }\n",
+        0,
+        &["a True True"],
+    ),
+    (
         "what is gathered anew counts, and the time is that of the task",
         "a,",
         "- hosts: a\n  connection: local\n  tasks:\n\
@@ -140,5 +154,27 @@ fn playbooks_mean_what_they_mean() {
         shown.sort();
         let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
         assert_eq!((run.status, shown.as_slice()), (*status, *expected), "{name}: {}", run.text);
+    }
+}
+
+/// Ansible refuses to read what such a program writes.
+#[test]
+fn bytes_that_are_no_text_stay_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("play.yml");
+    let text = "- hosts: a\n  connection: local\n  gather_facts: false\n  tasks:\n\
+         \x20   - command: printf 'caf\\351'\n\
+         \x20     register: said\n\
+         \x20   - command: cat\n\
+         \x20     args: { stdin: \"{{ said.stdout }}\", stdin_add_newline: false }\n\
+         \x20     register: again\n\
+         \x20   - copy: { content: \"{{ again.stdout }}\", dest: \"{{ playbook_dir }}/out\" }\n\
+         \x20   - copy: { content: \"{{ 'Y2Fm6Q==' | b64decode }}\", dest: \"{{ playbook_dir }}/decoded\" }\n\
+         \x20   - command: test {{ said.stdout | b64encode }} = Y2Fm6Q==\n";
+    std::fs::write(&path, text).unwrap();
+    let run = events(cfg(&["apply", path.to_str().unwrap(), "-i", "a,"]));
+    assert_eq!(run.status, 0, "{}", run.text);
+    for name in ["out", "decoded"] {
+        assert_eq!(std::fs::read(dir.path().join(name)).unwrap(), b"caf\xe9");
     }
 }

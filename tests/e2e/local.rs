@@ -163,3 +163,67 @@ fn the_connection_of_the_command_line_is_the_weakest() {
     let stronger = ["-c", "local", "-e", "ansible_connection=ssh"];
     assert!(!reached(&call("no.such.host.invalid,", &stronger)));
 }
+
+/// debconf keeps its answers in files of this test's own.
+#[test]
+fn answers_for_debconf() {
+    if !std::path::Path::new("/usr/bin/debconf-set-selections").exists() {
+        return println!("skipped: answers_for_debconf: this machine has no debconf");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().display();
+    let driver = |name: &str, more: &str| format!("Name: {name}\nDriver: File\nFilename: {place}/{name}\n{more}\n");
+    let settings = ["Config: all\nTemplates: templates\n\n".to_owned()]
+        .into_iter()
+        .chain([driver("config", "Reject-Type: password\n"), driver("passwords", "Accept-Type: password\n")])
+        .chain(["Name: all\nDriver: Stack\nStack: config, passwords\n\n".to_owned(), driver("templates", "")]);
+    std::fs::write(dir.path().join("debconf.conf"), settings.collect::<String>()).unwrap();
+    // debconf makes files it does not find, whatever it is asked.
+    let files = ["config", "passwords", "templates"].map(|name| dir.path().join(name));
+    files.iter().for_each(|file| std::fs::write(file, "").unwrap());
+    let tasks = [
+        "{ name: cfg, question: cfg/line, vtype: string, value: ' two  words' }",
+        "{ name: cfg, question: cfg/sure, vtype: boolean, value: true, unseen: true }",
+        "{ name: cfg, question: cfg/some, vtype: multiselect, value: [b, a] }",
+        "{ name: cfg, question: cfg/secret, vtype: password, value: 'hush hush' }",
+    ];
+    let text = |tasks: &[&str]| {
+        let named = |(i, task): (usize, &&str)| format!("    - {{ name: 'answer {i}', debconf: {task} }}\n");
+        let tasks: String = tasks.iter().enumerate().map(named).collect();
+        format!(
+            "- hosts: all\n  gather_facts: false\n  environment: {{ DEBCONF_SYSTEMRC: {place}/debconf.conf }}\n  tasks:\n{tasks}\
+             \x20   - {{ debconf: {{ name: cfg }}, register: all }}\n\
+             \x20   - {{ assert: {{ that: \"all.current['cfg/some'] in ['b, a', 'c']\" }} }}\n\
+             \x20   - {{ debug: {{ var: all.current }} }}\n"
+        )
+    };
+    let play = playbook(dir.path(), &text(&tasks));
+    let changed = |run: &crate::fleet::Run| run.changed().len();
+    let planned = events(cfg(&["plan", &play, "--local", "--diff"]));
+    assert_eq!(changed(&planned), 4, "{}", planned.text);
+    assert!(files.iter().all(|file| std::fs::read(file).unwrap().is_empty()), "a plan writes nothing");
+    let first = events(cfg(&["apply", &play, "--local", "--diff"]));
+    assert_eq!(changed(first.converged()), 4, "{}", first.text);
+    let again = events(cfg(&["apply", &play, "--local"]));
+    assert_eq!(changed(again.converged()), 0, "{}", again.text);
+    for run in [&planned, &first, &again] {
+        assert!(!run.text.contains("hush"), "{}", run.text);
+    }
+    assert!(again.text.contains(" two  words") && again.text.contains("(password omitted)"), "{}", again.text);
+    let kept = std::fs::read_to_string(&files[1]).unwrap();
+    assert!(kept.contains("Value: hush hush\n"), "{kept}");
+
+    let news = [
+        "{ name: cfg, question: cfg/line, vtype: seen, value: false }",
+        "{ name: cfg, question: cfg/sure, vtype: boolean, value: 'TRUE' }",
+        "{ name: cfg, question: cfg/some, vtype: multiselect, value: c }",
+        "{ name: cfg, question: cfg/secret, vtype: password, value: '' }",
+    ];
+    let play = playbook(dir.path(), &text(&news));
+    for expected in [3, 0] {
+        let planned = events(cfg(&["plan", &play, "--local"]));
+        assert_eq!(changed(&planned), expected, "{}", planned.text);
+        let run = events(cfg(&["apply", &play, "--local"]));
+        assert_eq!(changed(run.converged()), expected, "{}", run.text);
+    }
+}

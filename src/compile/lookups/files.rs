@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Ask, Outcome, Reach, fail};
 use crate::template::{EvalError, Lookup};
-use crate::value::Value;
+use crate::value::{Value, text_of};
 
 impl Reach {
     /// Where a file is: in `folder` of the directories that are searched, or in them.
@@ -37,8 +37,7 @@ impl Reach {
 
     /// The text of a file.
     pub fn read_text(&self, name: &str, folder: &str) -> Result<String, EvalError> {
-        String::from_utf8(self.read(name, folder)?)
-            .map_err(|_| EvalError::failed(format!("`{name}` does not hold UTF-8 text")))
+        Ok(text_of(&self.read(name, folder)?))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Ask, Outcome, fail};
 use crate::machine::{Cancel, Fetch, HttpAnswer, HttpRequest, Inspect as _, Live};
 use crate::template::{EvalError, Lookup};
-use crate::value::Value;
+use crate::value::{Value, text_of};
 
 pub const URL_OPTIONS: &[&str] = &[
     "validate_certs",
@@ -41,7 +41,7 @@ fn shell(ask: &Ask<'_>, line: &str) -> Result<String, EvalError> {
         let code = output.status.code().map_or_else(|| "a signal".to_owned(), |code| code.to_string());
         return fail(format!("lookup_plugin.{name}({line}) returned {code}"));
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Ok(text_of(&output.stdout))
 }
 
 pub(super) fn pipe(ask: &Ask<'_>) -> Outcome {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::super::{Command, Fault, Request, Result, Selection, Stdio, Transaction, TransactionReport};
+use super::super::{Command, Fault, FileTime, Request, Result, Selection, Stdio, Transaction, TransactionReport};
 use super::{Live, exec, files};
 
 const LISTS: &str = "/var/lib/apt/lists";
@@ -65,8 +65,7 @@ pub fn needs_update(transaction: &Transaction) -> bool {
 fn update(live: &Live, transaction: &Transaction) -> Result<()> {
     apt_get(live, transaction, &["update".to_owned()])?;
     // apt-get leaves the time of the directory alone when nothing was new; the age is what `cache_valid_time` asks for.
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
-    files::set_times(Path::new(LISTS), Some(now), Some(now))
+    files::set_times(Path::new(LISTS), Some(FileTime::Now), Some(FileTime::Now))
 }
 
 /// The argument lists of the apt-get calls a transaction takes.

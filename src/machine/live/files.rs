@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::XattrFlags;
 
-use super::super::{Attrs, Content, Fault, FaultKind, FileKind, Result, Stat, Usage};
+use super::super::{Attrs, Content, Fault, FaultKind, FileKind, FileTime, Result, Stat, Usage};
 use super::fault;
 
 /// What is at a path. A missing or non-directory ancestor means that nothing is there.
@@ -251,10 +251,11 @@ pub fn set_attrs(path: &Path, attrs: &Attrs) -> Result<()> {
 }
 
 /// Sets times.
-pub fn set_times(path: &Path, accessed: Option<f64>, modified: Option<f64>) -> Result<()> {
-    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, utimensat};
-    let spec = |time: Option<f64>| match time {
-        Some(t) => Timespec { tv_sec: t.floor() as i64, tv_nsec: ((t - t.floor()) * 1e9) as _ },
+pub fn set_times(path: &Path, accessed: Option<FileTime>, modified: Option<FileTime>) -> Result<()> {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
+    let spec = |time: Option<FileTime>| match time {
+        Some(FileTime::Now) => Timespec { tv_sec: 0, tv_nsec: UTIME_NOW as _ },
+        Some(FileTime::At(t)) => Timespec { tv_sec: t.floor() as i64, tv_nsec: ((t - t.floor()) * 1e9) as _ },
         None => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT as _ },
     };
     let times = Timestamps { last_access: spec(accessed), last_modification: spec(modified) };
@@ -295,5 +296,5 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
     let stat = lstat(from)?.ok_or_else(|| Fault::new(format!("back up {}", from.display()), "it is not there"))?;
     let attrs = Attrs { mode: Some(stat.mode), uid: Some(stat.uid), gid: Some(stat.gid) };
     stage(to, &Content::File(from.to_path_buf()), &attrs, false)?.take_place(to)?;
-    set_times(to, Some(stat.atime), Some(stat.mtime))
+    set_times(to, Some(FileTime::At(stat.atime)), Some(FileTime::At(stat.mtime)))
 }

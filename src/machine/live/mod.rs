@@ -4,6 +4,7 @@
 //! place. Users, packages and services are read from their files or the system's own tools and changed by those tools.
 
 mod accounts;
+mod addresses;
 mod apt;
 mod deb;
 mod dpkg;
@@ -22,9 +23,9 @@ use std::time::Duration;
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, Group, GroupChange, HttpAnswer, HttpRequest,
-    Identity, Inspect, Journal, Key, Machine, Output, Package, Reach, Result, Service, Stat, Transaction,
-    TransactionReport, Unit, UnitAction, Usage, User, UserChange, Written,
+    Address4, Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileTime, Group, GroupChange,
+    HttpAnswer, HttpRequest, Identity, Inspect, Journal, Key, Machine, Output, Package, Reach, Result, Service, Stat,
+    Transaction, TransactionReport, Unit, UnitAction, Usage, User, UserChange, Written,
 };
 
 /// Ends the programs that run and refuses new ones once it is set.
@@ -173,6 +174,10 @@ impl Inspect for Live {
     fn usage(&self, path: &Path) -> Result<Usage> {
         files::usage(path)
     }
+
+    fn addresses(&self) -> Result<Vec<Address4>> {
+        addresses::read()
+    }
 }
 
 impl Machine for Live {
@@ -213,7 +218,7 @@ impl Machine for Live {
         files::set_attrs(path, attrs)
     }
 
-    fn set_times(&self, path: &Path, accessed: Option<f64>, modified: Option<f64>) -> Result<()> {
+    fn set_times(&self, path: &Path, accessed: Option<FileTime>, modified: Option<FileTime>) -> Result<()> {
         files::set_times(path, accessed, modified)
     }
 

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use super::package::Foresight;
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, Group, GroupChange, HttpAnswer,
-    HttpRequest, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Service, Stat, Transaction,
-    TransactionReport, Unit, UnitAction, Usage, User, UserChange, Written,
+    Address4, Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, FileTime, Group,
+    GroupChange, HttpAnswer, HttpRequest, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Service,
+    Stat, Transaction, TransactionReport, Unit, UnitAction, Usage, User, UserChange, Written,
 };
 use overlay::{Data, Overlay};
 
@@ -276,6 +276,10 @@ impl Inspect for Preview {
     fn usage(&self, path: &Path) -> Result<Usage> {
         self.under.usage(path)
     }
+
+    fn addresses(&self) -> Result<Vec<Address4>> {
+        self.under.addresses()
+    }
 }
 
 /// `redis` and `redis.service` are one.
@@ -348,11 +352,11 @@ impl Machine for Preview {
         Ok(())
     }
 
-    fn set_times(&self, path: &Path, _accessed: Option<f64>, modified: Option<f64>) -> Result<()> {
+    fn set_times(&self, path: &Path, _accessed: Option<FileTime>, modified: Option<FileTime>) -> Result<()> {
         let real = self.real(path)?;
         self.set_attrs(path, &Attrs::default())?;
         if let Some(modified) = modified {
-            self.state().files.touch(&real, modified);
+            self.state().files.touch(&real, modified.seconds());
         }
         Ok(())
     }

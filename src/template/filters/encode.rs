@@ -7,19 +7,19 @@ use sha1::Digest as _;
 
 use super::call::{Args, Outcome, add, fail, mapping};
 use crate::machine::Algorithm;
-use crate::value::Value;
+use crate::value::{Value, bytes_of, text_of};
 
 /// Registers them.
 pub fn register(env: &mut Environment<'static>) {
     add(env, &["b64encode"], |v, a| {
         let engine = if a.flag(1, "urlsafe") { &URL_SAFE } else { &STANDARD };
-        Ok(engine.encode(v.to_string()).into())
+        Ok(engine.encode(bytes_of(&v.to_string())).into())
     });
     add(env, &["b64decode"], |v, a| {
         let engine = if a.flag(1, "urlsafe") { &URL_SAFE } else { &STANDARD };
         let text: String = v.to_string().split_whitespace().collect();
         let bytes = engine.decode(text).map_err(|e| fail(format!("not valid base64: {e}")))?;
-        String::from_utf8(bytes).map(Value::from).map_err(|_| fail("the base64 text does not hold UTF-8 text"))
+        Ok(text_of(&bytes).into())
     });
     add(env, &["hash"], |v, a| digest(v, &a.text(0, "hashtype").unwrap_or_else(|| "sha1".into())));
     add(env, &["checksum", "sha1"], |v, _| digest(v, "sha1"));
@@ -34,7 +34,7 @@ pub fn register(env: &mut Environment<'static>) {
 
 fn digest(value: &Value, name: &str) -> Outcome {
     let algorithm = Algorithm::parse(name).ok_or_else(|| fail(format!("there is no digest `{name}`")))?;
-    Ok(algorithm.of(value.to_string().as_bytes()).into())
+    Ok(algorithm.of(&bytes_of(&value.to_string())).into())
 }
 
 /// A UUID of version 5, in Ansible's name space unless another is given.
