@@ -15,7 +15,7 @@ use cfg::machine::{Call, Reply};
 use cfg::parse::{Files, Playbook, parse_items};
 use cfg::secret::{Redactor, Vault};
 use cfg::source::{Origin, SourceMap};
-use cfg::template::{Bindings, Engine, FileOptions, Scope, Template, Term, TermScope};
+use cfg::template::{Bindings, Engine, FileOptions, Layout, Scope, Template, Term, TermScope};
 use cfg::value::{Value, python_repr, to_json};
 use cfg::yaml::{Node, load};
 
@@ -74,7 +74,7 @@ impl Bindings for Variables {
                 Value::map([("name", Value::str("db1")), ("ip", Value::str("2001:db8::1/64"))]),
             ]),
             "later" => Value::Unknown,
-            "alias" => return Some(Term::expression(&Arc::from("text | upper"), origin(), 0)),
+            "alias" => return Some(Term::expression(&Arc::from("text | upper"), origin(), Layout::default())),
             _ => return None,
         };
         Some(Term::Value(value))
@@ -95,7 +95,8 @@ pub fn template(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let text: Arc<str> = Arc::from(text);
     let scope = TermScope::new(ENGINE.clone(), Arc::new(Variables));
-    let terms = [Term::from_text(&text, origin(), 0), Term::expression(&text, origin(), 0)];
+    let terms =
+        [Term::from_text(&text, origin(), Layout::default()), Term::expression(&text, origin(), Layout::default())];
     for term in &terms {
         if let Ok(value) = scope.evaluate(term) {
             python_repr(&value);
@@ -110,7 +111,7 @@ pub fn template(data: &[u8]) {
 }
 
 fn file_template() -> Template {
-    Template { text: Arc::from(""), shape: cfg::template::Shape::Text, origin: origin(), indent: 0 }
+    Template { text: Arc::from(""), shape: cfg::template::Shape::Text, origin: origin(), layout: Layout::default() }
 }
 
 /// An inventory: the first byte says which reader it is for, the rest is what it reads.

@@ -7,7 +7,7 @@ use super::outcome::Attempt;
 use super::run::Runner;
 use crate::graph::Diff;
 use crate::machine::Tracked;
-use crate::resource::{self, Args, Context, Resource};
+use crate::resource::{self, Args, Context, ParamErrorKind, Resource};
 use crate::template::{Term, TermScope};
 use crate::value::{Map, Value};
 
@@ -36,7 +36,10 @@ impl Runner<'_> {
         let resource = match (kind.parse)(Args::new(args.clone())) {
             Ok(resource) => resource,
             Err(error) => {
-                let mut attempt = Attempt::failed(error.message.clone());
+                let mut attempt = Attempt::failed(match (&error.param, error.kind) {
+                    (Some(param), ParamErrorKind::Bad) => format!("`{param}`: {}", error.message),
+                    _ => error.message.clone(),
+                });
                 if let Some(words) = resource::ansible_words(kind.name, &error) {
                     attempt.result.insert("msg".into(), Value::str(words));
                 }

@@ -150,7 +150,7 @@ fn encrypted(project: &Project, question: &Question, answer: Value) -> Result<Va
     let text =
         if given.2.is_some() { "answer | password_hash(scheme, salt)" } else { "answer | password_hash(scheme)" };
     let origin = crate::source::Origin { file: "vars_prompt".into(), line: 1, col: 1 };
-    let term = crate::template::Term::expression(&Arc::from(text), origin, 0);
+    let term = crate::template::Term::expression(&Arc::from(text), origin, crate::template::Layout::default());
     let scope = TermScope::new(project.engine.clone(), Arc::new(given));
     scope.evaluate(&term).map_err(|error| CliError::Message(format!("`encrypt`: {}", error.message), None))
 }

@@ -10,6 +10,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::fleet::History;
 use crate::inventory::{Pattern, PatternError};
 use crate::parse::Play;
+use crate::source::Span;
 use crate::value::Value;
 use crate::variables::Layer;
 use crate::yaml::Node;
@@ -33,9 +34,11 @@ pub fn select(
         Err(error) => {
             let help = match &error {
                 PatternError::Unknown { nearest: Some(name), .. } => Some(format!("did you mean `{name}`?")),
+                PatternError::BadRegex(_) => None,
                 _ => Some("see `cfg inventory --graph` for the hosts and groups there are".to_owned()),
             };
-            let report = Diagnostic::error(Code::NoHostsMatched, error.to_string()).at(play.hosts.span, "");
+            let at = place_of(&play.hosts, error.part()).unwrap_or(play.hosts.span);
+            let report = Diagnostic::error(Code::NoHostsMatched, error.to_string()).at(at, "");
             return Ok(Err(report.help_opt(help)));
         }
     };
@@ -54,6 +57,23 @@ pub fn select(
         _ => {}
     }
     Ok(Ok(hosts))
+}
+
+/// Where a part of a pattern stands in `hosts`.
+fn place_of(hosts: &Node, part: &str) -> Option<Span> {
+    let items = hosts.as_list().unwrap_or(std::slice::from_ref(hosts));
+    let separates = |c: char| matches!(c, ',' | ':' | '!' | '&' | '[' | '~') || c.is_whitespace();
+    items.iter().find_map(|item| {
+        let scalar = item.as_scalar()?;
+        let is_whole = |at: &usize| {
+            let (before, after) =
+                (scalar.text.get(..*at).unwrap_or(""), scalar.text.get(at + part.len()..).unwrap_or(""));
+            (before.is_empty() || before.ends_with(separates)) && (after.is_empty() || after.starts_with(separates))
+        };
+        let at = scalar.text.match_indices(part).map(|(at, _)| at).find(is_whole)?;
+        let start = scalar.place(at, item.span.start);
+        Some(Span { start, end: start + part.len() as u32, ..item.span })
+    })
 }
 
 /// What `hosts` comes to: nothing where a mistake was reported, and no pattern where an expression gives an empty list.
@@ -87,7 +107,9 @@ fn patterns(project: &Project, node: &Node) -> Option<Option<Pattern>> {
 
 /// What has to be known before any host is: it may name extra variables.
 pub fn evaluate_early(project: &Project, node: &Node, what: &str) -> Option<Value> {
-    let Some(text) = node.text().filter(|text| text.contains("{{")) else { return Some(node.to_value()) };
+    if !node.text().is_some_and(|text| text.contains("{{")) {
+        return Some(node.to_value());
+    }
     struct Extra(Arc<Layer>);
     impl crate::template::Bindings for Extra {
         fn binding(&self, name: &str) -> Option<crate::template::Term> {
@@ -97,15 +119,16 @@ pub fn evaluate_early(project: &Project, node: &Node, what: &str) -> Option<Valu
             self.0.entries.keys().map(ToString::to_string).collect()
         }
     }
-    let origin = project.files.sources.origin(node.span);
-    let term = crate::template::Term::from_text(&Arc::from(text), origin, 0);
+    let ignore = |_| {};
+    let files = &project.files;
+    let term = crate::variables::Terms { sources: &files.sources, vault: &files.vault, report: &ignore }.term(node);
     let scope = crate::template::TermScope::new(project.engine.clone(), Arc::new(Extra(project.extra.clone())));
     match scope.evaluate(&term) {
         Ok(value) => Some(value),
         Err(error) => {
-            let report = Diagnostic::error(Code::UndefinedVariable, format!("`{what}`: {}", error.message));
-            let help = format!("`{what}` can use variables given with -e only");
-            project.files.report(report.at(node.span, "").help(help));
+            let names = project.extra.entries.keys().map(ToString::to_string).collect();
+            let report = crate::compile::mistake_of(&error, &names, files, node.span);
+            files.report(report.note(format!("`{what}` can use variables given with -e only")));
             None
         }
     }

@@ -12,7 +12,7 @@ use crate::graph::{Action, Iteration, TemplateFile};
 use crate::parse::Task;
 use crate::resource::Assembly;
 use crate::source::{Origin, Span};
-use crate::template::{EvalError, FileOptions, Shape, Template, Term, TermScope};
+use crate::template::{EvalError, FileOptions, Layout, Shape, Template, Term, TermScope};
 use crate::value::{Map, Value, text_of};
 
 /// Content up to this size travels with the task; larger content is sent when the target lacks it.
@@ -51,7 +51,10 @@ impl HostCompiler<'_> {
             return Ok(iteration);
         }
         let (name, span) = match kind.as_str() {
-            "script" => (get("cmd"), task.module_span),
+            "script" => {
+                let given = task.args.get("cmd").or(task.args.free.as_ref());
+                (get("cmd"), given.map_or(task.module_span, |node| node.span))
+            }
             _ => (get("src"), task.args.get("src").map_or(task.module_span, |node| node.span)),
         };
         let Some(text) = name.and_then(|term| source_text(&term, kind)) else { return Ok(iteration) };
@@ -215,11 +218,18 @@ impl HostCompiler<'_> {
         span: Span,
         certain: bool,
     ) -> Result<Iteration, Stop> {
-        let Some((_, text)) = self.project.files.text(path, Some(span)) else { return Err(Stop::Mistakes) };
+        let Some((file, text)) = self.project.files.text(path, Some(span)) else { return Err(Stop::Mistakes) };
         let (options, body, line) = match template_options(&iteration.args, &text) {
             Ok(found) => found,
             Err(message) if certain => {
-                self.mistake(Diagnostic::error(Code::TemplateSyntax, message).at(span, "in this template"));
+                let report = if template_options(&iteration.args, "").is_ok() {
+                    let end = text.lines().next().map_or(0, str::len) as u32;
+                    Diagnostic::error(Code::TemplateSyntax, message).at(Span { file, start: 0, end }, "")
+                } else {
+                    let given = task.args.named.iter().find(|entry| message.contains(entry.key.as_ref()));
+                    Diagnostic::error(Code::BadParameter, message).at(given.map_or(span, |entry| entry.value.span), "")
+                };
+                self.mistake(report);
                 return Err(Stop::Mistakes);
             }
             Err(message) => {
@@ -228,7 +238,7 @@ impl HostCompiler<'_> {
             }
         };
         let origin = Origin { file: crate::source::display_path(path), line, col: 1 };
-        let template = Template { text: Arc::from(body), shape: Shape::Text, origin, indent: 0 };
+        let template = Template { text: Arc::from(body), shape: Shape::Text, origin, layout: Layout::default() };
         let dest = match &iteration.args {
             Term::Value(args) => args.get("dest").map(ToString::to_string),
             _ => None,
@@ -250,6 +260,7 @@ impl HostCompiler<'_> {
         match rendered {
             Ok(Value::Str(text)) => Ok(with_arg(named, "content", Value::Str(text))),
             Err(error) if certain => {
+                let error = lookups::located(error, path, &self.search_path(frame), &self.project.files);
                 let mut report =
                     super::diagnose::expression(&error, &scope.bindings().names(), &self.project.files, span);
                 let task_name =
@@ -291,7 +302,7 @@ impl HostCompiler<'_> {
                 Ok(if secret { with_arg(iteration, "sensitive", Value::Bool(true)) } else { iteration })
             }
             Err(message) => {
-                self.mistake(Diagnostic::error(Code::FileUnreadable, message).at(span, "this is a directory"));
+                self.mistake(Diagnostic::error(unreadable(&message), message).at(span, "this is a directory"));
                 Err(Stop::Mistakes)
             }
         }
@@ -324,7 +335,7 @@ impl HostCompiler<'_> {
         let (size, digest, secret) = match self.source(&iteration, path) {
             Ok(found) => found,
             Err(message) => {
-                self.mistake(Diagnostic::error(Code::FileUnreadable, message).at(span, ""));
+                self.mistake(Diagnostic::error(unreadable(&message), message).at(span, ""));
                 return Err(Stop::Mistakes);
             }
         };
@@ -362,6 +373,11 @@ fn source_text(term: &Term, kind: &str) -> Option<String> {
 /// Says whether files in a vault are decrypted: unless the task says `decrypt: false`.
 fn decrypts(iteration: &Iteration) -> bool {
     known_args(&iteration.args).get("decrypt").is_none_or(crate::apply_truth)
+}
+
+/// What a file that cannot be had is called: one in a vault could be read, and no more.
+fn unreadable(message: &str) -> Code {
+    if message.starts_with("cannot decrypt") { Code::Vault } else { Code::FileUnreadable }
 }
 
 /// The arguments that are known.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::parse::Files;
 use crate::resource::{ParamError, ParamErrorKind};
 use crate::source::Span;
@@ -16,19 +16,13 @@ pub fn expression(error: &EvalError, names: &BTreeSet<String>, files: &Files, fa
     let mut report = Diagnostic::error(code, error.message.clone()).at(span, "");
     if let Reason::Undefined(path) = &error.reason {
         let root = path.split(['.', '[']).next().unwrap_or(path);
-        if error.help.is_none()
-            && let Some(near) = nearest(root, names.iter().map(String::as_str))
-        {
-            report = report.help(format!("did you mean `{near}`?"));
-        }
-    }
-    if let Some(help) = &error.help {
-        report = report.help(help.clone());
+        report = report.help_opt(did_you_mean(root, names.iter().map(String::as_str)));
     }
     if let Reason::UnknownName(name) = &error.reason {
         let known = crate::template::filter_names();
-        report = report.help_opt(crate::diagnostic::did_you_mean(name, known.iter().map(String::as_str)));
+        report = report.help_opt(did_you_mean(name, known.iter().map(String::as_str)));
     }
+    report = report.help_opt(error.help.clone());
     // Where the value itself is what is wrong, the mark is there already.
     let place = error.place.as_ref().map(|(origin, _)| origin);
     for via in error.via.iter().filter(|via| via.origin.as_ref() != place) {

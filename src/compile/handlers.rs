@@ -189,7 +189,9 @@ impl HostCompiler<'_> {
             for name in names.iter().map(ToString::to_string) {
                 // A role that is included later may bring the handler.
                 if !known.contains(&name) && handlers.len() == self.handlers.len() && !self.may_come_later() {
-                    let span = task.keywords.get(Keyword::Notify).map_or(task.span, |n| n.span);
+                    let node = task.keywords.get(Keyword::Notify);
+                    let item = node.and_then(|node| node.as_list()?.iter().find(|item| item.text() == Some(&name)));
+                    let span = item.or(node).map_or(task.span, |node| node.span);
                     let help = did_you_mean(&name, known.iter().map(String::as_str));
                     let report = Diagnostic::error(Code::HandlerNotFound, format!("there is no handler `{name}`"));
                     self.mistake(report.at(span, "notified here").help_opt(help));

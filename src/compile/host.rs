@@ -18,7 +18,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Binding, BlockId, Builder, Node, NodeId, Segment};
 use crate::parse::{Item, Play};
 use crate::source::Span;
-use crate::template::{EvalError, Shape, Template, Term, TermScope};
+use crate::template::{EvalError, Layout, Shape, Template, Term, TermScope};
 use crate::value::{Map, Value};
 use crate::variables::{Layer, LayerKind, Terms};
 use crate::yaml::Node as Yaml;
@@ -543,7 +543,12 @@ impl<'a> HostCompiler<'a> {
     /// A bare expression as a term, for things that are written as the name of a variable.
     pub(super) fn expression(&self, text: &str, at: Span) -> Term {
         let origin = self.project.files.sources.origin(at);
-        Term::Template(Arc::new(Template { text: Arc::from(text), shape: Shape::Expression, origin, indent: 0 }))
+        Term::Template(Arc::new(Template {
+            text: Arc::from(text),
+            shape: Shape::Expression,
+            origin,
+            layout: Layout::default(),
+        }))
     }
 }
 

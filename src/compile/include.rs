@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::frame::Frame;
 use super::host::HostCompiler;
 use super::{Stop, modules};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::graph::{Action, Iteration, Work};
 use crate::parse::{Keyword, Keywords, Task};
 use crate::resource::Footprint;
@@ -95,9 +95,9 @@ impl HostCompiler<'_> {
         }
         let Some(path) = found else {
             let report = Diagnostic::error(Code::FileNotFound, format!("there is no file of tasks `{name}`"));
-            self.mistake(
-                report.at(file.span, "").note(format!("looked in {}", crate::source::display_places(&places))),
-            );
+            let there = super::content::names_in(&places);
+            let report = report.at(file.span, "").help_opt(did_you_mean(&name, there.iter().map(String::as_str)));
+            self.mistake(report.note(format!("looked in {}", crate::source::display_places(&places))));
             return Err(Stop::Mistakes);
         };
         let path = path.canonicalize().unwrap_or(path);

@@ -9,7 +9,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Action, Iteration, Loop, Work};
 use crate::parse::{Keyword, Task};
 use crate::resource::{self, Args, Footprint};
-use crate::template::{EvalError, Lookup, Term, TermScope};
+use crate::template::{EvalError, Layout, Lookup, Term, TermScope};
 use crate::value::{Map, Value};
 use crate::yaml::Node as Yaml;
 
@@ -121,7 +121,8 @@ impl HostCompiler<'_> {
                 other => {
                     let message = format!("`loop` needs a list, found {} ({other})", other.type_name());
                     let origin = self.project.files.sources.origin(node.span);
-                    Err(EvalError { place: Some((origin, 1)), ..EvalError::failed(message) })
+                    let length = node.span.end - node.span.start;
+                    Err(EvalError { place: Some((origin, length)), ..EvalError::failed(message) })
                 }
             };
         }
@@ -212,7 +213,9 @@ impl HostCompiler<'_> {
         for entry in &task.args.named {
             let key = match action {
                 // The names of variables may be expressions.
-                Action::SetFact => Term::from_text(&entry.key, self.project.files.sources.origin(entry.key_span), 0),
+                Action::SetFact => {
+                    Term::from_text(&entry.key, self.project.files.sources.origin(entry.key_span), Layout::default())
+                }
                 _ => Term::Value(Value::Str(entry.key.clone())),
             };
             let value = match (action, entry.key.as_ref()) {
@@ -228,7 +231,7 @@ impl HostCompiler<'_> {
                 let text = format!("({text}) | default('VARIABLE IS NOT DEFINED!')");
                 let origin = self.project.files.sources.origin(entry.value.span);
                 let origin = crate::source::Origin { col: origin.col.saturating_sub(1), ..origin };
-                let value = Term::expression(&Arc::from(text), origin, 0);
+                let value = Term::expression(&Arc::from(text), origin, Layout::default());
                 entries.push((Term::Value(Value::str(crate::apply::DEBUG_VALUE)), value));
             }
             entries.push((key, value));
@@ -270,7 +273,8 @@ impl HostCompiler<'_> {
             other => {
                 let origin = self.project.files.sources.origin(free.span);
                 let message = format!("the arguments of a task are a mapping; this is {}", other.type_name());
-                Err(EvalError { place: Some((origin, 1)), ..EvalError::failed(message) })
+                let length = free.span.end - free.span.start;
+                Err(EvalError { place: Some((origin, length)), ..EvalError::failed(message) })
             }
         }
     }
@@ -373,8 +377,9 @@ impl HostCompiler<'_> {
         if matches!(value, Value::Bool(_)) {
             return Ok(());
         }
-        let span =
-            term.origin().and_then(|o| self.project.files.sources.span_at(o, raw_length(term))).unwrap_or(task.span);
+        let written = term.origin().and_then(|o| self.project.files.sources.span_at(o, raw_length(term)));
+        let whole = || task.keywords.get(Keyword::When).filter(|node| !node.is_null()).map(|node| node.span);
+        let span = written.or_else(whole).unwrap_or(task.span);
         let message = format!(
             "this condition is {}, not a boolean; it counts as {}",
             value.type_name(),

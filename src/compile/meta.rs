@@ -49,7 +49,10 @@ impl HostCompiler<'_> {
             "clear_host_errors" => Action::ClearErrors,
             _ => {
                 let help = did_you_mean(&what, META.iter().copied());
-                let message = if META.contains(&what.as_str()) {
+                let help = help.or_else(|| Some(format!("there are {}", META.join(", "))));
+                let message = if what.is_empty() {
+                    "`meta` is not told what to do".to_owned()
+                } else if META.contains(&what.as_str()) {
                     format!("`meta: {what}` is not supported yet")
                 } else {
                     format!("`meta` knows no `{what}`")

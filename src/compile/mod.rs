@@ -49,6 +49,7 @@ use crate::value::{Map, Value};
 use crate::variables::Layer;
 
 pub use deposits::{Deposit, Deposits};
+pub use diagnose::expression as mistake_of;
 pub use early::play_keyword;
 pub use host::{Facts, HostCompiler, PlayHosts};
 pub use hostless::{is_about_the_run, needs_no_host};

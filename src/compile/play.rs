@@ -1,12 +1,11 @@
 //! A play: its variables, roles, sections and flushes of handlers.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::frame::{Frame, Inherited, RoleInstance};
 use super::host::HostCompiler;
 use super::{Project, Stop};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::parse::{Keyword, Keywords, Play, Task, TaskArgs};
 use crate::value::Value;
 use crate::variables::{Layer, LayerKind};
@@ -29,6 +28,9 @@ pub struct PlaySettings {
     pub lockstep: bool,
 }
 
+/// The orders of hosts there are, and that of cfg's own.
+const ORDERS: &[&str] = &["inventory", "reverse_inventory", "sorted", "reverse_sorted", "shuffle", "explicit"];
+
 impl PlaySettings {
     /// Reads them; what is wrong is reported.
     pub fn of(project: &Arc<Project>, play: &Play, report: &dyn Fn(Diagnostic)) -> Self {
@@ -36,8 +38,11 @@ impl PlaySettings {
             super::early::play_keyword(project, play, keyword).unwrap_or_else(|error| {
                 let span = play.keywords.get(keyword).map_or(play.span, |node| node.span);
                 let help = "a keyword of a play can use its `vars` and what -e gives";
-                let found = super::diagnose::expression(&error, &BTreeSet::new(), &project.files, span);
-                report(found.help(help));
+                let own = play.keywords.get(Keyword::Vars).and_then(Yaml::as_map).unwrap_or_default();
+                let names = own.iter().map(|entry| &entry.key).chain(project.extra.entries.keys());
+                let names = names.map(ToString::to_string).collect();
+                let found = super::diagnose::expression(&error, &names, &project.files, span);
+                report(found.note(help));
                 None
             })
         };
@@ -48,10 +53,12 @@ impl PlaySettings {
             order: value(Keyword::Order).map(|v| v.to_string()),
             ..Self::default()
         };
-        let bad = |node: Option<&Yaml>, what: &str| {
-            let message = format!("expected {what}");
-            if let Some(node) = node {
-                report(Diagnostic::error(Code::WrongShape, message).at(node.span, ""));
+        let bad = |keyword: Keyword, found: &Value, what: &str, help: Option<String>| {
+            let message = format!("`{}`: expected {what}, found `{found}`", keyword.name());
+            if let Some(node) = play.keywords.get(keyword) {
+                let item = node.as_list().and_then(|items| items.iter().find(|item| item.to_value() == *found));
+                let span = item.unwrap_or(node).span;
+                report(Diagnostic::error(Code::WrongShape, message).at(span, "").help_opt(help));
             }
         };
         if let Some(serial) = value(Keyword::Serial) {
@@ -63,7 +70,7 @@ impl PlaySettings {
                 match parse_serial(&item) {
                     Some(size) => settings.serial.push(size),
                     None => {
-                        bad(play.keywords.get(Keyword::Serial), "a number of hosts or a percentage such as \"30%\"")
+                        bad(Keyword::Serial, &item, "a number of hosts or a percentage such as \"30%\"", None);
                     }
                 }
             }
@@ -71,8 +78,14 @@ impl PlaySettings {
         if let Some(limit) = value(Keyword::MaxFailPercentage) {
             settings.max_fail_percentage = limit.to_string().trim_end_matches('%').parse().ok();
             if settings.max_fail_percentage.is_none() {
-                bad(play.keywords.get(Keyword::MaxFailPercentage), "a percentage");
+                bad(Keyword::MaxFailPercentage, &limit, "a percentage", None);
             }
+        }
+        if let Some(order) = &settings.order
+            && !ORDERS.contains(&order.as_str())
+        {
+            let help = did_you_mean(order, ORDERS.iter().copied());
+            bad(Keyword::Order, &Value::str(order), &format!("one of {}", ORDERS.join(", ")), help);
         }
         // A limit to failures means something only if no host runs ahead of it.
         settings.lockstep = settings.any_errors_fatal
@@ -85,7 +98,8 @@ impl PlaySettings {
                 "linear" | "free" | "host_pinned" | "ansible.builtin.linear" | "ansible.builtin.free"
             )
         {
-            bad(play.keywords.get(Keyword::Strategy), "`linear`, `free` or `host_pinned`");
+            let help = did_you_mean(&strategy, ["linear", "free", "host_pinned"]);
+            bad(Keyword::Strategy, &Value::Str(strategy), "`linear`, `free` or `host_pinned`", help);
         }
         settings
     }

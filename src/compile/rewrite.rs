@@ -8,7 +8,7 @@ use super::{Stop, modules};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::parse::{Keyword, Task};
 use crate::source::Span;
-use crate::template::{Scope as _, Term};
+use crate::template::{Layout, Scope as _, Term};
 use crate::value::Value;
 use crate::yaml::{Entry, Kind, Node as Yaml, Scalar, Style, Tag};
 
@@ -46,7 +46,8 @@ impl HostCompiler<'_> {
         if !task.module.contains("{{") {
             return Ok(Some(task.clone()));
         }
-        let term = Term::from_text(&task.module, self.project.files.sources.origin(task.module_span), 0);
+        let term =
+            Term::from_text(&task.module, self.project.files.sources.origin(task.module_span), Layout::default());
         for settled in [false, true] {
             let scope = self.scope(frame, Vec::new());
             if self.certainly_skipped(frame, &scope) {
@@ -112,6 +113,6 @@ impl HostCompiler<'_> {
 
 /// An argument that is not written in the task.
 fn entry(name: &str, text: &str, span: Span) -> Entry {
-    let kind = Kind::Scalar(Scalar { text: Arc::from(text), style: Style::Quoted, tag: Tag::None });
+    let kind = Kind::Scalar(Scalar::new(text, Style::Quoted, Tag::None));
     Entry { key: Arc::from(name), key_span: span, value: Yaml { span, kind } }
 }

@@ -210,7 +210,9 @@ impl HostCompiler<'_> {
         {
             let report = Diagnostic::error(Code::FileNotFound, format!("the role has no file of tasks `{from}`"));
             let span = task.args.get("tasks_from").map_or(task.span, |n| n.span);
-            self.mistake(report.at(span, ""));
+            let there = super::content::names_in(&[instance.role.path.join("tasks")]);
+            let names = there.iter().map(|name| name.trim_end_matches(".yml").trim_end_matches(".yaml"));
+            self.mistake(report.at(span, "").help_opt(crate::diagnostic::did_you_mean(from, names)));
             return Err(Stop::Mistakes);
         }
         self.at(calls.len(), |this| this.role_tasks(&instance, frame, tasks_from.as_deref()))

@@ -44,8 +44,11 @@ impl HostCompiler<'_> {
                     failures.push(message);
                     continue;
                 }
-                let mut report =
-                    Diagnostic::error(Code::BadRoleArgument, format!("role `{}`: {message}", role.role.name));
+                let (said, hint) = message.split_once("; did you mean").unwrap_or((&message, ""));
+                let mut report = Diagnostic::error(Code::BadRoleArgument, format!("role `{}`: {said}", role.role.name));
+                if !hint.is_empty() {
+                    report = report.help(format!("did you mean{hint}"));
+                }
                 report = match self.defined_at(frame, &option.key) {
                     Some(place) => report.at(place, "this value").at(span, "does not fit this"),
                     None => report.at(span, "asked for here"),

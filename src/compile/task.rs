@@ -20,13 +20,13 @@ impl HostCompiler<'_> {
         for (i, item) in items.iter().enumerate() {
             let result = self.at(i, |this| match item {
                 Item::Block(block) => this.block(block, frame),
-                Item::Task(task) => match this.task(task, frame) {
-                    // Mistakes of one task do not hide those of the next.
-                    Err(Stop::Mistakes) => Ok(()),
-                    other => other,
-                },
+                Item::Task(task) => this.task(task, frame),
             });
-            result?;
+            match result {
+                // Mistakes of one task do not hide those of the next.
+                Err(Stop::Mistakes) => {}
+                other => other?,
+            }
         }
         Ok(())
     }
@@ -172,6 +172,9 @@ impl HostCompiler<'_> {
             }
             return Err(self.unknown_module(task));
         }
+        if let Some(message) = self.check_argument_names(task, module, self.tolerates(task, frame))? {
+            return self.failing_node(task, frame, EvalError::failed(message));
+        }
         if matches!(module, "add_host" | "group_by") {
             return self.change_hosts(task, frame, module);
         }
@@ -187,8 +190,14 @@ impl HostCompiler<'_> {
                 crate::resource::find(&task.module).map_or_else(|| module.to_owned(), |k| k.name.to_owned()),
             ),
         };
-        if let Some(message) = self.check_argument_names(task, module, self.tolerates(task, frame))? {
-            return self.failing_node(task, frame, EvalError::failed(message));
+        if action == Action::Assert && task.args.free.is_none() && task.args.get("that").is_none() {
+            let message = "`assert` needs `that`";
+            if self.tolerates(task, frame) {
+                return self.failing_node(task, frame, EvalError::failed(message));
+            }
+            let report = Diagnostic::error(Code::MissingParameter, message).at(task.module_span, "");
+            self.mistake(report.help("write the conditions under `that:`"));
+            return Err(Stop::Mistakes);
         }
         if action == Action::Assert && task.args.free.is_some() {
             let message = "the conditions of an `assert` are read with the playbook: they cannot come out of a value";
@@ -198,6 +207,9 @@ impl HostCompiler<'_> {
             let report = Diagnostic::error(Code::Unsupported, message).at(task.module_span, "");
             self.mistake(report.help("write them under `that:`"));
             return Err(Stop::Mistakes);
+        }
+        if action == Action::Assert {
+            self.check_conditions(task.args.get("that"), task, frame)?;
         }
         let texts = self.texts_about_hosts(task, frame, &action);
         // Who is left of the play is known only where all have come.
@@ -336,6 +348,10 @@ impl HostCompiler<'_> {
         let id = self.next_node;
         self.next_node += 1;
         let conditions = |this: &Self, keyword| own.get(keyword).map(|node| this.condition(node)).unwrap_or_default();
+        for keyword in [Keyword::ChangedWhen, Keyword::FailedWhen, Keyword::Until] {
+            self.check_conditions(own.get(keyword), task, frame)?;
+        }
+        self.check_values(task, frame)?;
         let flag = |this: &Self, keyword| {
             let node = frame.keyword(own, keyword);
             node.map_or(Term::Value(Value::Bool(false)), |node| this.flag_term(node))
@@ -394,6 +410,41 @@ impl HostCompiler<'_> {
             guards: self.guards(own),
             tags: frame.tags.clone(),
         })
+    }
+
+    /// Expressions of keywords that are asked where the task runs, and mean something else where they fail.
+    fn check_values(&mut self, task: &Task, frame: &Frame) -> Result<(), Stop> {
+        const FLAGS: &[Keyword] = &[Keyword::IgnoreErrors, Keyword::NoLog, Keyword::CheckMode, Keyword::Diff];
+        const OTHERS: &[Keyword] =
+            &[Keyword::Retries, Keyword::Delay, Keyword::Async, Keyword::Poll, Keyword::Timeout, Keyword::Notify];
+        // They may be about the item.
+        let looped = task.keywords.get(Keyword::Loop).is_some() || task.with.is_some();
+        let scope = self.scope(frame, Vec::new());
+        if looped || !self.certainly_runs(frame, &scope) {
+            return Ok(());
+        }
+        for keyword in FLAGS.iter().chain(OTHERS) {
+            let Some(node) = frame.keyword(&task.keywords, *keyword).cloned() else { continue };
+            let term = if FLAGS.contains(keyword) { self.flag_term(&node) } else { self.term(&node) };
+            self.evaluate(&term, &scope, node.span)?;
+        }
+        Ok(())
+    }
+
+    /// Conditions about a result: that they can be read at all is known before there is one.
+    fn check_conditions(&mut self, node: Option<&Yaml>, task: &Task, frame: &Frame) -> Result<(), Stop> {
+        let Some(node) = node else { return Ok(()) };
+        let scope = self.scope(frame, Vec::new());
+        if frame.keyword(&task.keywords, Keyword::IgnoreErrors).is_some() || !self.certainly_runs(frame, &scope) {
+            return Ok(());
+        }
+        let mut wrong = None;
+        for term in self.condition(node) {
+            term.for_each_template(&mut |template| {
+                wrong = wrong.take().or_else(|| self.project.engine.check(template).err());
+            });
+        }
+        wrong.map_or(Ok(()), |error| Err(self.failed(&error, &scope, node.span)))
     }
 
     /// Why the user a task becomes cannot be told, where the task may never be reached or its failure may be meant: then it

@@ -105,6 +105,12 @@ impl Diagnostic {
     }
 }
 
+fn hash_of(diagnostic: &Diagnostic) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    diagnostic.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Collects diagnostics; equal ones are kept once.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
@@ -116,13 +122,17 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        let mut hasher = DefaultHasher::new();
-        diagnostic.hash(&mut hasher);
-        let alike = self.known.entry(hasher.finish()).or_default();
+        let alike = self.known.entry(hash_of(&diagnostic)).or_default();
         if !alike.iter().any(|at| self.all.get(*at) == Some(&diagnostic)) {
             alike.push(self.all.len());
             self.all.push(diagnostic);
         }
+    }
+
+    /// Says whether it is one of them.
+    pub fn contains(&self, diagnostic: &Diagnostic) -> bool {
+        let alike = self.known.get(&hash_of(diagnostic));
+        alike.is_some_and(|alike| alike.iter().any(|at| self.all.get(*at) == Some(diagnostic)))
     }
 
     /// Adds many.

@@ -1,20 +1,35 @@
 //! "Did you mean": the nearest of the names that would have fitted.
 
+/// So many names are suggested at most.
+const MOST: usize = 3;
+
 /// Returns the candidate nearest to `name`, if one is near enough to have been meant.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).clamp(1, 4);
-    candidates
-        .into_iter()
-        .filter(|candidate| *candidate != name)
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, candidate)| candidate)
+    near(name, candidates).into_iter().next()
 }
 
-/// Writes "did you mean `x`?" for the nearest candidate.
+/// The candidates that are equally near, as far as they are near enough to have been meant.
+fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let limit = (name.chars().count() / 3).clamp(1, 4);
+    let mut found: Vec<(usize, &str)> = candidates
+        .into_iter()
+        .filter(|candidate| *candidate != name && !name.is_empty())
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    let least = found.first().map(|(distance, _)| *distance);
+    found.into_iter().take_while(|(distance, _)| Some(*distance) == least).map(|(_, candidate)| candidate).collect()
+}
+
+/// Writes "did you mean `x`?" for the nearest candidate, or for several that are equally near.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    nearest(name, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
+    let near = near(name, candidates);
+    (!near.is_empty()).then(|| {
+        let names: Vec<String> = near.iter().take(MOST).map(|candidate| format!("`{candidate}`")).collect();
+        format!("did you mean {}?", names.join(" or "))
+    })
 }
 
 /// Edit distance (insert, delete, replace, swap of neighbours), blind to case and to `-` against `_`.
@@ -52,5 +67,10 @@ mod tests {
         assert_eq!(nearest("redis_max_memory", names), Some("redis_maxmemory"));
         assert_eq!(nearest("tmeplate", names), Some("template"));
         assert_eq!(nearest("hostname", names), None);
+        assert_eq!(nearest("", ["d"]), None);
+        assert_eq!(
+            did_you_mean("web_pot", ["web_put", "web_port", "web"]).as_deref(),
+            Some("did you mean `web_port` or `web_put`?")
+        );
     }
 }

@@ -8,7 +8,7 @@ use super::{Inventory, literal, load, range, words};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::parse::Files;
 use crate::source::{FileId, Origin, Span};
-use crate::template::Term;
+use crate::template::{Layout, Term};
 use crate::value::Value;
 use crate::variables::Definition;
 
@@ -181,7 +181,14 @@ impl Reader<'_> {
     }
 
     fn definition(&self, text: &str, key: Span, value: Span) -> Definition {
-        let origin = self.files.sources.origin(value);
+        let quoted = self
+            .files
+            .sources
+            .file(value.file)
+            .text
+            .get(value.start as usize..)
+            .is_some_and(|t| t.starts_with(['"', '\'']));
+        let origin = self.files.sources.origin(Span { start: value.start + u32::from(quoted), ..value });
         let value = literal::parse(text).unwrap_or_else(|| Value::str(text));
         Definition { term: term(&value, &origin), origin: Some(self.files.sources.origin(key)) }
     }
@@ -216,7 +223,7 @@ fn split_header(text: &str) -> Option<(&str, &str)> {
 /// Texts inside of a literal may be templates.
 fn term(value: &Value, origin: &Origin) -> Term {
     match value {
-        Value::Str(text) => Term::from_text(text, origin.clone(), 0),
+        Value::Str(text) => Term::from_text(text, origin.clone(), Layout::default()),
         Value::List(items) => Term::list(items.iter().map(|item| term(item, origin)).collect()),
         Value::Map(map) => Term::map(
             map.iter().map(|(key, value)| (Term::Value(Value::Str(key.clone())), term(value, origin))).collect(),

@@ -40,7 +40,7 @@ pub enum PatternError {
         nearest: Option<String>,
     },
     /// An index points behind the last host.
-    #[error("`{pattern}`: `{name}` has {count} hosts, counted from 0")]
+    #[error("`{pattern}`: `{name}` has {count} {}, counted from 0", if *count == 1 { "host" } else { "hosts" })]
     NoSuchIndex {
         /// The part as it was written.
         pattern: String,
@@ -52,6 +52,17 @@ pub enum PatternError {
     /// A regular expression is not valid.
     #[error("`~{0}` is not a valid regular expression")]
     BadRegex(String),
+}
+
+impl PatternError {
+    /// The part of the pattern that is wrong, as it was written.
+    pub fn part(&self) -> &str {
+        match self {
+            Self::Unknown { name, .. } => name,
+            Self::NoSuchIndex { pattern, .. } => pattern,
+            Self::BadRegex(regex) => regex,
+        }
+    }
 }
 
 impl Pattern {

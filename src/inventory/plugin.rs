@@ -77,7 +77,9 @@ pub fn code_of(reason: &Reason) -> Code {
 pub(super) fn failed(files: &Files, at: Span, error: &EvalError, more: &str) {
     let place = error.place.as_ref().and_then(|(origin, length)| files.sources.span_at(origin, *length)).unwrap_or(at);
     let code = code_of(&error.reason);
-    files.report(Diagnostic::error(code, format!("{}{more}", error.message)).at(place, ""));
+    let more = if code == Code::UndefinedVariable { more } else { "" };
+    let report = Diagnostic::error(code, format!("{}{more}", error.message)).at(place, "");
+    files.report(report.help_opt(error.help.clone()));
 }
 
 /// Layers of variables, the strongest first, for expressions of a plugin.
@@ -108,8 +110,8 @@ pub(super) fn template(node: &Node, files: &Files) -> Term {
 pub(super) fn expression(node: &Node, files: &Files) -> Term {
     match node.as_scalar() {
         Some(scalar) if matches!(scalar.resolve(), Value::Str(_)) => {
-            let (origin, indent) = crate::variables::content_origin(&files.sources, node, scalar);
-            Term::expression(&scalar.text, origin, indent)
+            let (origin, layout) = crate::variables::content_origin(&files.sources, node, scalar);
+            Term::expression(&scalar.text, origin, layout)
         }
         _ => template(node, files),
     }

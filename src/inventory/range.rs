@@ -59,6 +59,10 @@ fn port(text: &str) -> Result<(&str, Option<u16>), String> {
         return Ok((address, port));
     }
     let outside = text.rfind(']').map_or(0, |at| at + 1);
+    // What is inside of a bracket that is never closed is no port.
+    if text.get(outside..).is_some_and(|end| end.contains('[')) {
+        return Ok((text, None));
+    }
     match text.get(outside..).and_then(|end| end.rfind(':')).map(|at| text.split_at(outside + at)) {
         Some((name, port)) if !name.contains(':') || outside > 0 => {
             Ok((name, Some(number_of_port(port.get(1..).unwrap_or(""))?)))

@@ -1,5 +1,6 @@
 //! The arguments of a task: a mapping, or text with `k=v` pairs.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::source::Span;
@@ -43,22 +44,17 @@ impl TaskArgs {
             "strip_empty_ends",
             "argv",
         ];
-        let offset = node.span.start + u32::from(scalar.style == Style::Quoted);
         let mut named = Vec::new();
         let mut free: Vec<(usize, &str)> = Vec::new();
         for (at, word) in split_pairs(&scalar.text) {
             let pair = word.split_once('=').filter(|(key, _)| is_name(key) || is_templated_name(key));
             match pair {
                 Some((key, value)) if !free_form || COMMAND_OPTIONS.contains(&key) => {
-                    let at = |offset_in: usize, length: usize| {
-                        let start = offset + (at + offset_in) as u32;
-                        Span { file: node.span.file, start, end: start + length as u32 }
-                    };
-                    let text = unquoted(&decoded(value));
+                    let value_at = at + key.len() + 1;
                     named.push(Entry {
                         key: Arc::from(key),
-                        key_span: at(0, key.len()),
-                        value: text_node(&text, at(key.len() + 1, value.len())),
+                        key_span: span_of(node, scalar, at..at + key.len()),
+                        value: value_node(node, scalar, value_at..value_at + value.len()),
                     });
                 }
                 _ => free.push((at, word)),
@@ -75,9 +71,16 @@ impl TaskArgs {
                     false if scalar.text.ends_with('\n') => without_pairs(&free) + "\n",
                     false => without_pairs(&free),
                 };
-                Some(Node {
-                    span: node.span,
-                    kind: Kind::Scalar(Scalar { text: Arc::from(joined), style: scalar.style, tag: scalar.tag }),
+                Some(match named.is_empty() && *start == 0 && end == scalar.text.len() {
+                    true => node.clone(),
+                    // Where words were taken out, only those before the first of them stand where they would be looked for.
+                    false => part(
+                        node,
+                        scalar,
+                        *start..end,
+                        &joined,
+                        if scalar.tag == Tag::None { Tag::Str } else { scalar.tag },
+                    ),
                 })
             }
             _ => None,
@@ -139,18 +142,37 @@ fn is_templated_name(text: &str) -> bool {
     marks > 0 && marks == text.matches("}}").count()
 }
 
+/// Where a part of the text of a scalar stands.
+fn span_of(node: &Node, scalar: &Scalar, range: Range<usize>) -> Span {
+    let place = |offset: usize| scalar.place(offset, node.span.start);
+    let last = range.end.saturating_sub(1).max(range.start);
+    Span { file: node.span.file, start: place(range.start), end: place(last) + (range.end - last) as u32 }
+}
+
+/// A part of a scalar, which is read as this text.
+pub fn part(node: &Node, scalar: &Scalar, range: Range<usize>, text: &str, tag: Tag) -> Node {
+    let places = scalar.places.part(&range);
+    let span = span_of(node, scalar, range);
+    Node { span, kind: Kind::Scalar(Scalar { places, ..Scalar::new(text, Style::Plain, tag) }) }
+}
+
 /// Values of pairs are text, whatever they look like.
-fn text_node(text: &str, span: Span) -> Node {
-    Node { span, kind: Kind::Scalar(Scalar { text: Arc::from(text), style: Style::Quoted, tag: Tag::None }) }
+fn value_node(node: &Node, scalar: &Scalar, range: Range<usize>) -> Node {
+    let raw = scalar.text.get(range.clone()).unwrap_or("");
+    let text = unquoted(&decoded(raw));
+    let quotes = usize::from(is_quoted(raw));
+    part(node, scalar, range.start + quotes..range.end - quotes, &text, Tag::Str)
+}
+
+fn is_quoted(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() >= 2 && matches!(bytes.first(), Some(b'\'' | b'"')) && bytes.first() == bytes.last()
 }
 
 fn unquoted(text: &str) -> String {
-    let bytes = text.as_bytes();
-    match (bytes.first(), bytes.last()) {
-        (Some(b'\'' | b'"'), last) if bytes.len() >= 2 && bytes.first() == last => {
-            text.get(1..text.len() - 1).unwrap_or("").replace("\\\"", "\"")
-        }
-        _ => text.to_owned(),
+    match is_quoted(text) {
+        true => text.get(1..text.len() - 1).unwrap_or("").replace("\\\"", "\""),
+        false => text.to_owned(),
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::role::{Role, RoleRef};
+use super::play::parse_roles;
+use super::role::Role;
 use super::task::{Item, parse_items};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::source::{FileId, SourceMap, Span};
 use crate::yaml::{Entry, Node, load};
 
@@ -33,6 +34,8 @@ pub struct Files {
 #[derive(Default)]
 struct State {
     diagnostics: Diagnostics,
+    /// Warnings that were taken out: what is compiled twice does not say them twice.
+    told: Diagnostics,
     documents: HashMap<PathBuf, Option<Arc<Vec<Node>>>>,
     tasks: HashMap<PathBuf, Arc<Vec<Item>>>,
     vars: HashMap<PathBuf, Arc<VarsFile>>,
@@ -55,12 +58,18 @@ impl Files {
 
     /// What is wrong so far; it is taken out.
     pub fn take_diagnostics(&self) -> Diagnostics {
-        std::mem::take(&mut self.state().diagnostics)
+        let mut state = self.state();
+        let taken = std::mem::take(&mut state.diagnostics);
+        state.told.extend(taken.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning).cloned());
+        taken
     }
 
     /// Reports something.
     pub fn report(&self, diagnostic: Diagnostic) {
-        self.state().diagnostics.push(diagnostic);
+        let mut state = self.state();
+        if !state.told.contains(&diagnostic) {
+            state.diagnostics.push(diagnostic);
+        }
     }
 
     /// Says whether an error was reported.
@@ -105,13 +114,11 @@ impl Files {
 
     /// Reads text; says whether it was encrypted.
     fn read(&self, path: &Path, wanted_at: Option<Span>) -> Option<(String, bool)> {
-        let report = |message: String| {
-            let mut report = Diagnostic::error(Code::FileUnreadable, message);
-            if let Some(span) = wanted_at {
-                report = report.at(span, "asked for here");
-            }
-            self.report(report);
+        let placed = |report: Diagnostic| match wanted_at {
+            Some(span) => report.at(span, "asked for here"),
+            None => report,
         };
+        let report = |message: String| self.report(placed(Diagnostic::error(Code::FileUnreadable, message)));
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -129,7 +136,7 @@ impl Files {
                         Code::Vault,
                         format!("cannot decrypt {}: {error}", crate::source::display_path(path)),
                     );
-                    self.report(report.help(error.help()));
+                    self.report(placed(report).help(error.help()));
                     None
                 }
             };
@@ -271,13 +278,16 @@ impl Files {
         };
         let meta = Self::main_file(&path.join("meta"), None).and_then(|file| self.documents(&file, None));
         let meta = meta.and_then(|documents| documents.first().cloned());
+        if let Some(node) = meta.as_ref().filter(|node| node.as_map().is_none() && !node.is_null()) {
+            let message = format!("`meta` of a role is a mapping; found {}", node.type_name());
+            self.report(Diagnostic::error(Code::WrongShape, message).at(node.span, ""));
+        }
         let specs =
             Self::main_file(&path.join("meta"), Some("argument_specs")).and_then(|file| self.documents(&file, None));
         let specs = specs.and_then(|documents| documents.first()?.get("argument_specs").cloned());
         let mut diagnostics = Diagnostics::default();
-        let listed = meta.as_ref().and_then(|m| m.get("dependencies")).and_then(Node::as_list);
-        let dependencies =
-            listed.unwrap_or_default().iter().filter_map(|node| RoleRef::parse(node, &mut diagnostics)).collect();
+        let listed = meta.as_ref().and_then(|m| m.get("dependencies"));
+        let dependencies = listed.map(|node| parse_roles(node, &mut diagnostics)).unwrap_or_default();
         let duplicates = meta.as_ref().and_then(|m| m.get("allow_duplicates")).map(Node::to_value);
         let role = Arc::new(Role {
             name: Arc::from(name),

@@ -176,7 +176,7 @@ impl Keywords {
     /// Names what cfg itself adds.
     pub fn set_name(&mut self, name: &str, span: Span) {
         use crate::yaml::{Kind, Scalar, Style, Tag};
-        let scalar = Scalar { text: std::sync::Arc::from(name), style: Style::Quoted, tag: Tag::Unsafe };
+        let scalar = Scalar::new(name, Style::Quoted, Tag::Unsafe);
         self.0.insert(Keyword::Name, (span, Node { span, kind: Kind::Scalar(scalar) }));
     }
 
@@ -190,21 +190,69 @@ impl Keywords {
             let report = Diagnostic::error(Code::Unsupported, format!("`{}` is not supported", entry.key));
             diagnostics.push(report.at(entry.key_span, "").help(*reason));
         }
+        check_shape(keyword, &entry.value, diagnostics);
         self.0.insert(keyword, (entry.key_span, entry.value.clone()));
         true
     }
 }
 
+/// Keywords that take one text, which may be an expression.
+const TEXTS: &[Keyword] = &[
+    Keyword::BecomeUser,
+    Keyword::BecomeMethod,
+    Keyword::BecomeExe,
+    Keyword::RemoteUser,
+    Keyword::Connection,
+    Keyword::Register,
+    Keyword::DelegateTo,
+];
+
+/// Keywords that take a number.
+const NUMBERS: &[Keyword] = &[
+    Keyword::Port,
+    Keyword::Throttle,
+    Keyword::Timeout,
+    Keyword::Retries,
+    Keyword::Delay,
+    Keyword::Async,
+    Keyword::Poll,
+];
+
+/// Says whether a node is a number, nothing, or an expression that may come to one.
+pub fn is_number(node: &Node) -> bool {
+    let fits = |text: &str| text.contains("{{") || text.contains("{%") || text.trim().parse::<f64>().is_ok();
+    node.is_null() || node.text().is_some_and(fits)
+}
+
+/// Reports a value that no task can do anything with, whatever its expressions come to.
+fn check_shape(keyword: Keyword, node: &Node, diagnostics: &mut Diagnostics) {
+    let (fits, wanted) = if TEXTS.contains(&keyword) {
+        (node.as_scalar().is_some(), "a text")
+    } else if NUMBERS.contains(&keyword) {
+        (is_number(node), "a number")
+    } else if keyword == Keyword::LoopControl {
+        (node.is_null() || node.as_map().is_some(), "a mapping")
+    } else if matches!(keyword, Keyword::Tags | Keyword::Notify) {
+        (node.as_map().is_none(), "a list of names")
+    } else {
+        return;
+    };
+    if !fits {
+        let message = format!("`{}` takes {wanted}; found {}", keyword.name(), node.type_name());
+        diagnostics.push(Diagnostic::error(Code::WrongShape, message).at(node.span, ""));
+    }
+}
+
 /// Reports a key that is no keyword of a task.
 pub fn unknown_keyword(entry: &Entry, diagnostics: &mut Diagnostics) {
-    unknown(entry, TASK, "task", &[], diagnostics);
+    unknown(entry, TASK, "a task", &[], diagnostics);
 }
 
 /// Reports a key that is no keyword of `level`.
 pub fn unknown(entry: &Entry, level: Level, what: &str, also: &[&str], diagnostics: &mut Diagnostics) {
     let known = Keyword::ALL.iter().filter(|(_, _, levels, _)| levels & level != 0).map(|(_, name, ..)| *name);
     let help = did_you_mean(&entry.key, known.chain(also.iter().copied())).or_else(|| elsewhere(&entry.key));
-    let report = Diagnostic::error(Code::UnknownKeyword, format!("`{}` is not a keyword of a {what}", entry.key));
+    let report = Diagnostic::error(Code::UnknownKeyword, format!("`{}` is not a keyword of {what}", entry.key));
     diagnostics.push(report.at(entry.key_span, "").help_opt(help));
 }
 

@@ -90,8 +90,13 @@ fn parse_entry(node: &Node, dir: &std::path::Path, diagnostics: &mut Diagnostics
                 let known = allowed.contains(&entry.key.as_ref())
                     && keywords.take(entry, levels::PLAY | levels::TASK, diagnostics);
                 if !known {
-                    unknown(entry, levels::PLAY, "import of a playbook", &allowed, diagnostics);
+                    unknown(entry, levels::PLAY, "an import of a playbook", &allowed, diagnostics);
                 }
+            }
+            if path.as_scalar().is_none() || path.is_null() {
+                let message = format!("`{key}` is the path of a playbook; found {}", path.type_name());
+                diagnostics.push(Diagnostic::error(Code::WrongShape, message).at(path.span, ""));
+                return None;
             }
             return Some(PlaybookEntry::Import(path.clone(), keywords));
         }
@@ -125,7 +130,7 @@ fn parse_entry(node: &Node, dir: &std::path::Path, diagnostics: &mut Diagnostics
             // What `remote_user` was called long ago.
             "user" => old_user(entry, node, &mut play.keywords, diagnostics),
             _ if play.keywords.take(entry, levels::PLAY, diagnostics) => {}
-            _ => unknown(entry, levels::PLAY, "play", &[], diagnostics),
+            _ => unknown(entry, levels::PLAY, "a play", &[], diagnostics),
         }
     }
     Some(PlaybookEntry::Play(Arc::new(play)))
@@ -142,7 +147,8 @@ fn old_user(entry: &Entry, play: &Node, keywords: &mut Keywords, diagnostics: &m
     keywords.take(&entry, levels::PLAY, diagnostics);
 }
 
-fn parse_roles(node: &Node, diagnostics: &mut Diagnostics) -> Vec<RoleRef> {
+/// Reads `roles` or `dependencies`.
+pub fn parse_roles(node: &Node, diagnostics: &mut Diagnostics) -> Vec<RoleRef> {
     match &node.kind {
         Kind::List(items) => items.iter().filter_map(|item| RoleRef::parse(item, diagnostics)).collect(),
         _ if node.is_null() => Vec::new(),

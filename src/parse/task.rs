@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::args::TaskArgs;
+use super::args::{self, TaskArgs};
 use super::keywords::{Keyword, Keywords, levels, unknown};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::source::Span;
-use crate::yaml::{Entry, Kind, Node};
+use crate::yaml::{Entry, Kind, Node, Scalar, Style, Tag};
 
 /// An entry of a list of tasks.
 #[derive(Clone, Debug)]
@@ -104,7 +104,7 @@ fn parse_block(node: &Node, entries: &[Entry], diagnostics: &mut Diagnostics) ->
                 let lookup = key.trim_start_matches("with_");
                 block.with = Some((Arc::from(lookup), entry.key_span, entry.value.clone()));
             }
-            _ => unknown(entry, levels::BLOCK, "block", &[], diagnostics),
+            _ => unknown(entry, levels::BLOCK, "a block", &[], diagnostics),
         }
     }
     check_loop(&block.keywords, block.with.as_ref().map(|(_, span, _)| *span), diagnostics);
@@ -120,6 +120,9 @@ fn parse_task(node: &Node, entries: &[Entry], diagnostics: &mut Diagnostics) -> 
             continue;
         }
         if let Some(lookup) = entry.key.strip_prefix("with_") {
+            if let Some((_, first, _)) = &with {
+                two_loops(entry.key_span, *first, diagnostics);
+            }
             with = Some((Arc::from(lookup), entry.key_span, entry.value.clone()));
             continue;
         }
@@ -127,11 +130,54 @@ fn parse_task(node: &Node, entries: &[Entry], diagnostics: &mut Diagnostics) -> 
     }
     check_loop(&keywords, with.as_ref().map(|(_, span, _): &(Arc<str>, Span, Node)| *span), diagnostics);
     if let Some(action) = keywords.get(Keyword::Action).or_else(|| keywords.get(Keyword::LocalAction)).cloned() {
+        let twice = keywords.span(Keyword::Action).zip(keywords.span(Keyword::LocalAction));
+        if let Some((action, local)) = twice {
+            two_modules((local, action), diagnostics);
+        }
+        check_beside(&keywords, &modules, diagnostics);
         return old_form(node, &action, keywords, with, diagnostics);
     }
     let module = pick_module(node, &modules, diagnostics)?;
-    let args = with_more(TaskArgs::parse(&module.value, is_free_form(&module.key)), &keywords);
+    let free_form = is_free_form(&module.key);
+    if !free_form {
+        check_arguments(&module.value, diagnostics);
+    }
+    if let Some(more) = keywords.get(Keyword::Args) {
+        check_arguments(more, diagnostics);
+    }
+    let args = with_more(TaskArgs::parse(&module.value, free_form), &keywords);
     Some(Task { span: node.span, module: module.key.clone(), module_span: module.key_span, args, keywords, with })
+}
+
+/// Beside `action` stand keywords only.
+fn check_beside(keywords: &Keywords, others: &[&Entry], diagnostics: &mut Diagnostics) {
+    let action = keywords.span(Keyword::Action).or_else(|| keywords.span(Keyword::LocalAction));
+    for entry in others {
+        match action.filter(|_| crate::compile::is_module(&entry.key)) {
+            Some(action) => two_modules((entry.key_span, action), diagnostics),
+            None => unknown(entry, levels::TASK, "a task", &[], diagnostics),
+        }
+    }
+}
+
+fn two_modules((second, first): (Span, Span), diagnostics: &mut Diagnostics) {
+    let report = Diagnostic::error(Code::TwoModules, "this task names two modules");
+    let report = report.at(second, "this is one").at(first, "and this is one");
+    diagnostics.push(report.help("make two tasks of it; check the indentation"));
+}
+
+/// The arguments of a task are a mapping, or text.
+fn check_arguments(node: &Node, diagnostics: &mut Diagnostics) {
+    if node.as_list().is_some() {
+        let message = "the arguments of a task are a mapping; found a list";
+        diagnostics
+            .push(Diagnostic::error(Code::WrongShape, message).at(node.span, "").help("write each as `name: value`"));
+    }
+}
+
+fn no_module(at: Span, diagnostics: &mut Diagnostics) {
+    let report = Diagnostic::error(Code::NoModule, "this task names no module");
+    diagnostics.push(report.at(at, "a task says what to do: `copy:`, `service:`, …"));
 }
 
 /// The arguments with those of the keyword `args`.
@@ -152,8 +198,7 @@ fn with_more(mut args: TaskArgs, keywords: &Keywords) -> TaskArgs {
 /// Two loops on one task, and words `loop_control` does not know.
 fn check_loop(keywords: &Keywords, with: Option<Span>, diagnostics: &mut Diagnostics) {
     if let (Some(first), Some(second)) = (keywords.span(Keyword::Loop), with) {
-        let report = Diagnostic::error(Code::ConflictingParameters, "this task has two loops");
-        diagnostics.push(report.at(second, "this is one").at(first, "and this is one"));
+        two_loops(second, first, diagnostics);
     }
     let known = ["loop_var", "index_var", "label", "pause", "extended", "extended_allitems", "break_when"];
     for entry in keywords.get(Keyword::LoopControl).and_then(Node::as_map).unwrap_or_default() {
@@ -162,7 +207,17 @@ fn check_loop(keywords: &Keywords, with: Option<Span>, diagnostics: &mut Diagnos
             let help = did_you_mean(&entry.key, known).unwrap_or_else(|| format!("it has {}", known.join(", ")));
             diagnostics.push(report.at(entry.key_span, "").help(help));
         }
+        let pauses = entry.key.as_ref() != "pause" || super::keywords::is_number(&entry.value);
+        if !pauses {
+            let message = format!("`pause` takes a number; found {}", entry.value.type_name());
+            diagnostics.push(Diagnostic::error(Code::WrongShape, message).at(entry.value.span, ""));
+        }
     }
+}
+
+fn two_loops(second: Span, first: Span, diagnostics: &mut Diagnostics) {
+    let report = Diagnostic::error(Code::ConflictingParameters, "this task has two loops");
+    diagnostics.push(report.at(second, "this is one").at(first, "and this is one"));
 }
 
 /// Of the keys that are no keywords, the one that is a module.
@@ -171,8 +226,7 @@ fn pick_module<'a>(node: &Node, modules: &[&'a Entry], diagnostics: &mut Diagnos
     match modules {
         [] => {
             let start = Span { end: node.span.start + 1, ..node.span };
-            let report = Diagnostic::error(Code::NoModule, "this task names no module");
-            diagnostics.push(report.at(start, "a task says what to do: `copy:`, `service:`, …"));
+            no_module(start, diagnostics);
             None
         }
         [one] => Some(one),
@@ -181,20 +235,18 @@ fn pick_module<'a>(node: &Node, modules: &[&'a Entry], diagnostics: &mut Diagnos
             match real.as_slice() {
                 [one] => {
                     for entry in many.iter().filter(|e| !std::ptr::eq(**e, **one)) {
-                        unknown(entry, levels::TASK, "task", &[], diagnostics);
+                        unknown(entry, levels::TASK, "a task", &[], diagnostics);
                     }
                     Some(one)
                 }
                 [first, second, ..] => {
-                    let report = Diagnostic::error(Code::TwoModules, "this task names two modules");
-                    let report = report.at(second.key_span, "this is one").at(first.key_span, "and this is one");
-                    diagnostics.push(report.help("make two tasks of it; check the indentation"));
+                    two_modules((second.key_span, first.key_span), diagnostics);
                     None
                 }
                 [] => {
                     let (first, rest) = many.split_first()?;
                     for entry in rest {
-                        unknown(entry, levels::TASK, "task", &[], diagnostics);
+                        unknown(entry, levels::TASK, "a task", &[], diagnostics);
                     }
                     Some(first)
                 }
@@ -215,9 +267,15 @@ fn old_form(
         let entry = Entry { key: Arc::from("delegate_to"), key_span: span, value: word("localhost", span) };
         keywords.take(&entry, levels::TASK, diagnostics);
     }
-    let (module, args) = match &action.kind {
+    let module_span;
+    let (module, args): (Arc<str>, TaskArgs) = match &action.kind {
         Kind::Map(entries) => {
-            let module = entries.iter().find(|e| e.key.as_ref() == "module").and_then(|e| e.value.text())?;
+            let named = entries.iter().find(|e| e.key.as_ref() == "module").map(|e| &e.value);
+            let Some((module, span)) = named.and_then(|name| Some((name.text()?, name.span))) else {
+                no_module(Span { end: action.span.start + 1, ..action.span }, diagnostics);
+                return None;
+            };
+            module_span = span;
             // The arguments stand beside the name, or below `args`.
             let own = |e: &&Entry| !matches!(e.key.as_ref(), "module" | "args");
             let below = action.get("args").and_then(Node::as_map).unwrap_or_default();
@@ -231,17 +289,26 @@ fn old_form(
             let end =
                 text.get(name..).and_then(|rest| rest.find(char::is_whitespace)).map_or(text.len(), |at| name + at);
             let (module, rest) = (text.get(..end).unwrap_or(text), text.get(end..).unwrap_or_default().trim_start());
-            let start = action.span.start + module.len() as u32 + 1;
-            let span = Span { start: start.min(action.span.end), ..action.span };
-            (Arc::from(module), TaskArgs::parse(&word(rest, span), is_free_form(module)))
+            let lead = scalar.text.len() - scalar.text.trim_start().len();
+            let behind = lead + text.len() - rest.len();
+            let rest = args::part(action, scalar, behind..behind + rest.len(), rest, Tag::None);
+            module_span = args::part(action, scalar, lead..lead + module.len(), module, Tag::None).span;
+            (Arc::from(module), TaskArgs::parse(&rest, is_free_form(module)))
         }
-        Kind::List(_) => return None,
+        Kind::List(_) => {
+            let message = "an action is a mapping with `module`, or text; found a list";
+            diagnostics.push(Diagnostic::error(Code::WrongShape, message).at(action.span, ""));
+            return None;
+        }
     };
+    if module.is_empty() {
+        no_module(keywords.span(Keyword::Action).unwrap_or(action.span), diagnostics);
+        return None;
+    }
     let args = with_more(args, &keywords);
-    Some(Task { span: node.span, module, module_span: action.span, args, keywords, with })
+    Some(Task { span: node.span, module, module_span, args, keywords, with })
 }
 
 fn word(text: &str, span: Span) -> Node {
-    use crate::yaml::{Scalar, Style, Tag};
-    Node { span, kind: Kind::Scalar(Scalar { text: Arc::from(text), style: Style::Plain, tag: Tag::None }) }
+    Node { span, kind: Kind::Scalar(Scalar::new(text, Style::Plain, Tag::None)) }
 }

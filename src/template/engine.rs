@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Object, Value as Jinja};
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::{Environment, Error, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 
+use super::blame::{self, Loaded, LoadedText, Texts};
 use super::convert::{from_jinja, placed, to_jinja};
-use super::error::{EvalError, Reason};
+use super::error::EvalError;
 use super::percent::{self, Place};
 use super::scope::Scope;
 use super::term::{Shape, Template, Term};
@@ -154,7 +155,8 @@ impl Engine {
         let text = chainable(&template.text);
         let place = if template.shape == Shape::Text { Place::JINJA } else { Place::Everywhere };
         let (text, insertions) = rewritten(&text, &place, ("{%", "%}"));
-        self.run(template, &insertions, scope, || match template.shape {
+        let texts = Texts::of(template, &insertions);
+        self.run(template, &texts, scope, || match template.shape {
             Shape::Expression | Shape::Line => self.env.compile_expression(&text)?.eval(self.context(scope)),
             Shape::Text => {
                 native::render(|| self.env.render_named_str(&template.origin.file, &text, self.context(scope)))
@@ -199,20 +201,31 @@ impl Engine {
         }
         env.set_syntax(builder.build().map_err(|e| EvalError::failed(e.to_string()))?);
         let (newline, included) = (options.newline.clone(), options.clone());
+        let loaded = Loaded::default();
+        let seen = loaded.clone();
         env.set_loader(move |name| {
             // An included template loses the newline at its end, as in Jinja.
             let cut = |text: String| {
                 text.strip_suffix('\n').map(|t| t.strip_suffix('\r').unwrap_or(t).to_owned()).unwrap_or(text)
             };
-            let text = loader(name).map(cut).map(|text| with_newlines(&chainable(&text), &newline).into_owned());
-            Ok(text.map(|text| percent::replaced(&text, &included.place()).0.into_owned()))
+            let Some(text) = loader(name) else { return Ok(None) };
+            let whole = cut(text);
+            let whole = chainable(&whole);
+            let whole = with_newlines(&whole, &newline);
+            let (replaced, insertions) = percent::replaced(&whole, &included.place());
+            let replaced = replaced.into_owned();
+            let known = LoadedText { name: name.to_owned(), text: whole.into_owned(), insertions };
+            seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(known);
+            Ok(Some(replaced))
         });
         // As Ansible does: the last newline of the file is not part of the template, and the result ends in as many as
         // the file at least.
         let text = chainable(template.text.strip_suffix('\n').unwrap_or(&template.text));
         let text = with_newlines(&text, &options.newline);
         let (text, insertions) = rewritten(&text, &options.place(), (&options.block.0, &options.block.1));
-        let value = self.run(template, &insertions, scope, || {
+        let texts =
+            Texts { insertions: &insertions, marks: vec![pair(&options.variable), pair(&options.block)], loaded };
+        let value = self.run(template, &texts, scope, || {
             env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from)
         })?;
         Ok(match value {
@@ -250,7 +263,7 @@ impl Engine {
             Shape::Expression | Shape::Line => self.env.compile_expression(&text).map(drop),
             Shape::Text => self.env.template_from_str(&text).map(drop),
         };
-        result.map_err(|error| self.error(template, &Vec::new(), &error))
+        result.map_err(|error| blame::error(template, &Texts::of(template, &Vec::new()), &error))
     }
 
     fn context(&self, scope: &Arc<dyn Scope>) -> Jinja {
@@ -260,7 +273,7 @@ impl Engine {
     fn run(
         &self,
         template: &Template,
-        insertions: &mutable::Insertions,
+        texts: &Texts<'_>,
         scope: &Arc<dyn Scope>,
         work: impl FnOnce() -> Result<Jinja, Error>,
     ) -> Result<Value, EvalError> {
@@ -274,77 +287,21 @@ impl Engine {
             return Ok(Value::Unknown);
         }
         if let Some((path, error)) = outcome.missing {
-            let range = find_path(&template.text, &path);
-            let help = error.help.clone().or_else(|| advice(&error.message));
-            return Err(EvalError { help, ..error }.in_template(template, range));
+            return Err(blame::missing(template, texts, &path, error, scope.as_ref()));
+        }
+        if let Some(failure) = outcome.failure {
+            return Err(blame::lookup(template, texts, failure, result.as_ref().err()));
         }
         match result {
-            _ if outcome.failure.is_some() => {
-                Err(outcome.failure.unwrap_or_else(|| EvalError::failed("")).in_template(template, None))
-            }
             Ok((false, Some(value))) => Ok(value),
             Ok((false, None)) => Err(EvalError::failed(weight::REFUSED).in_template(template, None)),
             Ok((true, _)) => {
                 let path = template.text.trim();
                 Err(EvalError::undefined(path).in_template(template, None))
             }
-            Err(error) => Err(self.error(template, insertions, &error)),
+            Err(error) => Err(blame::error(template, texts, &error)),
         }
     }
-
-    fn error(&self, template: &Template, insertions: &mutable::Insertions, error: &Error) -> EvalError {
-        let detail = error.detail().unwrap_or_default();
-        let quoted = || detail.split(['`', '\'', '"', ' ']).find_map(known_word).unwrap_or(detail).to_owned();
-        let (reason, message) = match error.kind() {
-            ErrorKind::UndefinedError => {
-                let path = detail.strip_suffix(" is undefined").unwrap_or(detail).trim_matches('`').to_owned();
-                let shown = if path.is_empty() { "a value".to_owned() } else { format!("`{path}`") };
-                (Reason::Undefined(path), format!("{shown} is not defined"))
-            }
-            ErrorKind::SyntaxError => (Reason::Syntax, format!("not a valid template: {detail}")),
-            ErrorKind::UnknownFilter => {
-                (Reason::UnknownName(unknown_name(detail)), format!("cfg has no filter `{}`", unknown_name(detail)))
-            }
-            ErrorKind::UnknownTest => {
-                (Reason::UnknownName(unknown_name(detail)), format!("cfg has no test `{}`", unknown_name(detail)))
-            }
-            ErrorKind::UnknownFunction => {
-                (Reason::UnknownName(unknown_name(detail)), format!("cfg has no function `{}`", unknown_name(detail)))
-            }
-            ErrorKind::OutOfFuel => (Reason::Failed, "the template takes too long or makes too much text".to_owned()),
-            _ if is_division_by_zero(detail) => {
-                (Reason::Failed, format!("division by zero: {}", detail.trim_start_matches("unable to calculate ")))
-            }
-            _ if detail.is_empty() => (Reason::Failed, format!("{} ({})", error.kind(), quoted())),
-            _ => (Reason::Failed, detail.to_owned()),
-        };
-        let added: usize = insertions.iter().map(|(_, length)| length).sum();
-        let own = error.template_source().is_none_or(|source| source.len().abs_diff(template.text.len() + added) <= 1);
-        let original = |range: std::ops::Range<usize>| {
-            mutable::original(range.start, insertions)..mutable::original(range.end, insertions)
-        };
-        let range = error.range().map(original).filter(|range| own && range.end <= template.text.len());
-        let help = advice(&message);
-        EvalError { reason, message, place: None, via: Vec::new(), help }.in_template(template, range)
-    }
-}
-
-fn is_division_by_zero(detail: &str) -> bool {
-    detail
-        .strip_prefix("unable to calculate ")
-        .is_some_and(|rest| ["/ 0", "// 0", "% 0"].iter().any(|end| rest.ends_with(end)))
-}
-
-/// What to do about a failure of the engine that has a way round.
-fn advice(message: &str) -> Option<String> {
-    let table = [
-        ("operator on unsupported types map and map", "merge mappings with the filter `combine`"),
-        ("operator on unsupported types plain object", "cfg cannot calculate with dates: use `.timestamp()` of both"),
-        ("`varargs` is not defined", "macros of cfg take the arguments they name: give it a list"),
-        ("`kwargs` is not defined", "macros of cfg take the arguments they name: give it a mapping"),
-        ("unexpected `+`", "leave the sign `+` away"),
-    ];
-    table.iter().find(|(part, _)| message.contains(part)).map(|(_, help)| (*help).to_owned())
 }
 
 /// The names of every filter and test, for suggestions and documentation.
@@ -352,16 +309,6 @@ pub fn filter_names() -> Vec<String> {
     let mut names: Vec<String> = filters::NAMES.iter().chain(filters::TESTS).map(|name| (*name).to_owned()).collect();
     names.sort();
     names
-}
-
-fn known_word(word: &str) -> Option<&str> {
-    (!word.is_empty()).then_some(word)
-}
-
-/// Takes the name out of messages such as "filter foo is unknown".
-fn unknown_name(detail: &str) -> String {
-    let mut words = detail.split_whitespace();
-    words.nth(1).unwrap_or(detail).trim_matches(['`', '\'', '"']).to_owned()
 }
 
 /// The root of an evaluation: asks the scope for each name.
@@ -479,26 +426,6 @@ fn with_newlines<'t>(text: &'t str, newline: &str) -> std::borrow::Cow<'t, str> 
     }
     let plain = text.replace("\r\n", "\n").replace('\r', "\n");
     std::borrow::Cow::Owned(if newline == "\n" { plain } else { plain.replace('\n', newline) })
-}
-
-/// Finds where a dotted path is used in an expression, for the caret.
-fn find_path(text: &str, path: &str) -> Option<std::ops::Range<usize>> {
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    // Of a template only what stands inside of `{{ }}` and `{% %}` counts; an expression has neither.
-    let bare = !text.contains("{{") && !text.contains("{%");
-    let inside = |at: usize| {
-        let before = text.get(..at).unwrap_or("");
-        bare || before.rfind("{{").max(before.rfind("{%")) > before.rfind("}}").max(before.rfind("%}"))
-    };
-    text.match_indices(path)
-        .map(|(at, _)| at)
-        .filter(|at| inside(*at))
-        .find(|at| {
-            let before = text.get(..*at).and_then(|t| t.chars().last());
-            let after = text.get(at + path.len()..).and_then(|t| t.chars().next());
-            !before.is_some_and(word) && !after.is_some_and(word)
-        })
-        .map(|at| at..at + path.len())
 }
 
 #[cfg(test)]

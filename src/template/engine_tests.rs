@@ -23,7 +23,7 @@ fn origin() -> Origin {
 }
 
 fn text(template: &str) -> Term {
-    Term::from_text(&Arc::from(template), origin(), 0)
+    Term::from_text(&Arc::from(template), origin(), Layout::default())
 }
 
 fn eval(template: &str) -> Result<String, String> {

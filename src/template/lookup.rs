@@ -8,7 +8,7 @@ use minijinja::{Environment, Error, ErrorKind};
 
 use super::convert::{from_jinja, to_jinja};
 use super::engine::current_scope;
-use super::error::EvalError;
+use super::error::{EvalError, Reason};
 use super::term::Term;
 use super::trace::{self, MissingMark};
 use crate::value::{Map, Value};
@@ -150,7 +150,7 @@ fn call(name: &str, terms: &[Jinja], options: &Kwargs, want_list: bool) -> Resul
     trace::check()?;
     match in_scope(&LookupCall { name: short, terms, options: map, guessing: trace::is_unknown() })? {
         // `errors` is about what is looked up, not about how it is written.
-        Err(error) if errors && error.reason != super::error::Reason::Misuse => {
+        Err(error) if errors && !matches!(error.reason, Reason::Misuse | Reason::UnknownName(_)) => {
             Ok(Lookup::Results(if want_list { Vec::new() } else { vec![Value::Null] }))
         }
         result => result.map_err(trace::failed),

@@ -6,6 +6,7 @@
 //! * A scalar that is exactly one `{{ expression }}` keeps the type of its value; any other text renders to a string.
 //! * What depends on an unknown is [`Value::Unknown`]; what depends on nothing defined is an error that names it.
 
+mod blame;
 mod convert;
 mod engine;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod error;
 pub mod filters;
 mod formats;
 mod globals;
+mod layout;
 mod lookup;
 mod methods;
 mod moment;
@@ -33,6 +35,7 @@ pub use error::{EvalError, Reason, Via};
 pub use filters::python_type;
 #[cfg(feature = "controller")]
 pub use filters::{password_hash, random_below, random_text};
+pub use layout::Layout;
 #[cfg(feature = "controller")]
 pub use lookup::answer_value;
 pub use lookup::{ANSWERS, Lookup, LookupCall, NOW, PATH_TEST};

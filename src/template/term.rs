@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::error::EvalError;
+use super::layout::Layout;
 use crate::source::Origin;
 use crate::value::{Map, Value, nested};
 
@@ -32,8 +33,8 @@ pub struct Template {
     pub shape: Shape,
     /// Where the first character of `text` stands.
     pub origin: Origin,
-    /// Columns by which every line after the first is indented in its file.
-    pub indent: u32,
+    /// How it goes on from there.
+    pub layout: Layout,
 }
 
 /// What evaluating a template yields.
@@ -49,27 +50,28 @@ pub enum Shape {
 
 impl Term {
     /// Makes a term of text from a source file.
-    pub fn from_text(text: &Arc<str>, origin: Origin, indent: u32) -> Self {
+    pub fn from_text(text: &Arc<str>, origin: Origin, layout: Layout) -> Self {
         if !has_markers(text) {
             return Self::Value(Value::Str(text.clone()));
         }
-        let text = &escape_backslashes(text);
-        let template = match single_expression(text) {
+        let (escaped, doubled) = escape_backslashes(text);
+        let layout = layout.doubled(&origin, text, &doubled);
+        let text: Arc<str> = if doubled.is_empty() { text.clone() } else { Arc::from(escaped) };
+        let template = match single_expression(&text) {
             Some(range) => {
-                let before = text.get(..range.start).unwrap_or("");
                 let inner: Arc<str> = Arc::from(text.get(range.clone()).unwrap_or(""));
-                let at = advance(&origin, before, indent);
+                let at = layout.place(&origin, &text, range.start);
                 let shape = if text.ends_with('\n') { Shape::Line } else { Shape::Expression };
-                Template { text: inner, shape, origin: at, indent }
+                Template { text: inner, shape, origin: at, layout: layout.from(range.start) }
             }
-            None => Template { text: text.clone(), shape: Shape::Text, origin, indent },
+            None => Template { text, shape: Shape::Text, origin, layout },
         };
         Self::Template(Arc::new(template))
     }
 
     /// Makes a term of a bare expression, as in `when`.
-    pub fn expression(text: &Arc<str>, origin: Origin, indent: u32) -> Self {
-        Self::Template(Arc::new(Template { text: text.clone(), shape: Shape::Expression, origin, indent }))
+    pub fn expression(text: &Arc<str>, origin: Origin, layout: Layout) -> Self {
+        Self::Template(Arc::new(Template { text: text.clone(), shape: Shape::Expression, origin, layout }))
     }
 
     /// Collapses collections without templates to plain data.
@@ -155,26 +157,19 @@ impl Template {
 
     /// The place of a byte offset into the text.
     pub fn place(&self, offset: usize) -> Origin {
-        advance(&self.origin, self.text.get(..offset).unwrap_or(&self.text), self.indent)
+        self.layout.place(&self.origin, &self.text, offset)
     }
-}
-
-/// Moves a place forward over `text`.
-fn advance(origin: &Origin, text: &str, indent: u32) -> Origin {
-    let mut lines = text.rsplit('\n');
-    let last = lines.next().unwrap_or("").chars().count() as u32;
-    let down = text.matches('\n').count() as u32;
-    let col = if down == 0 { origin.col + last } else { indent + last + 1 };
-    Origin { file: origin.file.clone(), line: origin.line + down, col }
 }
 
 /// Doubles backslashes in the string literals of `{{ }}`, as Ansible does for values in YAML, so that `'<\\1>'` is what it
-/// looks like. Conditions, `{% %}` and template files are left as they are, there too.
-fn escape_backslashes(text: &Arc<str>) -> Arc<str> {
-    if !text.contains('\\') {
-        return text.clone();
-    }
+/// looks like. Conditions, `{% %}` and template files are left as they are, there too. Gives the offsets of what was doubled.
+fn escape_backslashes(text: &str) -> (String, Vec<usize>) {
+    let mut doubled = Vec::new();
     let mut out = String::with_capacity(text.len() + 8);
+    if !text.contains('\\') {
+        out.push_str(text);
+        return (out, doubled);
+    }
     let mut quote: Option<char> = None;
     let mut inside = false;
     let mut chars = text.char_indices().peekable();
@@ -194,12 +189,13 @@ fn escape_backslashes(text: &Arc<str>) -> Arc<str> {
                     continue;
                 }
                 out.push(c);
+                doubled.push(i);
             }
             _ => {}
         }
         out.push(c);
     }
-    Arc::from(out)
+    (out, doubled)
 }
 
 /// Takes back what [`escape_backslashes`] did.
@@ -282,7 +278,7 @@ mod tests {
             (r"{{ 'it\'s' }} \n", r"{{ 'it\'s' }} \n"),
         ];
         for (text, expected) in table {
-            assert_eq!(escape_backslashes(&Arc::from(text)).as_ref(), expected);
+            assert_eq!(escape_backslashes(text).0, expected);
             assert_eq!(single_backslashes(expected), text);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::secret::Vault;
 use crate::source::{Origin, SourceMap};
-use crate::template::{EvalError, Reason, Term};
+use crate::template::{EvalError, Layout, Reason, Term};
 use crate::value::Value;
 use crate::yaml::{Kind, Node, Scalar, Style, Tag};
 
@@ -31,7 +31,7 @@ impl Terms<'_> {
             Kind::Map(entries) => {
                 let pair = |e: &crate::yaml::Entry| {
                     let origin = self.sources.origin(e.key_span);
-                    (Term::from_text(&e.key, origin, 0), self.term(&e.value))
+                    (Term::from_text(&e.key, origin, Layout::default()), self.term(&e.value))
                 };
                 Term::map(entries.iter().map(pair).collect())
             }
@@ -51,8 +51,8 @@ impl Terms<'_> {
                     (self.report)(report);
                     return vec![self.scalar(node, scalar)];
                 }
-                let (origin, indent) = content_origin(self.sources, node, scalar);
-                vec![Term::expression(&scalar.text, origin, indent)]
+                let (origin, layout) = content_origin(self.sources, node, scalar);
+                vec![Term::expression(&scalar.text, origin, layout)]
             }
             Kind::Map(_) => vec![self.term(node)],
         }
@@ -73,8 +73,8 @@ impl Terms<'_> {
             Tag::Unsafe | Tag::Binary => Term::Value(Value::Str(scalar.text.clone())),
             _ => match scalar.resolve() {
                 Value::Str(text) => {
-                    let (origin, indent) = content_origin(self.sources, node, scalar);
-                    Term::from_text(&text, origin, indent)
+                    let (origin, layout) = content_origin(self.sources, node, scalar);
+                    Term::from_text(&text, origin, layout)
                 }
                 data => Term::Value(data),
             },
@@ -82,21 +82,17 @@ impl Terms<'_> {
     }
 }
 
-/// Where the first character of a scalar's text stands, and how far its other lines are indented.
-pub fn content_origin(sources: &SourceMap, node: &Node, scalar: &Scalar) -> (Origin, u32) {
-    let start = sources.origin(node.span);
-    match scalar.style {
-        Style::Plain => (start, 0),
-        Style::Quoted => (Origin { col: start.col + 1, ..start }, 0),
-        Style::Block => {
-            let file = sources.file(node.span.file);
-            let text = file.text.get(node.span.start as usize..).unwrap_or("");
-            // The span of a block starts at its `|`; the content on the next line that is not blank.
-            let mut lines = text.split('\n').skip(1);
-            let first = lines.clone().take_while(|line| line.trim().is_empty()).count() as u32;
-            let indent = lines.find(|l| !l.trim().is_empty()).map_or(0, |l| l.len() - l.trim_start().len()) as u32;
-            let blank = if scalar.text.starts_with('\n') { 0 } else { first };
-            (Origin { line: start.line + 1 + blank, col: indent + 1, ..start }, indent)
-        }
-    }
+/// Where the first character of a scalar's text stands, and how the others follow.
+pub fn content_origin(sources: &SourceMap, node: &Node, scalar: &Scalar) -> (Origin, Layout) {
+    let file = sources.file(node.span.file);
+    let place = |offset: u32| file.line_col(scalar.place(offset as usize, node.span.start));
+    let (line, col) = place(0);
+    let origin = Origin { file: file.name.clone(), line, col };
+    let indent = if scalar.style == Style::Block { col - 1 } else { 0 };
+    let turns = scalar.places.turns().iter().map(|(offset, _)| {
+        let (line, col) = place(*offset);
+        (*offset, line, col)
+    });
+    let layout = Layout::new(&scalar.text, &origin, indent, turns);
+    (origin, layout)
 }

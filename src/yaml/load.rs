@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use granit_parser::{Event, Parser, ScalarStyle};
 
-use super::{Entry, Kind, Node, Scalar, Style, Tag};
+use super::{Entry, Escapes, Kind, Node, Places, Scalar, Style, Tag};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{FileId, SourceMap, Span};
 
@@ -78,13 +78,15 @@ impl Loader<'_> {
                 let tag = self.tag(tag.as_deref(), span);
                 let empty = span.start == span.end && style == ScalarStyle::Plain;
                 let text = if empty { Arc::from("") } else { Arc::from(text.as_ref()) };
+                let escapes = escapes(style);
                 let style = match style {
                     ScalarStyle::Plain => Style::Plain,
                     ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
                     ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
                 };
                 let text = if tag == Tag::Binary { self.decoded(&text, span) } else { text };
-                let node = Node { span, kind: Kind::Scalar(Scalar { text, style, tag }) };
+                let places = self.places(&text, span, escapes);
+                let node = Node { span, kind: Kind::Scalar(Scalar { text, style, tag, places }) };
                 self.finish(node, anchor, 1, documents)
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -113,6 +115,12 @@ impl Loader<'_> {
             },
             _ => Ok(()),
         }
+    }
+
+    fn places(&self, text: &str, span: Span, escapes: Escapes) -> Places {
+        let raw = self.text.get(span.start as usize..span.end as usize).unwrap_or("");
+        let lead = usize::from(escapes != Escapes::None);
+        Places::of(raw, text, lead, escapes, (span.start, span.start + lead as u32))
     }
 
     fn open(&mut self, span: Span, anchor: usize, contents: Contents) -> Result<(), Stop> {
@@ -154,7 +162,7 @@ impl Loader<'_> {
         match &mut frame.contents {
             Contents::List(items) => items.push(node),
             Contents::Map { entries, known, merges, key } => match key.take() {
-                None => *key = Some(Self::key(&node, self.diagnostics)),
+                None => *key = Some(Self::key(&node, self.text, self.diagnostics)),
                 Some((name, _)) if name.as_ref() == "<<" => merges.push(node),
                 Some((name, key_span)) => {
                     if let Some(first) = known.get(&name) {
@@ -173,14 +181,15 @@ impl Loader<'_> {
         Ok(())
     }
 
-    fn key(node: &Node, diagnostics: &mut Diagnostics) -> (Arc<str>, Span) {
+    fn key(node: &Node, text: &str, diagnostics: &mut Diagnostics) -> (Arc<str>, Span) {
         match &node.kind {
             Kind::Scalar(scalar) => (scalar.text.clone(), node.span),
             _ => {
                 let report = Diagnostic::error(Code::YamlSyntax, format!("{} cannot be a key", node.type_name()))
-                    .at(node.span, "a key must be a scalar")
-                    .help("a value that starts with `{{` wants quotes: name: \"{{ variable }}\"");
-                diagnostics.push(report);
+                    .at(node.span, "a key must be a scalar");
+                let is_template = text.get(..node.span.start as usize).is_some_and(|before| before.ends_with('{'));
+                let help = "a value that starts with `{{` wants quotes: name: \"{{ variable }}\"".to_owned();
+                diagnostics.push(report.help_opt(is_template.then_some(help)));
                 (Arc::from("?"), node.span)
             }
         }
@@ -237,12 +246,18 @@ impl Loader<'_> {
             (_, "!") => Tag::Str,
             _ => {
                 let report = Diagnostic::error(Code::UnknownTag, format!("unknown tag `{name}`"))
-                    .at(span, "this value has it")
+                    .at(self.before(span, &name).unwrap_or(span), "")
                     .help("cfg understands `!vault` and `!unsafe`");
                 self.diagnostics.push(report);
                 Tag::None
             }
         }
+    }
+
+    /// Where a word stands that is the last one before a place, but for blanks and an anchor.
+    fn before(&self, span: Span, word: &str) -> Option<Span> {
+        let start = self.text.get(..span.start as usize)?.rfind(word)? as u32;
+        Some(Span { start, end: start + word.len() as u32, ..span })
     }
 
     /// What the shape of the line suggests: the parser itself says where it stopped, seldom why.
@@ -273,8 +288,9 @@ impl Loader<'_> {
         let span = Span { file: self.file, start: start as u32, end: (start + 1).min(self.text.len()) as u32 };
         let line = self.text.get(..start).map_or("", |before| before.rsplit('\n').next().unwrap_or(""));
         let rest = self.text.get(start..).map_or("", |after| after.split('\n').next().unwrap_or(""));
-        let help = if line.contains('\t') || rest.starts_with('\t') {
-            Some("YAML is indented with spaces; there is a tab on this line".to_owned())
+        let help = if line.contains('\t') || rest.starts_with('\t') || message.contains("found a tab") {
+            let place = if message.contains("found a tab") { "behind it" } else { "on this line" };
+            Some(format!("YAML is indented with spaces; there is a tab {place}"))
         } else if line.contains("{{") || rest.contains("{{") {
             Some("a value that starts with `{{` wants quotes: name: \"{{ variable }}\"".to_owned())
         } else {
@@ -282,6 +298,14 @@ impl Loader<'_> {
         };
         let report = Diagnostic::error(Code::YamlSyntax, format!("not valid YAML: {message}"));
         self.diagnostics.push(report.at(span, "the parser stopped here").help_opt(help));
+    }
+}
+
+fn escapes(style: ScalarStyle) -> Escapes {
+    match style {
+        ScalarStyle::SingleQuoted => Escapes::Single,
+        ScalarStyle::DoubleQuoted => Escapes::Double,
+        ScalarStyle::Plain | ScalarStyle::Literal | ScalarStyle::Folded => Escapes::None,
     }
 }
 

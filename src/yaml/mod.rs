@@ -1,10 +1,12 @@
 //! YAML as playbooks use it: read once, before any template, into a tree that remembers where everything was.
 //!
-//! Invariants: every node has a span; the raw text and style of a scalar are kept, so that a reader who knows what it
-//! wants (a file mode, a string) can read `0644` or `no` rightly; plain scalars resolve by YAML 1.1 as PyYAML does;
-//! merge keys are expanded, explicit keys win; duplicate keys are errors; aliases cannot blow the tree up.
+//! Invariants: every node has a span, and every letter of a scalar a place; the raw text and style of a scalar are kept, so
+//! that a reader who knows what it wants (a file mode, a string) can read `0644` or `no` rightly; plain scalars resolve by
+//! YAML 1.1 as PyYAML does; merge keys are expanded, explicit keys win; duplicate keys are errors; aliases cannot blow the
+//! tree up.
 
 mod load;
+mod places;
 mod scalar;
 mod toml;
 
@@ -14,6 +16,7 @@ use crate::source::Span;
 use crate::value::{Map, Value};
 
 pub use load::load;
+pub use places::{Escapes, Places};
 pub use scalar::resolve_plain;
 pub use toml::load_toml;
 
@@ -46,6 +49,8 @@ pub struct Scalar {
     pub style: Style,
     /// Its tag.
     pub tag: Tag,
+    /// Where its letters stand.
+    pub places: Places,
 }
 
 /// How a scalar was written.
@@ -92,7 +97,7 @@ impl Node {
     pub fn empty() -> Self {
         let span = crate::source::SourceMap::default().add(std::path::Path::new(""), "");
         let span = Span { file: span, start: 0, end: 0 };
-        Self { span, kind: Kind::Scalar(Scalar { text: Arc::from(""), style: Style::Plain, tag: Tag::None }) }
+        Self { span, kind: Kind::Scalar(Scalar::new("", Style::Plain, Tag::None)) }
     }
 
     /// The entries of a mapping.
@@ -156,6 +161,16 @@ impl Node {
 }
 
 impl Scalar {
+    /// A scalar whose letters follow each other in its file as they do in its text.
+    pub fn new(text: impl Into<Arc<str>>, style: Style, tag: Tag) -> Self {
+        Self { text: text.into(), style, tag, places: Places::default() }
+    }
+
+    /// Where the letter at an offset of the text stands in the file, of a scalar that starts at `start`.
+    pub fn place(&self, offset: usize, start: u32) -> u32 {
+        self.places.at(offset as u32, start + u32::from(self.style == Style::Quoted))
+    }
+
     /// The value a scalar stands for, by YAML 1.1.
     pub fn resolve(&self) -> Value {
         match (self.tag, self.style) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use super::{Entry, Kind, Node, Scalar, Style, Tag};
+use super::{Entry, Escapes, Kind, Node, Places, Scalar, Style, Tag};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{FileId, Span};
 
@@ -18,33 +18,45 @@ pub fn load_toml(file: FileId, text: &str, report: &dyn Fn(Diagnostic)) -> Node 
         let at = span(error.span().unwrap_or(0..0));
         report(Diagnostic::error(Code::TomlSyntax, format!("not valid TOML: {}", error.message())).at(at, ""));
     }
-    Node { span: span(table.span()), kind: map(table.get_ref(), &span) }
+    Node { span: span(table.span()), kind: map(table.get_ref(), &span, text) }
 }
 
-fn map(table: &DeTable<'_>, span: &dyn Fn(Range<usize>) -> Span) -> Kind {
+fn map(table: &DeTable<'_>, span: &dyn Fn(Range<usize>) -> Span, source: &str) -> Kind {
     let entry = |(key, value): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>)| Entry {
         key: Arc::from(key.get_ref().as_ref()),
         key_span: span(key.span()),
-        value: node(value, span),
+        value: node(value, span, source),
     };
     Kind::Map(Arc::new(table.iter().map(entry).collect()))
 }
 
-fn node(value: &Spanned<DeValue<'_>>, span: &dyn Fn(Range<usize>) -> Span) -> Node {
+fn node(value: &Spanned<DeValue<'_>>, span: &dyn Fn(Range<usize>) -> Span, source: &str) -> Node {
     let kind = match value.get_ref() {
-        DeValue::String(text) => scalar(text, Style::Quoted),
+        DeValue::String(string) => Kind::Scalar(text(string, value.span(), source)),
         DeValue::Integer(number) => scalar(&integer(number), Style::Plain),
         DeValue::Float(number) => scalar(&float(number.as_str()), Style::Plain),
         DeValue::Boolean(b) => scalar(if *b { "true" } else { "false" }, Style::Plain),
         DeValue::Datetime(time) => scalar(&time.to_string(), Style::Quoted),
-        DeValue::Array(items) => Kind::List(Arc::new(items.iter().map(|item| node(item, span)).collect())),
-        DeValue::Table(table) => map(table, span),
+        DeValue::Array(items) => Kind::List(Arc::new(items.iter().map(|item| node(item, span, source)).collect())),
+        DeValue::Table(table) => map(table, span, source),
     };
     Node { span: span(value.span()), kind }
 }
 
+/// A string, which may stand in one quote or three.
+fn text(text: &str, range: Range<usize>, source: &str) -> Scalar {
+    let raw = source.get(range.clone()).unwrap_or("");
+    let escapes = if raw.starts_with('"') { Escapes::Double } else { Escapes::None };
+    let lead = if raw.starts_with("\"\"\"") || raw.starts_with("'''") { 3 } else { 1 };
+    let start = range.start as u32;
+    Scalar {
+        places: Places::of(raw, text, lead, escapes, (start, start + 1)),
+        ..Scalar::new(text, Style::Quoted, Tag::None)
+    }
+}
+
 fn scalar(text: &str, style: Style) -> Kind {
-    Kind::Scalar(Scalar { text: Arc::from(text), style, tag: Tag::None })
+    Kind::Scalar(Scalar::new(text, style, Tag::None))
 }
 
 /// As YAML 1.1 writes it: a number that does not fit stays the text it was.

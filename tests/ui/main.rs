@@ -2,14 +2,25 @@
 //! with `cases/NAME.snap`. `UPDATE=1 cargo test --test ui` writes the snapshots; read what changed before you commit it.
 //!
 //! A case is a text of sections, each under a line `--- NAME`: first `--- cmd` with the arguments of cfg, then files by
-//! their path; `--- stdin` is standard input, `--- env` variables of the environment, one a line. The content of a file `--- NAME hex` is written as hexadecimal digits, for what is no text.
+//! their path; `--- stdin` is standard input, `--- env` variables of the environment, one a line. The content of a file
+//! `--- NAME hex` is written as hexadecimal digits, for what is no text; `--- NAME exec` is a program.
 
 use std::fmt::Write as _;
 use std::io::{Seek as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const CASES_AT_LEAST: usize = 60;
+use cfg::diagnostic::{CODES, Code};
+
+const CASES_AT_LEAST: usize = 300;
+
+/// Codes no snapshot can show, with the reason.
+const NEVER_SHOWN: &[(Code, &str)] = &[
+    (Code::NoInventory, "said without a code: it has no place in a file; see the case `inventory_none`"),
+    (Code::UnknownHost, "nothing gives it: a pattern that names no host has a code of its own"),
+    (Code::AssertionFailed, "nothing gives it: an assertion fails on the host, where it may be rescued"),
+];
 
 #[test]
 fn mistakes_are_shown_as_their_snapshots_say() {
@@ -42,6 +53,20 @@ fn mistakes_are_shown_as_their_snapshots_say() {
     assert!(failures.is_empty(), "\n{failures}\nUPDATE=1 cargo test --test ui accepts what is shown");
 }
 
+#[test]
+fn every_code_has_a_snapshot() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui/cases");
+    let shown: String = files(&folder, "snap").iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    for (code, explanation) in CODES {
+        let is_shown = shown.contains(&format!("[{code}]: "));
+        let excused = NEVER_SHOWN.iter().find(|(never, _)| never == code);
+        match excused {
+            None => assert!(is_shown, "no case in tests/ui/cases shows {code}: {explanation}"),
+            Some((_, reason)) => assert!(!is_shown, "{code} is shown by a case, and excused: {reason}"),
+        }
+    }
+}
+
 fn cases(folder: &Path) -> Vec<PathBuf> {
     files(folder, "txt")
 }
@@ -72,9 +97,11 @@ fn run(case: &str) -> String {
             Some(name) => (name, bytes_of(&content)),
             None => (name.as_str(), content.into_bytes()),
         };
+        let (name, mode) = name.strip_suffix(" exec").map_or((name, 0o644), |name| (name, 0o755));
         let path = dir.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
     assert!(!arguments.is_empty(), "a case begins with `--- cmd`");
     let mut input = tempfile::tempfile().unwrap();

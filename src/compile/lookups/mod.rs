@@ -22,11 +22,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use log::Log;
-pub use template::{header, load_all, loader, set_option, template_variables};
+pub use template::{header, load_all, loader, located, set_option, template_variables};
 
 use super::Project;
 use super::scope::Names;
-use crate::template::{EvalError, Lookup, LookupCall, NOW, PATH_TEST, Scope};
+use crate::template::{EvalError, Lookup, LookupCall, NOW, PATH_TEST, Reason, Scope};
 use crate::value::{Map, Value};
 
 /// What a lookup can see, and what it may do now.
@@ -166,8 +166,8 @@ pub fn run(call: &LookupCall, scope: &dyn Scope, names: &Names) -> Outcome {
     let known = PLUGINS.iter().find(|plugin| plugin.name == call.name);
     let Some(plugin) = known.or_else(|| call.name.starts_with(PATH_TEST).then_some(&path_test)) else {
         let near = crate::diagnostic::did_you_mean(&call.name, PLUGINS.iter().map(|plugin| plugin.name));
-        let near = near.map(|near| format!("; {near}")).unwrap_or_default();
-        return Err(EvalError::misuse(format!("cfg has no lookup `{}`{near}", call.name)));
+        let unknown = EvalError::misuse(format!("cfg has no lookup `{}`", call.name));
+        return Err(EvalError { reason: Reason::UnknownName(call.name.clone()), help: near, ..unknown });
     };
     for name in call.options.keys().map(AsRef::as_ref) {
         if !plugin.options.contains(&name) && !matches!(name, "wantlist" | "errors") {

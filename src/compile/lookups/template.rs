@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::{Ask, Outcome, fail};
+use crate::parse::Files;
 use crate::source::{Origin, display_path};
-use crate::template::{EvalError, FileOptions, Loader, Lookup, Shape, Template, TermScope};
+use crate::template::{EvalError, FileOptions, Layout, Loader, Lookup, Shape, Template, TermScope};
 use crate::value::{Value, parse_bool};
 
 pub const OPTIONS: &[&str] = &[
@@ -69,7 +70,7 @@ fn render(ask: &Ask<'_>, path: &Path, text: &str) -> Result<Value, EvalError> {
     }
     let (body, line) = header(text, &mut options).map_err(EvalError::failed)?;
     let origin = Origin { file: display_path(path), line, col: 1 };
-    let template = Template { text: Arc::from(body), shape: Shape::Text, origin, indent: 0 };
+    let template = Template { text: Arc::from(body), shape: Shape::Text, origin, layout: Layout::default() };
     let mut names = ask.names.clone();
     names.locals.extend(template_variables(path, None));
     if let Some(own) = ask.option("template_vars").and_then(Value::as_map) {
@@ -78,7 +79,27 @@ fn render(ask: &Ask<'_>, path: &Path, text: &str) -> Result<Value, EvalError> {
     let (loader, _) = loader(path, &ask.reach.search);
     let engine = ask.reach.project.engine.clone();
     let scope: Arc<dyn crate::template::Scope> = TermScope::new(engine.clone(), Arc::new(names));
-    engine.render_file(&template, &options, loader, &scope)
+    let rendered = engine.render_file(&template, &options, loader, &scope);
+    rendered.map_err(|error| located(error, path, &ask.reach.search, &ask.reach.project.files))
+}
+
+/// A failure in a template, or in one it includes, at a place in a file that can be shown.
+pub fn located(error: EvalError, path: &Path, search: &[PathBuf], files: &Files) -> EvalError {
+    let Some((origin, length)) = &error.place else { return error };
+    if origin.file == display_path(path) {
+        files.text(path, None);
+        return error;
+    }
+    let named = |dir: &PathBuf| dir.join(origin.file.as_ref());
+    let Some(found) = places(path, search).iter().map(named).find(|path| path.is_file()) else { return error };
+    files.text(&found, None);
+    let origin = Origin { file: display_path(&found), ..origin.clone() };
+    EvalError { place: Some((origin, *length)), ..error }
+}
+
+fn places(path: &Path, search: &[PathBuf]) -> Vec<PathBuf> {
+    let beside = path.parent().map(Path::to_path_buf).into_iter();
+    beside.chain(search.iter().flat_map(|dir| [dir.join("templates"), dir.clone()])).collect()
 }
 
 /// What a loader has handed out, by name.
@@ -86,9 +107,7 @@ pub type Included = Arc<Mutex<BTreeMap<String, String>>>;
 
 /// What a template includes or imports: beside it, and wherever templates are looked for.
 pub fn loader(path: &Path, search: &[PathBuf]) -> (Loader, Included) {
-    let beside = path.parent().map(Path::to_path_buf).into_iter();
-    let places: Vec<PathBuf> =
-        beside.chain(search.iter().flat_map(|dir| [dir.join("templates"), dir.clone()])).collect();
+    let places = places(path, search);
     let included = Included::default();
     let seen = included.clone();
     let load = move |name: &str| {

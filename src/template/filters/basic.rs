@@ -139,12 +139,14 @@ fn to_bool(value: &Jinja) -> Jinja {
     }
 }
 
-fn mandatory(value: &Jinja, message: Option<String>) -> Result<Jinja, Error> {
-    if is_missing(value) {
-        let text = message.unwrap_or_else(|| "a mandatory variable is not defined".to_owned());
-        return Err(Error::new(ErrorKind::InvalidOperation, text));
+/// What is missing says so itself, with its name, where there is no message.
+fn mandatory(value: &Jinja, rest: Rest<ValueOrKwargs>) -> Result<Jinja, Error> {
+    let args = Args::read(rest)?;
+    let message = args.placed().first().or_else(|| args.named().get("msg")).filter(|message| **message != Value::Null);
+    match message {
+        Some(message) if is_missing(value) => Err(Error::new(ErrorKind::InvalidOperation, message.to_string())),
+        _ => Ok(value.clone()),
     }
-    Ok(value.clone())
 }
 
 fn ternary(value: &Jinja, args: Rest<Jinja>) -> Result<Jinja, Error> {

@@ -39,6 +39,10 @@ fn filters_and_tests_do_what_they_do_in_ansible() {
 fn evaluate(expression: &str) -> Result<Value, String> {
     let scope = TermScope::new(Arc::new(Engine::default()), Arc::new(Nothing));
     // The oracle was asked for bare expressions, in which backslashes mean what Jinja says.
-    let term = Term::expression(&Arc::from(expression), Origin { file: Arc::from("t.yml"), line: 1, col: 1 }, 0);
+    let term = Term::expression(
+        &Arc::from(expression),
+        Origin { file: Arc::from("t.yml"), line: 1, col: 1 },
+        crate::template::Layout::default(),
+    );
     scope.evaluate(&term).map_err(|e| e.message)
 }

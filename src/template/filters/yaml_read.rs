@@ -15,7 +15,7 @@ pub fn all(text: &str) -> Result<Vec<Value>, String> {
     let nodes = load(&sources, file, &mut diagnostics);
     if diagnostics.has_errors() {
         let message = diagnostics.iter().next().map(|d| d.message.clone()).unwrap_or_default();
-        return Err(format!("not valid YAML: {message}"));
+        return Err(format!("not valid YAML: {}", message.trim_start_matches("not valid YAML: ")));
     }
     Ok(nodes.iter().map(Node::to_value).collect())
 }

@@ -13,6 +13,17 @@ enum Word {
     Sign(&'static str),
 }
 
+impl Word {
+    fn shown(&self) -> String {
+        match self {
+            Self::Name(text) | Self::Quoted(text) => text.clone(),
+            Self::Literal(value) => value.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::Sign(sign) => (*sign).to_owned(),
+        }
+    }
+}
+
 const SIGNS: &[&str] = &[
     "[?", "[]", "||", "&&", "==", "!=", "<=", ">=", ".", "*", "[", "]", "(", ")", "{", "}", ",", ":", "|", "!", "&",
     "<", ">", "@",
@@ -27,7 +38,7 @@ pub fn parse(text: &str) -> Result<Tree, String> {
     let tree = parser.expression(0)?;
     match parser.peek() {
         None => Ok(tree),
-        Some(word) => Err(format!("{word:?} is not expected here")),
+        Some(word) => Err(format!("`{}` is not expected here", word.shown())),
     }
 }
 
@@ -177,7 +188,7 @@ impl Parser {
                 }
                 _ => Ok(Tree::List(self.list("]")?)),
             },
-            Some(word) => Err(format!("{word:?} is not expected here")),
+            Some(word) => Err(format!("`{}` is not expected here", word.shown())),
             None => Err("it ends too early".into()),
         }
     }
