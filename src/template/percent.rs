@@ -42,7 +42,7 @@ fn percent(state: &mut State<'_, '_>, left: &Jinja, right: &[Jinja]) -> Result<J
         (Value::Str(text), _) => {
             formats::check_percents(text)?;
             let right = right.iter().map(|item| ValueOrKwargs::from_value(Some(item))).collect::<Result<_, _>>()?;
-            minijinja::filters::format(state, left, Rest(right)).map(Jinja::from)
+            minijinja::filters::format(state, left, Rest(right))
         }
         (left, [right]) => remainder(left, right).map(|value| to_jinja(&value)),
         (left, _) => Err(unsupported(left, "tuple")),
@@ -148,7 +148,7 @@ pub fn both(first: Insertions, second: &Insertions) -> Insertions {
 }
 
 fn regions(text: &str, place: &Place<'_>) -> Vec<Range<usize>> {
-    let Place::Between { pairs, comment } = place else { return vec![0..text.len()] };
+    let Place::Between { pairs, comment } = place else { return std::iter::once(0..text.len()).collect() };
     let (mut found, mut at) = (Vec::new(), 0);
     while let Some(rest) = text.get(at..) {
         let next = |open: &str| rest.find(open).map(|i| (i, open.len()));

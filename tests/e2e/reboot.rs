@@ -72,10 +72,10 @@ fn a_play_goes_on_after_a_reboot() {
     assert_eq!(fleet.inside("e1", "cat /proc/sys/kernel/random/boot_id"), boot, "a plan reboots nothing");
 
     let command = fleet.cfg(&arguments("apply").each_ref().map(String::as_str));
-    let (run, _) = std::thread::scope(|scope| {
+    let run = std::thread::scope(|scope| {
         let run = scope.spawn(|| events(command));
-        let switch = switch_on(&fleet, "e1", 2, &|| run.is_finished());
-        (run.join().unwrap(), switch)
+        switch_on(&fleet, "e1", 2, &|| run.is_finished());
+        run.join().unwrap()
     });
     run.converged();
     let changed: Vec<String> = run.changed().into_iter().map(|(_, task)| task).collect();
