@@ -56,6 +56,8 @@ pub struct Configured {
     pub settings: BTreeMap<&'static str, (Value, String)>,
     /// Where roles are looked for.
     pub roles_path: Vec<PathBuf>,
+    /// Where facts are kept from one run to the next.
+    pub fact_cache: Option<crate::compile::FactCache>,
     /// Becoming another user, by the names of the variables.
     pub defaults: BTreeMap<&'static str, Value>,
 }
@@ -103,6 +105,7 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
     let set =
         |items: &[String]| items.iter().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect::<BTreeSet<_>>();
     let project = Project {
+        fact_cache: args.configured.fact_cache.clone(),
         hostvars: crate::compile::HostVars::default(),
         engine: Arc::new(Engine::default()),
         inventory: crate::inventory::LiveInventory::new(inventory).read_by(rereading(args, &extra, options.local)),

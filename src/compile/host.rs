@@ -75,6 +75,8 @@ pub struct HostCompiler<'a> {
     pub(super) included_vars: Vec<Arc<Layer>>,
     pub(super) roles: Vec<Arc<RoleInstance>>,
     pub(super) runtime: Arc<BTreeMap<String, Value>>,
+    /// The names of what `set_fact` sets for runs to come.
+    pub(super) cacheable: BTreeSet<String>,
     pub(super) driver: &'a mut dyn Driver,
     pub(super) builder: Builder,
     pub(super) nodes: Vec<Node>,
@@ -133,7 +135,7 @@ impl<'a> HostCompiler<'a> {
         carried: BTreeMap<String, Value>,
     ) -> Self {
         let facts_layer = Arc::new(facts_layer(&facts));
-        let host_layers = project.inventory.get().layers(&host, Some(&play.dir), &project.files);
+        let host_layers = project.host_layers(&host, &play.dir);
         let explicit = play.keywords.get(crate::parse::Keyword::Order).and_then(Yaml::text) == Some("explicit");
         let here = works_here(project, play, &host, &host_layers);
         let magic_cache = Arc::new(magic(project, play, &host, &hosts));
@@ -149,6 +151,7 @@ impl<'a> HostCompiler<'a> {
             included_vars: Vec::new(),
             roles: Vec::new(),
             runtime: Arc::new(carried),
+            cacheable: BTreeSet::new(),
             driver,
             builder: Builder::new(explicit),
             nodes: Vec::new(),
@@ -247,6 +250,12 @@ impl<'a> HostCompiler<'a> {
     /// What tasks have set, for the next play.
     pub fn carried(&self) -> BTreeMap<String, Value> {
         self.runtime.as_ref().clone()
+    }
+
+    /// What tasks have set that is to be kept from one run to the next.
+    pub fn cacheable(&self) -> Map {
+        let known = |name: &String| Some((Arc::from(name.as_str()), self.runtime.get(name)?.clone()));
+        self.cacheable.iter().filter_map(known).filter(|(_, value): &(Arc<str>, Value)| !value.has_unknown()).collect()
     }
 
     /// Says whether the host has failed, as things stand.

@@ -183,7 +183,7 @@ fn evaluate(
     let mut layers: Vec<Arc<Layer>> = vec![project.extra.clone()];
     layers.extend(included.iter().rev().cloned());
     layers.extend(fact_layer);
-    layers.extend(inventory.layers(host, Some(dir), &project.files).iter().rev().cloned());
+    layers.extend(project.host_layers(host, dir).iter().rev().cloned());
     let (own_name, own_groups) = (Value::str(host), Value::list(inventory.group_names(host).iter().map(Value::str)));
     let short = Value::str(host.split('.').next().unwrap_or(host));
     let names = Names {

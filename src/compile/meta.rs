@@ -120,7 +120,7 @@ impl HostCompiler<'_> {
         } else {
             self.driver.shared(&key)?;
         }
-        self.host_layers = self.project.inventory.get().layers(&self.host, Some(&self.play.dir), &self.project.files);
+        self.host_layers = self.project.host_layers(&self.host, &self.play.dir);
         self.hostvars.take();
         self.noop_node(task, frame)
     }

@@ -4,6 +4,7 @@
 //! [`Driver`]; the same input gives the same graph. What is known is rendered here; what depends on a result stays an
 //! expression, with just the variables it names. A mistake that is certain is reported before the host is changed.
 
+mod cached;
 mod content;
 mod deposits;
 mod diagnose;
@@ -48,6 +49,7 @@ use crate::template::Engine;
 use crate::value::{Map, Value};
 use crate::variables::Layer;
 
+pub use cached::FactCache;
 pub use deposits::{Deposit, Deposits};
 pub use diagnose::expression as mistake_of;
 pub use early::play_keyword;
@@ -89,6 +91,8 @@ pub struct Project {
     pub start_at: Option<String>,
     /// Where cfg was started.
     pub cwd: PathBuf,
+    /// Facts from one run to the next.
+    pub fact_cache: Option<FactCache>,
     /// The variables of hosts, as `hostvars` shows them.
     pub hostvars: HostVars,
     /// What the configuration says of becoming another user, by the names of the variables. Weaker than every keyword.

@@ -14,6 +14,7 @@ impl HostCompiler<'_> {
             self.expect_runtime(name, value);
         }
         if node.action == Action::SetFact {
+            self.note_cacheable(node);
             for (name, value) in self.facts_set(node) {
                 self.expect_runtime(&name, value);
                 sets.push(name);
@@ -31,6 +32,15 @@ impl HostCompiler<'_> {
         sets
     }
 
+    /// Remembers what is to be kept from one run to the next.
+    fn note_cacheable(&mut self, node: &Node) {
+        let names: Vec<String> = match &node.work {
+            Work::Once(iteration) | Work::Late(_, _, iteration) => cacheable_of(iteration),
+            Work::Items(_, iterations) => iterations.iter().flat_map(cacheable_of).collect(),
+        };
+        self.cacheable.extend(names);
+    }
+
     /// What `set_fact` sets, as far as it is known: unknown where a condition or the value is.
     fn facts_set(&self, node: &Node) -> Vec<(String, Value)> {
         let certain = node.gates.is_empty() && node.blocks.is_empty() && node.handler.is_none();
@@ -43,6 +53,25 @@ impl HostCompiler<'_> {
             Work::Late(_, _, iteration) => of(iteration).into_iter().map(|(name, _)| (name, Value::Unknown)).collect(),
         }
     }
+}
+
+/// The names of what is to be kept from one run to the next (`cacheable`).
+fn cacheable_of(iteration: &Iteration) -> Vec<String> {
+    let mut entries: Vec<(String, Option<Value>)> = match &iteration.args {
+        Term::Value(Value::Map(map)) => map.iter().map(|(k, v)| (k.to_string(), Some(v.clone()))).collect(),
+        Term::Map(entries) => entries
+            .iter()
+            .filter_map(|(key, value)| Some((key.as_value()?.to_string(), value.as_value().cloned())))
+            .collect(),
+        _ => Vec::new(),
+    };
+    let wanted =
+        |(name, value): &(String, Option<Value>)| name == "cacheable" && value.as_ref().is_some_and(crate::apply_truth);
+    if !entries.iter().any(wanted) {
+        return Vec::new();
+    }
+    entries.retain(|(name, _)| name != "cacheable");
+    entries.into_iter().map(|(name, _)| name).collect()
 }
 
 /// What one time of `set_fact` sets; unknown where it is not certain or the value is not known.

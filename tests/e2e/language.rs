@@ -178,3 +178,42 @@ fn bytes_that_are_no_text_stay_as_they_are() {
         assert_eq!(std::fs::read(dir.path().join(name)).unwrap(), b"caf\xe9");
     }
 }
+
+/// ansible-core 2.19 says the same of both playbooks.
+#[test]
+fn facts_are_kept_from_one_run_to_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("ansible.cfg", "[defaults]\nfact_caching = jsonfile\nfact_caching_connection = ./cache\n");
+    let one = "- hosts: a\n  connection: local\n  tasks:\n\
+         \x20   - set_fact: { release: 7, plain: 1, cacheable: true }\n\
+         \x20   - set_fact: { own: 1 }\n\
+         \x20   - set_fact: { maybe: 1, cacheable: \"{{ release == 8 }}\" }\n";
+    write("one.yml", one);
+    let two = "- hosts: a\n  connection: local\n  gather_facts: false\n  vars: { plain: play }\n  tasks:\n\
+         \x20   - debug: { msg: \"{{ release }} {{ plain }} {{ own is defined }} {{ maybe is defined }}\" }\n\
+         - hosts: b\n  connection: local\n  gather_facts: false\n  tasks:\n\
+         \x20   - debug: { msg: \"{{ hostvars.a.release }} {{ hostvars.a.ansible_facts.system }}\" }\n";
+    write("two.yml", two);
+    let run = |name: &str| {
+        let mut command = cfg(&["apply", dir.path().join(name).to_str().unwrap(), "-i", "a,b"]);
+        command.env("ANSIBLE_CONFIG", dir.path().join("ansible.cfg"));
+        let run = events(command);
+        assert_eq!(run.status, 0, "{}", run.text);
+        run
+    };
+    run("one.yml");
+    let second = run("two.yml");
+    for said in ["7 play False False", "7 Linux"] {
+        assert!(second.text.contains(said), "{said}: {}", second.text);
+    }
+    // What is too old does not count.
+    write(
+        "ansible.cfg",
+        "[defaults]\nfact_caching = jsonfile\nfact_caching_connection = ./cache\nfact_caching_timeout = 1\n",
+    );
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let mut command = cfg(&["apply", dir.path().join("two.yml").to_str().unwrap(), "-i", "a,b"]);
+    command.env("ANSIBLE_CONFIG", dir.path().join("ansible.cfg"));
+    assert_eq!(events(command).status, 1);
+}

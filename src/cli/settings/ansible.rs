@@ -39,10 +39,6 @@ const HARMLESS: &[&str] = &[
     "display_skipped_hosts",
     "duplicate_dict_key",
     "error_on_missing_handler",
-    "fact_caching",
-    "fact_caching_connection",
-    "fact_caching_prefix",
-    "fact_caching_timeout",
     "force_color",
     "gathering",
     "host_key_auto_add",
@@ -162,6 +158,9 @@ fn entries(text: &str, reading: &mut Reading<'_>) -> Vec<Entry> {
 
 fn setting(entry: &Entry, reading: &mut Reading<'_>) {
     let (section, key) = (entry.section.as_str(), entry.key.as_str());
+    if (section, key) == ("defaults", "fact_caching") && !matches!(entry.value.as_str(), "memory" | "jsonfile" | "") {
+        return warn(entry, reading, "cfg keeps facts in files only: `fact_caching = jsonfile`");
+    }
     if let Some(known) = KNOWN.iter().find(|known| known.ansible == (section, key)) {
         // An empty value is Ansible's way of saying nothing.
         if !entry.value.is_empty() {

@@ -17,6 +17,8 @@ pub enum Kind {
     VaultIds,
     /// A whole number above zero.
     Count,
+    /// A whole number.
+    Number,
     /// Yes or no.
     Flag,
     /// One of some words.
@@ -32,7 +34,7 @@ impl Kind {
             Self::Paths => "paths",
             Self::Inventories => "inventories",
             Self::VaultIds => "vault ids",
-            Self::Count => "a number",
+            Self::Count | Self::Number => "a number",
             Self::Flag => "true or false",
             Self::Word(words) => return format!("one of {}", words.join(", ")),
         };
@@ -124,6 +126,38 @@ pub const KNOWN: &[Known] = &[
         "ANSIBLE_VAULT_ENCRYPT_IDENTITY",
         "",
         "the vault id to encrypt with, where there are several",
+    ),
+    known(
+        "fact_caching",
+        Kind::Word(&["memory", "jsonfile"]),
+        (DEFAULTS, "fact_caching"),
+        "ANSIBLE_CACHE_PLUGIN",
+        "memory",
+        "whether facts, and what `set_fact` with `cacheable` says, are kept in files from one run to the next",
+    ),
+    known(
+        "fact_caching_connection",
+        Kind::Path,
+        (DEFAULTS, "fact_caching_connection"),
+        "ANSIBLE_CACHE_PLUGIN_CONNECTION",
+        "",
+        "the directory of those files",
+    ),
+    known(
+        "fact_caching_prefix",
+        Kind::Text,
+        (DEFAULTS, "fact_caching_prefix"),
+        "ANSIBLE_CACHE_PLUGIN_PREFIX",
+        "",
+        "what their names begin with",
+    ),
+    known(
+        "fact_caching_timeout",
+        Kind::Number,
+        (DEFAULTS, "fact_caching_timeout"),
+        "ANSIBLE_CACHE_PLUGIN_TIMEOUT",
+        "86400",
+        "after how many seconds they do not count any more; 0 is never",
     ),
     known(
         "force_handlers",
@@ -267,6 +301,7 @@ impl Known {
             Kind::Count if first.parse::<u32>().ok().is_none_or(|n| n == 0) => {
                 Err("a whole number above zero".to_owned())
             }
+            Kind::Number if first.parse::<u32>().is_err() => Err("a whole number".to_owned()),
             Kind::Flag if parse_bool(first).is_none() => Err(self.kind.describe()),
             Kind::Word(words) if !words.contains(&first) => Err(self.kind.describe()),
             Kind::Text | Kind::Path if first.is_empty() => Err("set to anything".to_owned()),

@@ -10,11 +10,13 @@ mod own;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::apply::SshArgs;
 use super::error::CliError;
 use super::passwords::{VaultArgs, expanded};
 use super::project::{ProjectArgs, eprint_diagnostic};
+use crate::compile::FactCache;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::inventory::{GroupNames, Unread};
 use crate::source::{FileId, SourceMap};
@@ -178,6 +180,15 @@ impl Settings {
         self.text(name)?.parse().ok()
     }
 
+    /// Where facts are kept from one run to the next.
+    fn fact_cache(&self) -> Option<FactCache> {
+        let kept = self.text("fact_caching").is_some_and(|plugin| plugin == "jsonfile");
+        let dir = self.text("fact_caching_connection").filter(|_| kept)?;
+        let seconds = self.number("fact_caching_timeout").unwrap_or(86_400);
+        let timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
+        Some(FactCache { dir: dir.into(), prefix: self.text("fact_caching_prefix").unwrap_or_default(), timeout })
+    }
+
     /// Fills in what the command line did not say about the project.
     pub fn fill_project(&self, args: &mut ProjectArgs, local: bool) {
         // `--local` without `-i` is about this machine alone, whatever inventory the project has.
@@ -194,6 +205,7 @@ impl Settings {
         args.configured.inventory.group_names =
             self.text("force_valid_group_names").map(|word| GroupNames::of(&word)).unwrap_or_default();
         args.strict |= self.get("allow_broken_conditionals").is_some() && !self.flag("allow_broken_conditionals");
+        args.configured.fact_cache = self.fact_cache();
         args.configured.settings = self.for_lookups();
         args.configured.roles_path = self.list("roles_path").iter().map(PathBuf::from).collect();
         for (name, variable) in [
@@ -214,7 +226,7 @@ impl Settings {
     fn for_lookups(&self) -> BTreeMap<&'static str, (Value, String)> {
         let value = |known: &Known, setting: &Setting| match known.kind {
             Kind::Flag => Value::Bool(self.flag(known.name)),
-            Kind::Count => self.number(known.name).map_or(Value::Null, Value::Int),
+            Kind::Count | Kind::Number => self.number(known.name).map_or(Value::Null, Value::Int),
             Kind::Paths | Kind::Inventories | Kind::VaultIds => Value::list(setting.values.iter().map(Value::str)),
             Kind::Text | Kind::Path | Kind::Word(_) => self.text(known.name).map_or(Value::Null, Value::from),
         };

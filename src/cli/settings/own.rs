@@ -47,7 +47,7 @@ fn values(known: &Known, node: &Node) -> Result<Vec<String>, &'static str> {
         _ => None,
     };
     match known.kind {
-        Kind::Count => match node.to_value() {
+        Kind::Count | Kind::Number => match node.to_value() {
             Value::Int(n) => Ok(vec![n.to_string()]),
             _ => Err("a whole number"),
         },
