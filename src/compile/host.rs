@@ -98,6 +98,8 @@ pub struct HostCompiler<'a> {
     pub(super) place: Vec<u32>,
     /// The inventory the magic variables were made of.
     pub(super) inventory_version: u64,
+    /// Other hosts wait for what this one is doing.
+    pub(super) alone: bool,
     /// Hosts meet before every task.
     pub(super) lockstep: bool,
     /// Some tasks are known after apply only: what is not defined here may be set by them.
@@ -152,6 +154,7 @@ impl<'a> HostCompiler<'a> {
             roles: Vec::new(),
             runtime: Arc::new(carried),
             cacheable: BTreeSet::new(),
+            alone: false,
             driver,
             builder: Builder::new(explicit),
             nodes: Vec::new(),

@@ -41,6 +41,9 @@ impl HostCompiler<'_> {
     /// Waits for the other hosts at this place of the play. Results are known from then on, those of others too.
     pub(super) fn meet(&mut self) -> Result<Met, Stop> {
         self.flush(true, false)?;
+        if self.alone {
+            return Ok(Met { leads: true, stop: false, failures: self.seen_failures });
+        }
         let met = self.driver.meet(&self.place, &self.runtime)?;
         self.hostvars.take();
         self.gone = Arc::new(self.driver.peers().gone());
@@ -106,11 +109,16 @@ impl HostCompiler<'_> {
         !matches!(self.facts, Facts::Unknown) && self.hosts.batch.len() > 1 && self.reads_others(texts)
     }
 
+    /// Says whether anything in the project is about other hosts of a play.
+    fn speaks_of_others(&self) -> bool {
+        let sources = &self.project.files.sources;
+        sources.mentions("hostvars") || super::task::LEFT.iter().any(|name| sources.mentions(name))
+    }
+
     /// What a task says, itself and through variables, where it speaks of other hosts; else nothing.
     pub(super) fn texts_about_hosts(&self, task: &Arc<Task>, frame: &Frame, action: &Action) -> Vec<Arc<str>> {
         let speaks = |text: &str| text.contains("hostvars") || super::task::LEFT.iter().any(|name| text.contains(name));
-        let sources = &self.project.files.sources;
-        if !sources.mentions("hostvars") && !super::task::LEFT.iter().any(|name| sources.mentions(name)) {
+        if !self.speaks_of_others() {
             return Vec::new();
         }
         let own = &task.keywords;
@@ -314,7 +322,7 @@ impl HostCompiler<'_> {
         let plain = without(task, &[Keyword::RunOnce]);
         let stripped = strip(frame, &[Keyword::RunOnce]);
         let module = modules::short(&task.module).to_owned();
-        let result = self.plain_task(&plain, &stripped, &module).and_then(|()| self.flush(true, false).map(drop));
+        let result = self.by_itself(&plain, &stripped, &module);
         let after = self.runtime.clone();
         let changed = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
         let changed = changed.map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -342,12 +350,23 @@ impl HostCompiler<'_> {
     fn throttled(&mut self, task: &Arc<Task>, frame: &Frame, limit: usize) -> Result<(), Stop> {
         self.flush(true, false)?;
         let key = self.place_key();
+        if self.speaks_of_others() {
+            self.meet()?;
+        }
         self.driver.enter_task(&key, limit);
         let plain = without(task, &[Keyword::Throttle]);
         let stripped = strip(frame, &[Keyword::Throttle]);
         let module = modules::short(&task.module).to_owned();
-        let result = self.plain_task(&plain, &stripped, &module).and_then(|()| self.flush(true, false).map(drop));
+        let result = self.by_itself(&plain, &stripped, &module);
         self.driver.leave_task(&key);
+        result
+    }
+
+    /// Runs a task for which other hosts wait: it cannot wait for them.
+    fn by_itself(&mut self, task: &Arc<Task>, frame: &Frame, module: &str) -> Result<(), Stop> {
+        let outer = std::mem::replace(&mut self.alone, true);
+        let result = self.plain_task(task, frame, module).and_then(|()| self.flush(true, false).map(drop));
+        self.alone = outer;
         result
     }
 

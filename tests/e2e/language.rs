@@ -108,6 +108,24 @@ const TABLE: &[(&str, &str, &str, i32, &[&str])] = &[
         &["a True True"],
     ),
     (
+        "what runs once may count who is left, and so may what few do at once",
+        "a,b,c",
+        "- hosts: all\n  connection: local\n  gather_facts: false\n  tasks:\n\
+         \x20   - debug: { msg: \"once {{ ansible_play_batch | length }}\" }\n\
+         \x20     run_once: true\n\
+         \x20   - command: \"true\"\n\
+         \x20     failed_when: inventory_hostname == 'c'\n\
+         \x20     ignore_errors: \"{{ inventory_hostname == 'x' }}\"\n\
+         \x20   - debug: { msg: \"few {{ ansible_play_hosts | join(' ') }}\" }\n\
+         \x20     throttle: 1\n\
+         \x20   - command: echo {{ hostvars | length }} {{ ansible_play_hosts | length }}\n\
+         \x20     run_once: true\n\
+         \x20     register: r\n\
+         \x20   - debug: { msg: \"{{ r.stdout }}\" }\n",
+        2,
+        &["a 3 2", "a few a b", "a once 3", "b 3 2", "b few a b"],
+    ),
+    (
         "what is gathered anew counts, and the time is that of the task",
         "a,",
         "- hosts: a\n  connection: local\n  tasks:\n\
