@@ -84,6 +84,12 @@ impl HostCompiler<'_> {
         let sections =
             [(Section::Body, &block.body), (Section::Rescue, &block.rescue), (Section::Always, &block.always)];
         for (i, (section, items)) in sections.into_iter().enumerate() {
+            if section == Section::Rescue {
+                // What is known of an earlier failure says nothing of this one.
+                for name in FAILURE {
+                    self.expect_runtime(name, Value::Unknown);
+                }
+            }
             let mut frame = inner.clone();
             frame.blocks.push(BlockRef { id, section });
             self.at(i, |this| this.items(items, &frame))?;
@@ -542,6 +548,9 @@ impl HostCompiler<'_> {
         if keyword == Keyword::Become { self.flag_term(node) } else { self.term(node) }
     }
 }
+
+/// What a rescue section can ask of the failure it takes in.
+const FAILURE: [&str; 2] = ["ansible_failed_task", "ansible_failed_result"];
 
 /// What the names of who is left of a play have in them.
 pub(super) const LEFT: &[&str] = &["ansible_play_batch", "play_hosts"];
