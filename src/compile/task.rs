@@ -187,6 +187,7 @@ impl HostCompiler<'_> {
             "debug" => Action::Debug,
             "assert" => Action::Assert,
             "fail" => Action::Fail,
+            "validate_argument_spec" => Action::Validate,
             "setup" | "gather_facts" => Action::Setup,
             "pause" => Action::Pause,
             _ => Action::Resource(
