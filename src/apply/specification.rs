@@ -19,6 +19,9 @@ pub const CONTEXT: &str = "validate_args_context";
 /// The hidden argument that holds the variables the specification names.
 pub const VARIABLES: &str = "_variables";
 
+/// What stands for the value of an option with `no_log`, and for the reason that would show it.
+const HIDDEN: &str = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER";
+
 /// What was found of arguments.
 #[derive(Debug, Default)]
 pub struct Judgement {
@@ -279,6 +282,7 @@ impl Checker {
                     given.insert(name.clone(), converted);
                 }
                 Err(why) => {
+                    let why = if flag(option, "no_log") { HIDDEN.to_owned() } else { why };
                     let message = format!(
                         "argument '{name}' is of type {}{} and we were unable to convert to {kind}: {why}",
                         convert::type_name(&value),
@@ -312,6 +316,7 @@ impl Checker {
             match convert::convert(&wanted, item) {
                 Ok(item) => converted.push(item),
                 Err(why) => {
+                    let why = if flag(option, "no_log") { HIDDEN.to_owned() } else { why };
                     let found = level.found_in_quoted();
                     let message = format!(
                         "Elements value for option '{name}'{} is of type {} and we were unable to convert to {wanted}: {why}",
@@ -339,23 +344,29 @@ impl Checker {
                 }
             };
             let Some(value) = given.get(name) else { continue };
+            let hidden = flag(option, "no_log");
+            let shown = |text: String| if hidden { HIDDEN.to_owned() } else { text };
             let words = join(choices);
             let (strange, message) = match value {
                 Value::List(items) => {
                     let strange: Vec<Value> = items.iter().filter(|item| !is_among(item, choices)).cloned().collect();
-                    let text = join(&strange);
+                    let text = shown(join(&strange));
                     (strange, format!("value of {name} must be one or more of: {words}. Got no match for: {text}"))
                 }
                 value if is_among(value, choices) || is_boolean_among(value, choices) => continue,
-                value => (vec![value.clone()], format!("value of {name} must be one of: {words}, got: {value}")),
+                value => {
+                    let text = shown(value.to_string());
+                    (vec![value.clone()], format!("value of {name} must be one of: {words}, got: {text}"))
+                }
             };
             if strange.is_empty() {
                 continue;
             }
             let fault = |item: &Value| {
                 let known: Vec<String> = choices.iter().map(ToString::to_string).collect();
-                let hint = did_you_mean(&item.to_string(), known.iter().map(String::as_str));
+                let hint = did_you_mean(&item.to_string(), known.iter().map(String::as_str)).filter(|_| !hidden);
                 let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                let item = shown(item.to_string());
                 let text = format!("`{}{name}` is `{item}`, which is none of {words}{hint}", level.shown);
                 level.fault(text, name, Some("choices"))
             };

@@ -129,6 +129,18 @@ fn aliases_and_defaults_count() {
 }
 
 #[test]
+fn values_that_are_not_to_be_logged_are_not_told() {
+    let spec = r#"{
+        "a": { "type": "int", "no_log": true }, "b": { "choices": ["x"], "no_log": true },
+        "c": { "type": "list", "elements": "int", "no_log": true }, "d": { "type": "list", "choices": [1], "no_log": true }
+    }"#;
+    let judgement = judged(spec, r#"{ "a": "geheim", "b": "geheim", "c": ["geheim"], "d": ["geheim"] }"#);
+    assert_eq!(judgement.misfits.len(), 4);
+    let told = format!("{judgement:?}");
+    assert!(!told.contains("geheim") && told.contains(HIDDEN), "{told}");
+}
+
+#[test]
 fn what_is_not_known_may_fit() {
     let spec = r#"{ "a": { "type": "int", "required": true, "choices": [1] }, "b": { "type": "int" } }"#;
     let spec = from_json(serde_json::from_str(spec).unwrap());
