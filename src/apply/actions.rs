@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::outcome::Attempt;
 use super::run::{Runner, raw, truth};
+use super::specification::{self, CONTEXT, SPECIFICATION};
 use crate::graph::{Action, Iteration};
 use crate::machine::Command;
 use crate::resource::{Failure, FromValue as _, Words};
@@ -25,6 +26,7 @@ pub fn run(
         Action::Debug => debug(args),
         Action::Assert => assert(iteration, scope),
         Action::Fail => fail(args),
+        Action::Validate => validate(args),
         Action::Setup => setup(runner, args),
         Action::Pause => pause(runner, args, limit),
         Action::Gate(name) => {
@@ -150,6 +152,27 @@ fn assert(iteration: &Iteration, scope: &Arc<TermScope>) -> Attempt {
     }
     let message = text(&["success_msg"]).and_then(Result::ok).unwrap_or_else(|| Value::str("All assertions passed"));
     fine([("msg", message)])
+}
+
+/// Arguments against their specification; the result tells of all that does not fit.
+fn validate(args: &Map) -> Attempt {
+    let judgement = match specification::judge(args) {
+        Ok(judgement) => judgement,
+        Err(refusal) => return Attempt::failed(refusal.message),
+    };
+    let context = args.get(CONTEXT).cloned().unwrap_or_else(|| Value::map::<&str>([]));
+    if judgement.misfits.is_empty() && judgement.open {
+        return Attempt { changed: Value::Bool(false), ..Attempt::unknown("whether they fit is known after apply") };
+    }
+    if judgement.misfits.is_empty() {
+        return fine([("msg", Value::str("The arg spec validation passed")), (CONTEXT, context)]);
+    }
+    let errors: Vec<String> = judgement.misfits.into_iter().map(|misfit| misfit.message).collect();
+    let mut attempt = Attempt::failed(format!("Validation of arguments failed:\n{}", errors.join("\n")));
+    attempt.result.insert("argument_errors".into(), Value::list(errors.into_iter().map(Value::from)));
+    attempt.result.insert("argument_spec_data".into(), args.get(SPECIFICATION).cloned().unwrap_or_default());
+    attempt.result.insert(CONTEXT.into(), context);
+    attempt
 }
 
 fn fail(args: &Map) -> Attempt {

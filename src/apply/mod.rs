@@ -14,6 +14,7 @@ mod notify;
 mod outcome;
 mod run;
 mod schedule;
+pub mod specification;
 mod variables;
 
 use std::collections::BTreeMap;

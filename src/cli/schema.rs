@@ -58,6 +58,7 @@ pub fn schema() -> Json {
         ("meta", "About the run itself."),
         ("pause", "Waits."),
         ("setup", "Reads facts again."),
+        ("validate_argument_spec", "Checks variables against a specification."),
     ] {
         task.insert(name.to_owned(), json!({ "description": doc }));
     }

@@ -8,7 +8,7 @@ use crate::graph::{BlockRef, Handler};
 use crate::parse::{Keyword, Keywords, Role};
 use crate::template::Term;
 use crate::variables::Layer;
-use crate::yaml::Node as Yaml;
+use crate::yaml::{Entry, Node as Yaml};
 
 /// A role as it was called.
 #[derive(Debug)]
@@ -23,6 +23,10 @@ pub struct RoleInstance {
     pub vars: Arc<Layer>,
     /// The roles that called it, outermost first.
     pub parents: Vec<Arc<RoleInstance>>,
+    /// The parameters as they are written, without `vars`: its specification has to know each of them.
+    pub given: Vec<Entry>,
+    /// Its arguments are checked against its specification.
+    pub validated: bool,
 }
 
 /// Where in the play the compiler is.

@@ -9,8 +9,19 @@ use crate::value::Value;
 use crate::yaml::Node as Yaml;
 
 /// What tasks may do without a host. Their expressions are evaluated wherever that is convenient.
-const ABOUT_THE_RUN: &[&str] =
-    &["add_host", "assert", "debug", "fail", "group_by", "include_vars", "meta", "pause", "set_fact", "set_stats"];
+const ABOUT_THE_RUN: &[&str] = &[
+    "add_host",
+    "assert",
+    "debug",
+    "fail",
+    "group_by",
+    "include_vars",
+    "meta",
+    "pause",
+    "set_fact",
+    "set_stats",
+    "validate_argument_spec",
+];
 
 /// Names that begin as facts do and are none: they are known without the host.
 const NO_FACTS: &[&str] = &[

@@ -73,6 +73,10 @@ impl HostCompiler<'_> {
                 Ok((Work::Items(looped, iterations), all))
             }
             Items::Late(term) => {
+                if *action == Action::Validate {
+                    // Which variables a specification names is known with the items: what was compiled so far runs first.
+                    self.lookups.want_file();
+                }
                 let args = self.args_term(task, action);
                 // Lookups of such items are made as soon as the items are known.
                 args.for_each_template(&mut |template| {
@@ -332,6 +336,11 @@ impl HostCompiler<'_> {
             Err(error) if certain => return Err(self.failed(&error, &scope, task.span)),
             Err(_) => written,
         };
+        if *action == Action::Validate {
+            let args = self.with_variables(args, &scope);
+            let footprint = self.judge_arguments(task, frame, &args, &scope, certain)?;
+            return Ok((Iteration { item, when, args, template: None }, footprint));
+        }
         let iteration = Iteration { item, when, args, template: None };
         let iteration = self.content(task, frame, action, iteration, &scope, certain)?;
         let footprint = self.footprint(task, action, &iteration, certain)?;
@@ -444,7 +453,10 @@ impl HostCompiler<'_> {
 
 /// Says whether what stands behind the name of a module is its arguments; `meta` and includes have a word or a name there.
 fn takes_arguments(action: &Action) -> bool {
-    matches!(action, Action::Resource(_) | Action::SetFact | Action::Setup | Action::Pause | Action::Report)
+    matches!(
+        action,
+        Action::Resource(_) | Action::SetFact | Action::Setup | Action::Pause | Action::Report | Action::Validate
+    )
 }
 
 /// A time of work that is known not to be done.

@@ -10,6 +10,7 @@ mod deposits;
 mod diagnose;
 mod early;
 mod frame;
+mod groups;
 mod handlers;
 mod host;
 mod hostless;

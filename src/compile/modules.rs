@@ -50,6 +50,7 @@ pub const ACTIONS: &[(&str, &[&str])] = &[
     ("set_fact", &[]),
     ("set_stats", &["data", "per_host", "aggregate"]),
     ("setup", &["gather_subset", "filter", "gather_timeout", "fact_path"]),
+    ("validate_argument_spec", &["argument_spec", "provided_arguments", "validate_args_context"]),
 ];
 
 /// The short name of one of Ansible's own, or the name as it is.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::frame::Frame;
 use super::host::HostCompiler;
-use super::{Stop, modules};
+use super::{Stop, groups, modules};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::parse::{Keyword, Task};
 use crate::source::Span;
@@ -65,7 +65,8 @@ impl HostCompiler<'_> {
         Ok(None)
     }
 
-    /// What `module_defaults` of all levels give a task's module, or the one that does its work; inner levels first.
+    /// What `module_defaults` give a task's module: its own defaults, those of the one that does its work, those of its group.
+    /// What an inner level says of a module takes the place of all an outer one does.
     fn defaults_of(&mut self, task: &Task, frame: &Frame) -> Result<Vec<Entry>, Stop> {
         let levels: Vec<Yaml> = frame.all(&task.keywords, Keyword::ModuleDefaults).into_iter().cloned().collect();
         if levels.is_empty() {
@@ -73,27 +74,43 @@ impl HostCompiler<'_> {
         }
         let own = modules::short(&task.module);
         let worker = self.worker(own, frame);
-        let mut found = Vec::new();
-        let mut beneath = Vec::new();
+        let (mut found, mut beneath, mut grouped) = (None, None, None);
         for level in levels.iter().rev() {
             let parts = level.as_list().map_or_else(|| vec![level.clone()], <[Yaml]>::to_vec);
-            for given in parts.iter().rev().filter_map(Yaml::as_map).flatten() {
-                if given.key.starts_with("group/") {
-                    let report = Diagnostic::error(Code::Unsupported, "groups of modules have no defaults in cfg");
-                    self.mistake(report.at(given.key_span, "").help("name the modules themselves"));
-                    return Err(Stop::Mistakes);
-                }
+            for given in parts.iter().rev().filter_map(Yaml::as_map).flat_map(|part| part.iter().rev()) {
                 let name = modules::short(&given.key);
-                let entries = given.value.as_map().unwrap_or_default().iter().cloned();
-                if name == own {
-                    found.extend(entries);
-                } else if worker.as_deref().is_some_and(|worker| worker == name) {
-                    beneath.extend(entries);
+                let place = if let Some(group) = given.key.strip_prefix(groups::PREFIX) {
+                    let members = groups::members(group, given.key_span).map_err(|report| self.refused(report))?;
+                    members.contains(&own).then_some(&mut grouped)
+                } else if name == own {
+                    Some(&mut found)
+                } else {
+                    worker.as_deref().is_some_and(|worker| worker == name).then_some(&mut beneath)
+                };
+                if let Some(place @ None) = place {
+                    *place = Some(self.default_entries(given)?);
                 }
             }
         }
-        found.append(&mut beneath);
-        Ok(found)
+        Ok([found, beneath, grouped].into_iter().flatten().flatten().collect())
+    }
+
+    /// The arguments one entry of `module_defaults` gives.
+    fn default_entries(&mut self, given: &Entry) -> Result<Vec<Entry>, Stop> {
+        match given.value.as_map() {
+            Some(entries) => Ok(entries.to_vec()),
+            None => {
+                let message =
+                    format!("the defaults of `{}` are a mapping; found {}", given.key, given.value.type_name());
+                let report = Diagnostic::error(Code::Unsupported, message).at(given.value.span, "");
+                Err(self.refused(report.help("write the mapping here; its values may be expressions")))
+            }
+        }
+    }
+
+    fn refused(&mut self, report: Diagnostic) -> Stop {
+        self.mistake(report);
+        Stop::Mistakes
     }
 
     /// The module that does the work of one that dispatches, where the host has said which.

@@ -52,7 +52,10 @@ impl HostCompiler<'_> {
             }
             Arc::new(layer)
         };
-        let instance = self.role_instance(role, params, parents);
+        let mut instance = self.role_instance(role, params, parents);
+        if let Some(new) = Arc::get_mut(&mut instance) {
+            new.given = reference.params.clone();
+        }
         let mut chain = parents.to_vec();
         chain.push(instance.clone());
         for dependency in &instance.role.dependencies {
@@ -113,6 +116,8 @@ impl HostCompiler<'_> {
             vars: layer(LayerKind::RoleVars, &role.vars),
             params,
             parents: parents.to_vec(),
+            given: Vec::new(),
+            validated: true,
             role,
         })
     }
@@ -190,6 +195,11 @@ impl HostCompiler<'_> {
             return self.skipped_node(task, frame);
         }
         self.vars_from(task, frame, &mut instance)?;
+        let unchecked = self.option(task, frame, "rolespec_validate")?;
+        let unchecked = unchecked.is_some_and(|text| !crate::apply_truth(&Value::from(text)));
+        if unchecked && let Some(new) = Arc::get_mut(&mut instance) {
+            new.validated = false;
+        }
         let mut calls = Vec::new();
         for dependency in &instance.role.dependencies {
             let mut chain = parents.clone();

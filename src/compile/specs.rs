@@ -1,16 +1,22 @@
-//! `meta/argument_specs.yml`: what a role's caller may give.
+//! Specifications of arguments: `meta/argument_specs.yml`, and `validate_argument_spec` as a task. Both are one task: what does
+//! not fit is a mistake where it is certain, and that task's failure where somebody may expect it or it is known late.
 
 use std::sync::Arc;
 
 use super::Stop;
 use super::frame::{Frame, RoleInstance};
 use super::host::HostCompiler;
-use crate::diagnostic::{Code, Diagnostic, did_you_mean};
+use crate::apply::specification::{CONTEXT, Fault, PROVIDED, SPECIFICATION, VARIABLES, judge};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::parse::{Keywords, Task, TaskArgs};
+use crate::resource::Footprint;
 use crate::source::Span;
-use crate::template::Scope as _;
-use crate::value::{Value, parse_bool};
-use crate::yaml::Node as Yaml;
+use crate::template::{Scope as _, Term, TermScope};
+use crate::value::{Map, Value};
+use crate::yaml::{Entry, Kind, Node as Yaml, Scalar, Style, Tag};
+
+/// The module that checks arguments.
+const MODULE: &str = "validate_argument_spec";
 
 impl HostCompiler<'_> {
     /// Checks the variables of a role against its specification, before anything of it runs.
@@ -20,65 +26,110 @@ impl HostCompiler<'_> {
         frame: &Frame,
         entry: &str,
     ) -> Result<(), Stop> {
-        let Some(spec) = role.role.argument_specs.as_ref().and_then(|specs| specs.get(entry)).cloned() else {
-            return Ok(());
-        };
-        let Some(options) = spec.get("options").and_then(Yaml::as_map) else { return Ok(()) };
-        let scope = self.scope(frame, Vec::new());
-        if self.certainly_skipped(frame, &scope) {
-            return Ok(());
+        let spec = role.role.argument_specs.as_ref().and_then(|specs| specs.get(entry));
+        match spec.filter(|spec| role.validated && !spec.is_null()) {
+            Some(spec) => {
+                let task = Arc::new(validation(role, spec, entry));
+                self.lookups.begin();
+                self.plain_task(&task, frame, MODULE)
+            }
+            None => Ok(()),
         }
-        let mut wrong = false;
-        let mut failures: Vec<String> = Vec::new();
-        for option in options {
-            let value = match scope.get(&option.key) {
-                Ok(value) => value.filter(|v| *v != Value::Omit),
-                Err(error) => {
-                    self.failed(&error, &scope, option.key_span);
-                    wrong = true;
-                    continue;
+    }
+
+    /// The arguments of the task with the variables its specification names. Where that depends on results, what was
+    /// compiled so far has to run first.
+    pub(super) fn with_variables(&self, args: Term, scope: &Arc<TermScope>) -> Term {
+        let Some(mut entries) = entries(&args) else { return args };
+        let spec = entries.iter().find(|(key, _)| is_named(key, SPECIFICATION));
+        let names: Vec<Arc<str>> = match spec {
+            Some((_, Term::Value(Value::Map(spec)))) => spec.keys().cloned().collect(),
+            Some((_, Term::Map(spec))) => {
+                spec.iter().filter_map(|(key, _)| key.as_value()).map(|key| Arc::from(key.to_string())).collect()
+            }
+            Some((_, Term::Template(_) | Term::Value(Value::Unknown))) => {
+                self.lookups.want_file();
+                return args;
+            }
+            _ => return args,
+        };
+        let variables = names.iter().filter_map(|name| Some((named(name), self.variable(name, scope)?)));
+        entries.push((named(VARIABLES), Term::map(variables.collect())));
+        Term::map(entries)
+    }
+
+    /// A variable as far as it is known; `None` where there is none.
+    fn variable(&self, name: &str, scope: &Arc<TermScope>) -> Option<Term> {
+        match scope.get(name) {
+            Ok(None | Some(Value::Omit)) => None,
+            Ok(Some(value)) if !value.has_unknown() => Some(Term::Value(value)),
+            // The name may come out of data: only what can be nothing but a name is an expression.
+            Ok(Some(_)) if is_plain(name) => Some(self.expression(&format!("{name} | default(omit)"), self.play.span)),
+            Ok(Some(_)) => {
+                self.lookups.want_file();
+                Some(Term::Value(Value::Unknown))
+            }
+            Err(error) => Some(Term::Failed(Arc::new(error))),
+        }
+    }
+
+    /// Says what does not fit as far as it is known, and what the check has to wait for.
+    pub(super) fn judge_arguments(
+        &mut self,
+        task: &Task,
+        frame: &Frame,
+        args: &Term,
+        scope: &Arc<TermScope>,
+        certain: bool,
+    ) -> Result<Footprint, Stop> {
+        let early = certain && self.nothing_ran();
+        let args = match scope.evaluate(args) {
+            Ok(Value::Map(args)) => args,
+            Err(error) if early => return Err(self.failed(&error, scope, task.span)),
+            _ => return Ok(Footprint::world()),
+        };
+        match judge(&args) {
+            // Nothing of it can fail: nobody has to wait for it.
+            Ok(judgement) if judgement.misfits.is_empty() && !judgement.open => Ok(Footprint::nothing()),
+            Ok(judgement) if judgement.misfits.is_empty() || !early => Ok(Footprint::world()),
+            Ok(judgement) => {
+                let role = role_of(&args);
+                for fault in judgement.misfits.iter().flat_map(|misfit| &misfit.faults) {
+                    self.report_fault(task, frame, &role, fault);
                 }
-            };
-            if let Err((message, span)) = check(&option.key, &option.value, value.as_ref(), option.key_span) {
-                if !frame.blocks.is_empty() || !frame.gates.is_empty() {
-                    failures.push(message);
-                    continue;
-                }
-                let (said, hint) = message.split_once("; did you mean").unwrap_or((&message, ""));
-                let mut report = Diagnostic::error(Code::BadRoleArgument, format!("role `{}`: {said}", role.role.name));
-                if !hint.is_empty() {
-                    report = report.help(format!("did you mean{hint}"));
-                }
-                report = match self.defined_at(frame, &option.key) {
-                    Some(place) => report.at(place, "this value").at(span, "does not fit this"),
-                    None => report.at(span, "asked for here"),
-                };
-                self.mistake(report);
-                wrong = true;
+                Err(Stop::Mistakes)
+            }
+            Err(_) if !early => Ok(Footprint::world()),
+            Err(refusal) => {
+                let missing = !args.contains_key(SPECIFICATION);
+                let code = if missing { Code::MissingParameter } else { Code::BadParameter };
+                let span = task.args.get(refusal.argument).map_or(task.module_span, |node| node.span);
+                self.mistake(Diagnostic::error(code, refusal.text).at(span, ""));
+                Err(Stop::Mistakes)
             }
         }
-        if wrong {
-            return Err(Stop::Mistakes);
+    }
+
+    /// What is found now was so before anything was run: it could have been said before any host was touched.
+    fn nothing_ran(&self) -> bool {
+        self.is_rehearsal() || (!self.hosts.earlier_plays && self.nodes.len() == self.next_node as usize)
+    }
+
+    fn report_fault(&mut self, task: &Task, frame: &Frame, role: &str, fault: &Fault) {
+        let (said, hint) = fault.text.split_once("; did you mean").unwrap_or((&fault.text, ""));
+        let mut report = Diagnostic::error(Code::BadRoleArgument, format!("{role}{said}"));
+        if !hint.is_empty() {
+            report = report.help(format!("did you mean{hint}"));
         }
-        let title = spec.get("short_description").and_then(Yaml::text).map(|t| format!(" - {t}")).unwrap_or_default();
-        let name = format!("Validating arguments against arg spec '{entry}'{title}");
-        let mut keywords = Keywords::default();
-        keywords.set_name(&name, spec.span);
-        let task = Task {
-            span: spec.span,
-            module: Arc::from("validate_argument_spec"),
-            module_span: spec.span,
-            args: TaskArgs::default(),
-            keywords,
-            with: None,
-        };
-        let task = Arc::new(task);
-        if failures.is_empty() {
-            return self.noop_node(&task, frame);
-        }
-        // Somebody may rescue it: it fails where it is reached.
-        let message = format!("Validation of arguments failed:\n{}", failures.join("\n"));
-        self.failing_node(&task, frame, crate::template::EvalError::failed(message))
+        let spec = task.args.get(SPECIFICATION);
+        let span = spec.map_or(task.module_span, |spec| place(spec, &fault.place));
+        let provided = task.args.get(PROVIDED).and_then(Yaml::as_map).unwrap_or_default();
+        let provided = provided.iter().find(|entry| entry.key.as_ref() == fault.argument).map(|entry| entry.key_span);
+        let unfit = if fault.place.is_empty() { "these are specified" } else { "does not fit this" };
+        self.mistake(match provided.or_else(|| self.defined_at(frame, &fault.argument)) {
+            Some(place) => report.at(place, "this value").at(span, unfit),
+            None => report.at(span, "asked for here"),
+        });
     }
 
     fn defined_at(&self, frame: &Frame, name: &str) -> Option<Span> {
@@ -88,97 +139,80 @@ impl HostCompiler<'_> {
     }
 }
 
-fn check(name: &str, spec: &Yaml, value: Option<&Value>, span: Span) -> Result<(), (String, Span)> {
-    let flag = |key: &str| spec.get(key).is_some_and(|node| crate::apply_truth(&node.to_value()));
-    let Some(value) = value else {
-        return if flag("required") { Err((format!("`{name}` must be given"), span)) } else { Ok(()) };
-    };
-    if value.has_unknown() || (*value == Value::Null && !flag("required")) {
-        return Ok(());
+/// The task that checks the arguments of a role.
+fn validation(role: &RoleInstance, spec: &Yaml, entry: &str) -> Task {
+    let span = spec.span;
+    let title = spec.get("short_description").and_then(Yaml::text).map(|t| format!(" - {t}")).unwrap_or_default();
+    let mut keywords = Keywords::default();
+    keywords.set_name(&format!("Validating arguments against arg spec '{entry}'{title}"), span);
+    let node = |kind| Yaml { span, kind };
+    let text = |text: &str| node(Kind::Scalar(Scalar::new(text, Style::Quoted, Tag::None)));
+    let argument = |key: &str, value: Yaml| Entry { key: Arc::from(key), key_span: span, value };
+    let context = [
+        ("type", text("role")),
+        ("name", text(&role.role.name)),
+        ("argument_spec_name", text(entry)),
+        ("path", text(&role.role.path.to_string_lossy())),
+    ];
+    let context = context.into_iter().map(|(key, value)| argument(key, value)).collect::<Vec<_>>();
+    let options = spec.get("options").filter(|options| !options.is_null()).cloned();
+    let named = vec![
+        argument(SPECIFICATION, options.unwrap_or_else(|| node(Kind::Map(Vec::new().into())))),
+        argument(PROVIDED, node(Kind::Map(role.given.clone().into()))),
+        argument(CONTEXT, node(Kind::Map(context.into()))),
+    ];
+    let args = TaskArgs { named, free: None };
+    Task { span, module: Arc::from(MODULE), module_span: span, args, keywords, with: None }
+}
+
+/// How a mistake in the arguments of a role begins.
+fn role_of(args: &Map) -> String {
+    let context = args.get(CONTEXT);
+    let get = |name: &str| context.and_then(|context| context.get(name)).and_then(Value::as_str);
+    match get("name").filter(|_| get("type") == Some("role")) {
+        Some(name) => format!("role `{name}`: "),
+        None => String::new(),
     }
-    let kind = spec.get("type").and_then(Yaml::text).unwrap_or("str");
-    let at = spec.get("type").map_or(span, |node| node.span);
-    fits(kind, value).map_err(|expected| (format!("`{name}` must be {expected}, found {}", value.type_name()), at))?;
-    if let Some(choices) = spec.get("choices").and_then(Yaml::as_list) {
-        let words: Vec<String> = choices.iter().map(|node| node.to_value().to_string()).collect();
-        let given = match value {
-            Value::List(items) if kind == "list" => items.to_vec(),
-            other => vec![other.clone()],
+}
+
+/// The place in a specification keys lead to: the name of an option, or an attribute of one.
+fn place(spec: &Yaml, keys: &[String]) -> Span {
+    let mut node = spec;
+    let mut span = spec.span;
+    for (depth, key) in keys.iter().enumerate() {
+        let Some(entry) = node.as_map().and_then(|entries| entries.iter().find(|entry| entry.key.as_ref() == key))
+        else {
+            break;
         };
-        for item in given.iter().map(ToString::to_string) {
-            if !words.contains(&item) {
-                let hint =
-                    did_you_mean(&item, words.iter().map(String::as_str)).map(|h| format!("; {h}")).unwrap_or_default();
-                let at = spec.get("choices").map_or(span, |node| node.span);
-                return Err((format!("`{name}` is `{item}`, which is none of {}{hint}", words.join(", ")), at));
-            }
-        }
+        span = if depth % 2 == 0 { entry.key_span } else { entry.value.span };
+        node = &entry.value;
     }
-    nested(name, spec, value, kind, span)
+    span
 }
 
-/// Elements of lists and options of mappings.
-fn nested(name: &str, spec: &Yaml, value: &Value, kind: &str, span: Span) -> Result<(), (String, Span)> {
-    let elements = spec.get("elements").and_then(Yaml::text);
-    if let (Value::List(items), Some(element)) = (value, elements) {
-        for (i, item) in items.iter().enumerate() {
-            let at = spec.get("elements").map_or(span, |node| node.span);
-            fits(element, item)
-                .map_err(|expected| (format!("`{name}[{i}]` must be {expected}, found {}", item.type_name()), at))?;
+/// The entries of arguments, if it is known which there are.
+fn entries(args: &Term) -> Option<Vec<(Term, Term)>> {
+    match args {
+        Term::Map(entries) => Some(entries.to_vec()),
+        Term::Value(Value::Map(map)) => {
+            Some(map.iter().map(|(key, value)| (named(key), Term::Value(value.clone()))).collect())
         }
+        _ => None,
     }
-    let Some(options) = spec.get("options").and_then(Yaml::as_map) else { return Ok(()) };
-    let maps: Vec<(String, &Value)> = match value {
-        Value::Map(_) if kind == "dict" => vec![(name.to_owned(), value)],
-        Value::List(items) => items.iter().enumerate().map(|(i, v)| (format!("{name}[{i}]"), v)).collect(),
-        _ => Vec::new(),
-    };
-    for (name, map) in maps {
-        for option in options {
-            check(&format!("{name}.{}", option.key), &option.value, map.get(&option.key), option.key_span)?;
-        }
-        for key in map.as_map().into_iter().flatten().map(|(key, _)| key) {
-            if !options.iter().any(|option| option.key == *key) {
-                let hint = did_you_mean(key, options.iter().map(|o| o.key.as_ref()))
-                    .map(|h| format!("; {h}"))
-                    .unwrap_or_default();
-                return Err((format!("`{name}` has no option `{key}`{hint}"), span));
-            }
-        }
-    }
-    Ok(())
 }
 
-/// Says what was expected where a value does not fit a type of the specification, with Ansible's conversions.
-fn fits(kind: &str, value: &Value) -> Result<(), &'static str> {
-    let ok = match kind {
-        "str" | "path" | "raw" | "any" | "json" | "jsonarg" | "bytes" | "bits" => {
-            kind != "path" || value.as_str().is_some()
-        }
-        "int" => matches!(value, Value::Int(_)) || value.as_str().is_some_and(|t| t.trim().parse::<i64>().is_ok()),
-        "float" => {
-            matches!(value, Value::Int(_) | Value::Float(_))
-                || value.as_str().is_some_and(|t| t.trim().parse::<f64>().is_ok())
-        }
-        "bool" => {
-            matches!(value, Value::Bool(_) | Value::Int(0 | 1))
-                || value.as_str().is_some_and(|t| parse_bool(t).is_some())
-        }
-        "list" => !matches!(value, Value::Map(_)),
-        "dict" => matches!(value, Value::Map(_)) || value.as_str().is_some_and(|t| t.trim_start().starts_with('{')),
-        _ => true,
-    };
-    let collections =
-        matches!(kind, "str" | "path") && matches!(value, Value::Map(_) | Value::List(_)) && kind == "path";
-    if ok && !collections {
-        return Ok(());
-    }
-    Err(match kind {
-        "int" => "an integer",
-        "float" => "a number",
-        "bool" => "a boolean",
-        "list" => "a list",
-        "dict" => "a mapping",
-        _ => "a path",
-    })
+fn named(name: &str) -> Term {
+    Term::Value(Value::str(name))
+}
+
+fn is_named(key: &Term, name: &str) -> bool {
+    key.as_value().and_then(Value::as_str) == Some(name)
+}
+
+/// Says whether text is the name of a variable and can be nothing else in an expression.
+fn is_plain(name: &str) -> bool {
+    const WORDS: &[&str] =
+        &["and", "else", "false", "if", "in", "is", "none", "not", "or", "true", "False", "None", "True"];
+    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    starts && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !WORDS.contains(&name)
 }

@@ -84,6 +84,12 @@ impl HostCompiler<'_> {
         let sections =
             [(Section::Body, &block.body), (Section::Rescue, &block.rescue), (Section::Always, &block.always)];
         for (i, (section, items)) in sections.into_iter().enumerate() {
+            if section == Section::Rescue {
+                // What is known of an earlier failure says nothing of this one.
+                for name in FAILURE {
+                    self.expect_runtime(name, Value::Unknown);
+                }
+            }
             let mut frame = inner.clone();
             frame.blocks.push(BlockRef { id, section });
             self.at(i, |this| this.items(items, &frame))?;
@@ -184,6 +190,7 @@ impl HostCompiler<'_> {
             "debug" => Action::Debug,
             "assert" => Action::Assert,
             "fail" => Action::Fail,
+            "validate_argument_spec" => Action::Validate,
             "setup" | "gather_facts" => Action::Setup,
             "pause" => Action::Pause,
             _ => Action::Resource(
@@ -595,6 +602,9 @@ impl HostCompiler<'_> {
         if keyword == Keyword::Become { self.flag_term(node) } else { self.term(node) }
     }
 }
+
+/// What a rescue section can ask of the failure it takes in.
+const FAILURE: [&str; 2] = ["ansible_failed_task", "ansible_failed_result"];
 
 /// What the names of who is left of a play have in them.
 pub(super) const LEFT: &[&str] = &["ansible_play_batch", "play_hosts"];

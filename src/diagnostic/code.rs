@@ -54,7 +54,8 @@ codes! {
     IncludeLoop = 122;
     /// A task notifies a handler that no play or role defines.
     HandlerNotFound = 123;
-    /// A role's argument does not fit its `meta/argument_specs.yml`.
+    /// A role's argument does not fit its `meta/argument_specs.yml`, or a variable the specification of a task
+    /// `validate_argument_spec`.
     BadRoleArgument = 124;
     /// The template text is not valid Jinja.
     TemplateSyntax = 301;

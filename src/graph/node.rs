@@ -104,6 +104,8 @@ pub enum Action {
     Debug,
     /// Checks conditions.
     Assert,
+    /// Checks arguments against a specification.
+    Validate,
     /// Fails.
     Fail,
     /// Gathers facts again.
