@@ -46,14 +46,16 @@ pub fn select(
         let limit = limited(project, limit)?;
         hosts.retain(|host| limit.allows(host));
     }
-    let order = play.keywords.get(crate::parse::Keyword::Order).and_then(Node::text);
-    match order {
+    let order = play.keywords.get(crate::parse::Keyword::Order);
+    let order = order.and_then(|node| evaluate_early(project, node, "order")).map(|order| order.to_string());
+    match order.as_deref() {
         Some("reverse_inventory") => hosts.reverse(),
         Some("sorted") => hosts.sort(),
         Some("reverse_sorted") => {
             hosts.sort();
             hosts.reverse();
         }
+        Some("shuffle") => crate::template::shuffled(&mut hosts),
         _ => {}
     }
     Ok(Ok(hosts))

@@ -34,7 +34,7 @@ pub use engine::{Engine, FileOptions, Loader, filter_names};
 pub use error::{EvalError, Reason, Via};
 pub use filters::python_type;
 #[cfg(feature = "controller")]
-pub use filters::{password_hash, random_below, random_text};
+pub use filters::{password_hash, random_below, random_text, shuffled};
 pub use layout::Layout;
 #[cfg(feature = "controller")]
 pub use lookup::answer_value;

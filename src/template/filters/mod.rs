@@ -25,7 +25,7 @@ mod yaml_read;
 pub use crypt::password_hash_of as password_hash;
 pub(super) use json::compact;
 #[cfg(feature = "controller")]
-pub use random::{random_below, random_text};
+pub use random::{random_below, random_text, shuffled};
 pub use text::python_type;
 pub(super) use text::title;
 

@@ -44,12 +44,22 @@ fn random(value: &Value, args: &Args) -> Outcome {
 
 fn shuffle(value: &Value, args: &Args) -> Result<Value, Error> {
     let mut list = items(value)?;
-    let mut twister = Twister::seeded(args.get(0, "seed").filter(|seed| seed.is_true()));
+    mix(&mut list, args.get(0, "seed").filter(|seed| seed.is_true()));
+    Ok(list.into())
+}
+
+fn mix<T>(list: &mut [T], seed: Option<&Value>) {
+    let mut twister = Twister::seeded(seed);
     for at in (1..list.len()).rev() {
         let other = usize::try_from(twister.below(at as u64 + 1)).unwrap_or(0);
         list.swap(at, other);
     }
-    Ok(list.into())
+}
+
+/// Puts things into any order.
+#[cfg(feature = "controller")]
+pub fn shuffled<T>(list: &mut [T]) {
+    mix(list, None);
 }
 
 /// A number below `count`.
