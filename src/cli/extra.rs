@@ -23,7 +23,7 @@ pub fn read(given: &[String], files: &Files) -> Result<Layer, CliError> {
     let mut layer = Layer::new(LayerKind::Extra);
     for text in given {
         if let Some(path) = text.strip_prefix('@') {
-            let path = super::passwords::expanded(path);
+            let path = crate::source::expanded(path);
             let file = files.vars(&path, None);
             let file = file.ok_or_else(|| CliError::new(format!("cannot read {}", path.display()), "check -e"))?;
             layer.entries.extend(crate::inventory::definitions(&file, files));

@@ -11,6 +11,7 @@ use clap::Args;
 use super::error::CliError;
 use super::project::ask;
 use crate::secret::{DEFAULT_ID, Password};
+use crate::source::expanded;
 
 /// Options about vault passwords.
 #[derive(Debug, Clone, Default, Args)]
@@ -198,14 +199,6 @@ fn trimmed(bytes: &[u8], drop: impl Fn(u8) -> bool) -> Vec<u8> {
     let start = bytes.iter().position(|b| !drop(*b)).unwrap_or(bytes.len());
     let end = bytes.iter().rposition(|b| !drop(*b)).map_or(start, |i| i + 1);
     bytes.get(start..end).unwrap_or_default().to_vec()
-}
-
-/// `~/` as a shell would read it: in configuration files there is no shell.
-pub fn expanded(path: &str) -> PathBuf {
-    match (path.strip_prefix("~/"), std::env::var_os("HOME")) {
-        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
-        _ => PathBuf::from(path),
-    }
 }
 
 /// The password to encrypt with.

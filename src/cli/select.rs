@@ -178,7 +178,7 @@ pub fn limited(project: &Project, limit: &str) -> Result<Limit, CliError> {
 
 /// What `@FILE` or `@RUN` stands for: the lines of a file, or hosts of an earlier run.
 fn referred(reference: &str) -> Result<String, CliError> {
-    let path = super::passwords::expanded(reference);
+    let path = crate::source::expanded(reference);
     if path.is_file() {
         let text = std::fs::read_to_string(&path)
             .map_err(|e| CliError::Message(format!("--limit: cannot read {}: {e}", path.display()), None))?;

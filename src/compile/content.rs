@@ -11,7 +11,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Action, Iteration, TemplateFile};
 use crate::parse::Task;
 use crate::resource::Assembly;
-use crate::source::{Origin, Span};
+use crate::source::{Origin, Span, expanded};
 use crate::template::{EvalError, FileOptions, Layout, Shape, Template, Term, TermScope};
 use crate::value::{Map, Value, text_of};
 
@@ -64,7 +64,7 @@ impl HostCompiler<'_> {
         }
         let file = if kind == "script" { crate::resource::script_of(&text).to_owned() } else { text.clone() };
         let Some(path) = self.find_file(frame, folder, &file) else {
-            let absolute = Path::new(&file).is_absolute();
+            let absolute = expanded(&file).is_absolute();
             let pending = absolute && self.here && !self.is_rehearsal() && !self.nodes.is_empty();
             if pending {
                 // An earlier task may make it: what was compiled so far runs, and this is asked again.
@@ -180,9 +180,9 @@ impl HostCompiler<'_> {
 
     /// Looks for a file in the role, beside the tasks and beside the playbook.
     pub(super) fn find_file(&self, frame: &Frame, folder: &str, name: &str) -> Option<PathBuf> {
-        let path = Path::new(name);
+        let path = expanded(name);
         if path.is_absolute() {
-            return path.exists().then(|| path.to_path_buf());
+            return path.exists().then_some(path);
         }
         self.places(frame, folder).into_iter().map(|dir| dir.join(name)).find(|path| path.exists())
     }

@@ -16,6 +16,7 @@ use super::host::HostCompiler;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::Iteration;
 use crate::parse::Task;
+use crate::source::expanded;
 use crate::template::{Term, TermScope};
 use crate::value::Value;
 use crate::variables::LayerKind;
@@ -86,12 +87,13 @@ impl HostCompiler<'_> {
         } else {
             Some(fixed_part(&written))
         };
-        let fixed = fixed.map(expand_home);
+        let text = |path: &str| expanded(path).to_string_lossy().into_owned();
+        let fixed = fixed.map(text);
         let flat = get("flat").is_some_and(|flat| crate::apply_truth(&flat));
         let base = std::path::absolute(self.project.cwd.join(&self.play.dir)).unwrap_or_else(|_| self.play.dir.clone());
         let wish = Wish {
             src: &src.to_string(),
-            dest: &expand_home(dest.to_string()),
+            dest: &text(&dest.to_string()),
             fixed: fixed.as_deref(),
             flat,
             host: &self.host,
@@ -144,14 +146,6 @@ fn text_of(args: &Term, name: &str) -> Option<Value> {
 /// What stands before the first expression.
 fn fixed_part(written: &str) -> &str {
     written.split(['{']).next().unwrap_or_default()
-}
-
-fn expand_home(path: impl AsRef<str>) -> String {
-    let path = path.as_ref();
-    match (path.strip_prefix("~/"), std::env::var("HOME")) {
-        (Some(rest), Ok(home)) => format!("{home}/{rest}"),
-        _ => path.to_owned(),
-    }
 }
 
 /// Why there is no place for a file.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::link::{Link, LinkError};
 use crate::agent::{self, AGENTS};
+use crate::source::expanded;
 use crate::template::{Scope as _, TermScope};
 use crate::transport::{self, Secret, Ssh, Target};
 use crate::value::Value;
@@ -128,8 +129,7 @@ impl Connections {
             names.iter().find_map(|name| scope.get(name).ok().flatten()).filter(|v| *v != Value::Null)
         };
         let text = |names: &[&str]| get(names).map(|v| v.to_string()).filter(|t| !t.is_empty());
-        let key =
-            text(&["ansible_ssh_private_key_file", "ansible_private_key_file"]).map(|p| PathBuf::from(expand_home(&p)));
+        let key = text(&["ansible_ssh_private_key_file", "ansible_private_key_file"]).map(|p| expanded(&p));
         let arguments = text(&["ansible_ssh_common_args"])
             .into_iter()
             .chain(text(&["ansible_ssh_extra_args"]))
@@ -169,13 +169,6 @@ fn jump_of(arguments: &str) -> Option<String> {
     let option =
         words.iter().find_map(|w| w.trim_start_matches("-o").trim_matches(['\'', '"']).strip_prefix("ProxyJump="));
     after("-J").or_else(|| option.map(str::to_owned))
-}
-
-fn expand_home(path: &str) -> String {
-    match (path.strip_prefix("~/"), std::env::var("HOME")) {
-        (Some(rest), Ok(home)) => format!("{home}/{rest}"),
-        _ => path.to_owned(),
-    }
 }
 
 /// Puts the agent for this machine into the cache directory, as the bootstrap line does on others.

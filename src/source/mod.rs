@@ -3,12 +3,16 @@
 //! Invariants: a [`Span`] always lies inside the file it names; files are added and never removed, so a span stays valid
 //! for the life of its [`SourceMap`].
 
+mod home;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 use serde::{Deserialize, Serialize};
+
+pub use home::expanded;
 
 /// Names a file of a [`SourceMap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

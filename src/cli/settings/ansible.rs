@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{KNOWN, Reading, beside, expanded};
+use super::{KNOWN, Reading, beside};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
-use crate::source::Span;
+use crate::source::{Span, expanded};
 use crate::value::parse_bool;
 
 /// What is said to those who switched the checking of host keys off.

@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use super::apply::SshArgs;
 use super::error::CliError;
-use super::passwords::{VaultArgs, expanded};
+use super::passwords::VaultArgs;
 use super::project::{ProjectArgs, eprint_diagnostic};
 use crate::compile::FactCache;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::inventory::{GroupNames, Unread};
-use crate::source::{FileId, SourceMap};
+use crate::source::{FileId, SourceMap, expanded};
 use crate::value::{Value, parse_bool};
 
 pub use known::{KNOWN, Kind, Known};

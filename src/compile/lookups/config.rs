@@ -173,5 +173,5 @@ fn default_of(default: &Default) -> Value {
 }
 
 fn home(text: &str) -> Value {
-    Value::str(super::files::expanded(text).to_string_lossy())
+    Value::str(crate::source::expanded(text).to_string_lossy())
 }

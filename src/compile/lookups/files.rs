@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Ask, Outcome, Reach, fail};
+use crate::source::expanded;
 use crate::template::{EvalError, Lookup};
 use crate::value::{Value, text_of};
 
@@ -39,25 +40,6 @@ impl Reach {
     pub fn read_text(&self, name: &str, folder: &str) -> Result<String, EvalError> {
         Ok(text_of(&self.read(name, folder)?))
     }
-}
-
-/// A path with `~` and `~user` as the shell reads them.
-pub fn expanded(name: &str) -> PathBuf {
-    let Some(rest) = name.strip_prefix('~') else { return PathBuf::from(name) };
-    let (user, below) = rest.split_once('/').unwrap_or((rest, ""));
-    let home = if user.is_empty() { std::env::var_os("HOME").map(PathBuf::from) } else { home_of(user) };
-    match home {
-        Some(home) if below.is_empty() => home,
-        Some(home) => home.join(below.trim_start_matches('/')),
-        None => PathBuf::from(name),
-    }
-}
-
-/// The home of a user of this machine.
-fn home_of(user: &str) -> Option<PathBuf> {
-    let text = std::fs::read_to_string("/etc/passwd").ok()?;
-    let mut fields = text.lines().map(|line| line.split(':')).find(|fields| fields.clone().next() == Some(user))?;
-    fields.nth(5).filter(|home| home.starts_with('/')).map(PathBuf::from)
 }
 
 pub(super) fn file(ask: &Ask<'_>) -> Outcome {

@@ -70,7 +70,7 @@ fn settle(ask: &Ask<'_>, path: &Path, entry: &Entry, write: bool) -> Result<bool
 }
 
 fn place(ask: &Ask<'_>, name: &str) -> PathBuf {
-    let path = super::files::expanded(name);
+    let path = crate::source::expanded(name);
     // The directory of the playbook comes last in the search.
     match ask.reach.search.last() {
         Some(base) if path.is_relative() => base.join(path),
