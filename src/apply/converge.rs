@@ -40,9 +40,8 @@ impl Runner<'_> {
                     (Some(param), ParamErrorKind::Bad) => format!("`{param}`: {}", error.message),
                     _ => error.message.clone(),
                 });
-                if let Some(words) = resource::ansible_words(kind.name, &error) {
-                    attempt.result.insert("msg".into(), Value::str(words));
-                }
+                let words = resource::ansible_words(kind.name, &error);
+                attempt.result.insert("msg".into(), Value::str(words.unwrap_or(&error.message)));
                 return attempt;
             }
         };

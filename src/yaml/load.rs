@@ -9,6 +9,7 @@ use granit_parser::{Event, Parser, ScalarStyle};
 use super::{Entry, Escapes, Kind, Node, Places, Scalar, Style, Tag};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{FileId, SourceMap, Span};
+use crate::value::Value;
 
 /// No playbook comes near this many values that are written once and meant again; an alias bomb does at once. Whoever reads the
 /// tree goes through each of them.
@@ -43,6 +44,8 @@ pub fn load(sources: &SourceMap, file: FileId, diagnostics: &mut Diagnostics) ->
 
 /// A collection that is being read.
 struct Frame {
+    /// It is `!unsafe`, or in something that is.
+    is_unsafe: bool,
     span: Span,
     anchor: usize,
     size: usize,
@@ -86,17 +89,22 @@ impl Loader<'_> {
                 };
                 let text = if tag == Tag::Binary { self.decoded(&text, span) } else { text };
                 let places = self.places(&text, span, escapes);
-                let node = Node { span, kind: Kind::Scalar(Scalar { text, style, tag, places }) };
-                self.finish(node, anchor, 1, documents)
+                let mut scalar = Scalar { text, style, tag, places };
+                // What holds text that is not to be templated holds none that is.
+                let within = self.frames.last().is_some_and(|frame| frame.is_unsafe);
+                if within && matches!(tag, Tag::None | Tag::Str) && matches!(scalar.resolve(), Value::Str(_)) {
+                    scalar.tag = Tag::Unsafe;
+                }
+                self.finish(Node { span, kind: Kind::Scalar(scalar) }, anchor, 1, documents)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.tag(tag.as_deref(), span);
-                self.open(span, anchor, Contents::List(Vec::new()))
+                let tag = self.tag(tag.as_deref(), span);
+                self.open(span, anchor, tag, Contents::List(Vec::new()))
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.tag(tag.as_deref(), span);
+                let tag = self.tag(tag.as_deref(), span);
                 let (entries, known, merges) = (Vec::new(), HashMap::new(), Vec::new());
-                self.open(span, anchor, Contents::Map { entries, known, merges, key: None })
+                self.open(span, anchor, tag, Contents::Map { entries, known, merges, key: None })
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span, documents),
             Event::Alias(id) => match self.anchors.get(&id).cloned() {
@@ -123,12 +131,13 @@ impl Loader<'_> {
         Places::of(raw, text, lead, escapes, (span.start, span.start + lead as u32))
     }
 
-    fn open(&mut self, span: Span, anchor: usize, contents: Contents) -> Result<(), Stop> {
+    fn open(&mut self, span: Span, anchor: usize, tag: Tag, contents: Contents) -> Result<(), Stop> {
         if self.frames.len() >= MAX_DEPTH {
             self.error(Code::YamlLimit, span, "nested too deeply");
             return Err(Stop);
         }
-        self.frames.push(Frame { span, anchor, size: 1, contents });
+        let is_unsafe = tag == Tag::Unsafe || self.frames.last().is_some_and(|frame| frame.is_unsafe);
+        self.frames.push(Frame { span, anchor, size: 1, is_unsafe, contents });
         Ok(())
     }
 
