@@ -52,6 +52,8 @@ def roles(rows):
         if not a or not c:
             continue
         why = "" if c["status"] == 0 else cell(c["why"], 140)
+        if c.get("again") and c["status"] == 0:
+            why = "on the second try"
         if r["target"] in roles_set.MENDED:
             why = (f"{roles_set.MENDED[r['target']][3]}. " + why).strip()
         if r["target"] in roles_set.LEFT_OUT:
