@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use super::frame::{FrameError, read_frame, write_frame};
 use super::machines::LocalMachines;
 use super::protocol::{FromAgent, Hello, MAGIC, PROTOCOL, Shelved, ToAgent};
-use crate::apply::{Machines, Session, Sink};
+use crate::apply::{Machines, Session, Sink, Surroundings};
 use crate::event::TaskOutcome;
 use crate::graph::NodeId;
 use crate::machine::{Algorithm, Cancel, Inspect as _, Live, Machine, serve};
@@ -227,14 +227,7 @@ impl Worker {
                         variables.append(&mut prologue.variables);
                         prologue.variables = variables;
                     }
-                    session = Some(Session::new(
-                        *prologue,
-                        self.engine.clone(),
-                        machines,
-                        self.fetcher.clone(),
-                        self.out.clone(),
-                        self.cancel.clone(),
-                    ));
+                    session = Some(Session::new(*prologue, self.around(machines)));
                 }
                 ToAgent::HandOver => match &session {
                     Some(session) => self.out.send(&FromAgent::HandedOver(Box::new(session.hand_over()))),
@@ -242,14 +235,7 @@ impl Worker {
                 },
                 ToAgent::TakeOver(handover) => {
                     let machines = self.machines(&handover.prologue.run);
-                    session = Some(Session::taken_over(
-                        *handover,
-                        self.engine.clone(),
-                        machines,
-                        self.fetcher.clone(),
-                        self.out.clone(),
-                        self.cancel.clone(),
-                    ));
+                    session = Some(Session::taken_over(*handover, self.around(machines)));
                 }
                 ToAgent::Run(segment) => match &session {
                     Some(session) => {
@@ -267,6 +253,16 @@ impl Worker {
                 },
                 ToAgent::Blob { .. } | ToAgent::Shelved { .. } | ToAgent::Cancel => {}
             }
+        }
+    }
+
+    fn around(&self, machines: Arc<dyn Machines>) -> Surroundings {
+        Surroundings {
+            engine: self.engine.clone(),
+            machines,
+            blobs: self.fetcher.clone(),
+            sink: self.out.clone(),
+            cancel: self.cancel.clone(),
         }
     }
 

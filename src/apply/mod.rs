@@ -115,6 +115,20 @@ struct State {
     ended: bool,
 }
 
+/// What a play needs around it.
+pub struct Surroundings {
+    /// Evaluates expressions.
+    pub engine: Arc<Engine>,
+    /// Gives the machine, as users see it.
+    pub machines: Arc<dyn Machines>,
+    /// Gives and takes content.
+    pub blobs: Arc<dyn Blobs>,
+    /// Takes what happens.
+    pub sink: Arc<dyn Sink>,
+    /// Says that it is to stop.
+    pub cancel: Cancel,
+}
+
 /// A play in the middle, from one agent of a host to its next one.
 #[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub struct Handover {
@@ -132,26 +146,9 @@ impl std::fmt::Debug for Handover {
 
 impl Session {
     /// Starts a play on this host. Notifications that a run before left behind count as made.
-    pub fn new(
-        prologue: Prologue,
-        engine: Arc<Engine>,
-        machines: Arc<dyn Machines>,
-        blobs: Arc<dyn Blobs>,
-        sink: Arc<dyn Sink>,
-        cancel: Cancel,
-    ) -> Self {
+    pub fn new(prologue: Prologue, around: Surroundings) -> Self {
         let runtime = Runtime::new(prologue.variables.clone());
-        let session = Self {
-            prologue,
-            engine,
-            machines,
-            blobs,
-            sink,
-            cancel,
-            preview: Mutex::default(),
-            runtime,
-            state: Arc::default(),
-        };
+        let session = Self::taken_over(Handover { prologue, state: State::default(), runtime }, around);
         if session.prologue.keeps() {
             let left = session.notifications_file().load();
             session.state().notifications.restore(left);
@@ -160,15 +157,9 @@ impl Session {
     }
 
     /// Goes on where another agent was.
-    pub fn taken_over(
-        handover: Handover,
-        engine: Arc<Engine>,
-        machines: Arc<dyn Machines>,
-        blobs: Arc<dyn Blobs>,
-        sink: Arc<dyn Sink>,
-        cancel: Cancel,
-    ) -> Self {
+    pub fn taken_over(handover: Handover, around: Surroundings) -> Self {
         let Handover { prologue, state, runtime } = handover;
+        let Surroundings { engine, machines, blobs, sink, cancel } = around;
         let (preview, state) = (Mutex::default(), Arc::new(Mutex::new(state)));
         Self { prologue, engine, machines, blobs, sink, cancel, preview, runtime, state }
     }
