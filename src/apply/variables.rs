@@ -1,15 +1,11 @@
 //! Variables on the target: those the graph brings, and those tasks have set since.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use crate::graph::{Node, Segment};
-use crate::machine::{
-    Algorithm, Command, Fetch, Foresight, Group, HttpAnswer, HttpRequest, Identity, Inspect, Key, Machine, Output,
-    Package, Reach, Result, Service, Stat, Transaction, Unit, Usage, User,
-};
+use crate::machine::{Command, Inspect, Machine, Output, Result};
 use crate::resource::{Blobs, PartOf};
 use crate::template::{Bindings, Engine, Term, TermScope};
 use crate::value::{Map, Value};
@@ -153,34 +149,15 @@ impl Bindings for Layers {
 /// A machine of which only the reading half can be reached.
 pub struct ReadOnly(pub Arc<dyn Machine>);
 
-macro_rules! pass {
-    ($($name:ident($($arg:ident: $ty:ty),*) -> $result:ty;)*) => {
-        $(fn $name(&self, $($arg: $ty),*) -> Result<$result> { self.0.$name($($arg),*) })*
-    };
-}
-
 impl Inspect for ReadOnly {
-    pass! {
-        lstat(path: &Path) -> Option<Stat>;
-        read(path: &Path, limit: u64) -> Vec<u8>;
-        read_link(path: &Path) -> PathBuf;
-        list(path: &Path) -> Vec<String>;
-        digest(path: &Path, algorithm: Algorithm) -> String;
-        user(key: &Key) -> Option<User>;
-        group(key: &Key) -> Option<Group>;
-        package(name: &str) -> Option<Package>;
-        unit(name: &str) -> Unit;
-        probe(command: &Command) -> Output;
-        identity() -> Identity;
-        foresee(transaction: &Transaction) -> Foresight;
-        reach(host: &str, port: u16, timeout: Duration, limit: u64) -> Reach;
-        pause(time: Duration) -> bool;
-        installed() -> Vec<Package>;
-        services() -> Vec<Service>;
-        read_part(path: &Path, offset: u64, length: u64) -> Vec<u8>;
-        ask(request: &HttpRequest, limit: u64) -> HttpAnswer;
-        download(fetch: &Fetch, limit: u64) -> Vec<u8>;
-        usage(path: &Path) -> Usage;
+    crate::machine::hand_on!(0);
+
+    fn probe(&self, command: &Command) -> Result<Output> {
+        self.0.probe(command)
+    }
+
+    fn pause(&self, time: Duration) -> Result<bool> {
+        self.0.pause(time)
     }
 }
 

@@ -94,14 +94,9 @@ pub trait Inspect: Send + Sync {
     fn download(&self, fetch: &Fetch, limit: u64) -> Result<Vec<u8>>;
 
     /// How full the file system of a path is. Where nobody can tell, as on a machine in memory, that is an error.
-    fn usage(&self, path: &Path) -> Result<Usage> {
-        Err(Fault::new(format!("ask for the free space of {}", path.display()), "this machine does not know it"))
-    }
-
+    fn usage(&self, path: &Path) -> Result<Usage>;
     /// The IPv4 addresses of the network interfaces. Where nobody can tell, as on a machine in memory, that is an error.
-    fn addresses(&self) -> Result<Vec<Address4>> {
-        Err(Fault::new("ask for the network addresses".to_owned(), "this machine does not know them"))
-    }
+    fn addresses(&self) -> Result<Vec<Address4>>;
 
     /// What is at a path, following links; `None` where nothing is or a link dangles.
     fn stat(&self, path: &Path) -> Result<Option<Stat>> {
@@ -124,6 +119,36 @@ pub trait Inspect: Send + Sync {
         Ok(None)
     }
 }
+
+/// The reading methods of a machine around another one that hands them on to its field as they are. `probe` and `pause` are
+/// its own to write: they take time.
+macro_rules! hand_on {
+    ($field:tt) => { $crate::machine::hand_on! { @methods $field
+        lstat(path: &std::path::Path) -> Option<$crate::machine::Stat>;
+        read(path: &std::path::Path, limit: u64) -> Vec<u8>;
+        read_link(path: &std::path::Path) -> std::path::PathBuf;
+        list(path: &std::path::Path) -> Vec<String>;
+        digest(path: &std::path::Path, algorithm: $crate::machine::Algorithm) -> String;
+        user(key: &$crate::machine::Key) -> Option<$crate::machine::User>;
+        group(key: &$crate::machine::Key) -> Option<$crate::machine::Group>;
+        package(name: &str) -> Option<$crate::machine::Package>;
+        unit(name: &str) -> $crate::machine::Unit;
+        identity() -> $crate::machine::Identity;
+        foresee(transaction: &$crate::machine::Transaction) -> $crate::machine::Foresight;
+        reach(host: &str, port: u16, timeout: std::time::Duration, limit: u64) -> $crate::machine::Reach;
+        installed() -> Vec<$crate::machine::Package>;
+        services() -> Vec<$crate::machine::Service>;
+        read_part(path: &std::path::Path, offset: u64, length: u64) -> Vec<u8>;
+        ask(request: &$crate::machine::HttpRequest, limit: u64) -> $crate::machine::HttpAnswer;
+        download(fetch: &$crate::machine::Fetch, limit: u64) -> Vec<u8>;
+        usage(path: &std::path::Path) -> $crate::machine::Usage;
+        addresses() -> Vec<$crate::machine::Address4>;
+    } };
+    (@methods $field:tt $($name:ident($($arg:ident: $ty:ty),*) -> $result:ty;)*) => {
+        $(fn $name(&self, $($arg: $ty),*) -> $crate::machine::Result<$result> { self.$field.$name($($arg),*) })*
+    };
+}
+pub(crate) use hand_on;
 
 /// Changing a machine.
 pub trait Machine: Inspect {

@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::difference::{self, Difference, Side};
-use super::package::Foresight;
 use super::{
     Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, FileTime, Group, GroupChange,
-    HttpAnswer, HttpRequest, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Service, Stat,
-    Transaction, TransactionReport, Unit, UnitAction, Usage, User, UserChange, Written,
+    HttpAnswer, HttpRequest, Inspect, Key, Machine, Output, Result, Stat, Transaction, TransactionReport, UnitAction,
+    User, UserChange, Written,
 };
 
 /// Files larger than this are not diffed.
@@ -291,33 +290,8 @@ impl Image {
     }
 }
 
-macro_rules! pass {
-    ($($name:ident($($arg:ident: $ty:ty),*) -> $result:ty;)*) => {
-        $(fn $name(&self, $($arg: $ty),*) -> Result<$result> { self.machine.$name($($arg),*) })*
-    };
-}
-
 impl Inspect for Tracked {
-    pass! {
-        lstat(path: &Path) -> Option<Stat>;
-        read(path: &Path, limit: u64) -> Vec<u8>;
-        read_link(path: &Path) -> PathBuf;
-        list(path: &Path) -> Vec<String>;
-        digest(path: &Path, algorithm: Algorithm) -> String;
-        user(key: &Key) -> Option<User>;
-        group(key: &Key) -> Option<Group>;
-        package(name: &str) -> Option<Package>;
-        unit(name: &str) -> Unit;
-        identity() -> Identity;
-        foresee(transaction: &Transaction) -> Foresight;
-        reach(host: &str, port: u16, timeout: Duration, limit: u64) -> Reach;
-        installed() -> Vec<Package>;
-        services() -> Vec<Service>;
-        read_part(path: &Path, offset: u64, length: u64) -> Vec<u8>;
-        ask(request: &HttpRequest, limit: u64) -> HttpAnswer;
-        download(fetch: &Fetch, limit: u64) -> Vec<u8>;
-        usage(path: &Path) -> Usage;
-    }
+    super::hand_on!(machine);
 
     fn probe(&self, command: &Command) -> Result<Output> {
         self.machine.probe(&self.limited(command)?)

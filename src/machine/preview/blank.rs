@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::package::Foresight;
 use super::super::{
-    Algorithm, Command, Fault, Fetch, FileKind, Group, HttpAnswer, HttpRequest, Identity, Inspect, Key, Output,
-    Package, Reach, Result, Service, Stat, Stdio, Transaction, Unit, User,
+    Address4, Algorithm, Command, Fault, Fetch, FileKind, Group, HttpAnswer, HttpRequest, Identity, Inspect, Key,
+    Output, Package, Reach, Result, Service, Stat, Stdio, Transaction, Unit, Usage, User,
 };
 
 /// The empty machine. A [`super::Preview`] over it is a fake that can be written to.
@@ -111,6 +111,14 @@ impl Inspect for Blank {
 
     fn download(&self, fetch: &Fetch, _limit: u64) -> Result<Vec<u8>> {
         Err(Fault::new(format!("fetch {}", fetch.url), "this machine has no network"))
+    }
+
+    fn usage(&self, path: &Path) -> Result<Usage> {
+        Err(Fault::new(format!("ask for the free space of {}", path.display()), "this machine does not know it"))
+    }
+
+    fn addresses(&self) -> Result<Vec<Address4>> {
+        Err(Fault::new("ask for the network addresses".to_owned(), "this machine does not know them"))
     }
 
     fn foresee(&self, transaction: &Transaction) -> Result<Foresight> {
