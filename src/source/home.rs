@@ -6,7 +6,8 @@ use std::path::PathBuf;
 pub fn expanded(path: &str) -> PathBuf {
     let Some(rest) = path.strip_prefix('~') else { return PathBuf::from(path) };
     let (user, below) = rest.split_once('/').unwrap_or((rest, ""));
-    let home = if user.is_empty() { std::env::var_os("HOME").map(PathBuf::from) } else { home_of(user) };
+    let own = || std::env::var_os("HOME").map(PathBuf::from);
+    let home = if user.is_empty() { own() } else { home_of(user).filter(|home| home.is_absolute()) };
     match home {
         Some(home) if below.is_empty() => home,
         Some(home) => home.join(below.trim_start_matches('/')),
@@ -14,11 +15,11 @@ pub fn expanded(path: &str) -> PathBuf {
     }
 }
 
-/// The home of a user of this machine.
-fn home_of(user: &str) -> Option<PathBuf> {
-    let text = std::fs::read_to_string("/etc/passwd").ok()?;
-    let mut fields = text.lines().map(|line| line.split(':')).find(|fields| fields.clone().next() == Some(user))?;
-    fields.nth(5).filter(|home| home.starts_with('/')).map(PathBuf::from)
+/// The home of a user of this machine, as `/etc/passwd` has it.
+pub fn home_of(user: &str) -> Option<PathBuf> {
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    let mut records = passwd.lines().map(|line| line.split(':'));
+    records.find_map(|mut fields| (fields.next() == Some(user)).then(|| fields.nth(4)).flatten()).map(PathBuf::from)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `%h`, `~` and `${VAR}`: what configuration values may refer to.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sha1::{Digest as _, Sha1};
 
@@ -106,10 +106,7 @@ pub(crate) fn tilde(text: &str, local: &Local) -> PathBuf {
     if user.is_empty() {
         return local.home.join(rest);
     }
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let mut records = passwd.lines().map(|line| line.split(':'));
-    let home = records.find_map(|mut fields| (fields.next() == Some(user)).then(|| fields.nth(4)).flatten());
-    home.map_or_else(|| text.into(), |home| Path::new(home).join(rest))
+    crate::source::home_of(user).map_or_else(|| text.into(), |home| home.join(rest))
 }
 
 fn environment(text: &str) -> Result<String, String> {
@@ -128,6 +125,8 @@ fn environment(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
