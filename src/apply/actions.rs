@@ -207,10 +207,10 @@ fn setup(runner: &Runner<'_>, args: &Map) -> Attempt {
     fine([("ansible_facts", Value::map(named))])
 }
 
-/// The name of a fact among variables.
+/// The name of a fact in the result of `setup`.
 fn full(name: &str) -> String {
-    let whole = name.starts_with("ansible_") || matches!(name, "gather_subset" | "module_setup");
-    if whole { name.to_owned() } else { format!("ansible_{name}") }
+    let whole = matches!(name, "gather_subset" | "module_setup");
+    if whole { name.to_owned() } else { crate::facts::variable_name(name) }
 }
 
 /// Words of a list, or of text with commas.

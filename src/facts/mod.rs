@@ -107,12 +107,14 @@ pub fn select(machine: &dyn Inspect, wanted: &Wanted) -> Map {
     facts
 }
 
+/// The name of a fact among variables.
+pub fn variable_name(name: &str) -> String {
+    if name.starts_with("ansible_") { name.to_owned() } else { format!("ansible_{name}") }
+}
+
 /// Facts as variables: all of them in `ansible_facts`, and each under `ansible_`.
 pub fn as_variables(facts: &Map) -> Vec<(String, Value)> {
-    let single = facts.iter().map(|(name, value)| {
-        let name = if name.starts_with("ansible_") { name.to_string() } else { format!("ansible_{name}") };
-        (name, value.clone())
-    });
+    let single = facts.iter().map(|(name, value)| (variable_name(name), value.clone()));
     let all = ("ansible_facts".to_owned(), Value::from(facts.clone()));
     single.chain(std::iter::once(all)).collect()
 }

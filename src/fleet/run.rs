@@ -199,12 +199,11 @@ impl Shared {
     }
 
     /// Keeps facts of a host for runs to come, where that is configured.
-    fn keep_facts(&self, host: &Arc<str>, cacheable: Map, found: bool) {
+    fn keep_facts(&self, host: &Arc<str>, cacheable: Map) {
         let Some(cache) = self.project.fact_cache.as_ref().filter(|_| !self.project.plan) else { return };
-        let facts = self.state().facts.get(host.as_ref()).filter(|_| found).cloned().unwrap_or_default();
-        let prefixed =
-            |name: Arc<str>| if name.starts_with("ansible_") { name } else { format!("ansible_{name}").into() };
-        let all = facts.into_iter().map(|(name, value)| (prefixed(name), value)).chain(cacheable).collect();
+        let facts = self.state().facts.get(host.as_ref()).cloned().unwrap_or_default();
+        let named = |(name, value): (Arc<str>, Value)| (crate::facts::variable_name(&name).into(), value);
+        let all = facts.into_iter().map(named).chain(cacheable).collect();
         if let Err(error) = cache.keep(host, all) {
             let text = format!("the facts are not kept in {}: {error}", cache.dir.display());
             self.emit(Event::HostMessage { host: host.to_string(), level: "warning".into(), text });
@@ -422,14 +421,13 @@ impl Shared {
         prologue.force_handlers = settings.force_handlers.unwrap_or(prologue.force_handlers);
         prologue.absent = absent;
         prologue.variables = carried.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-        let stands_in = prologue.absent.is_some();
         let facts = Facts::Known(Arc::new(facts));
         let (result, carried, failed) = {
             let mut compiler =
                 HostCompiler::new(&self.project, play, host.clone(), hosts.clone(), facts, &mut driver, carried);
             prologue.state_as = compiler.play_become();
             let result = compiler.begin(prologue).and_then(|()| compiler.play());
-            self.keep_facts(host, compiler.cacheable(), !stands_in);
+            self.keep_facts(host, compiler.cacheable());
             (result, compiler.carried(), compiler.host_failed())
         };
         // What was forgiven (`meta: clear_host_errors`) does not count.
