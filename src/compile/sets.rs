@@ -55,23 +55,26 @@ impl HostCompiler<'_> {
     }
 }
 
-/// The names of what is to be kept from one run to the next (`cacheable`).
-fn cacheable_of(iteration: &Iteration) -> Vec<String> {
-    let mut entries: Vec<(String, Option<Value>)> = match &iteration.args {
+/// The parameter of `set_fact` that is no fact.
+const CACHEABLE: &str = "cacheable";
+
+/// What one time of `set_fact` is given under names that are known, as far as the values are.
+fn given(iteration: &Iteration) -> Vec<(String, Option<Value>)> {
+    match &iteration.args {
         Term::Value(Value::Map(map)) => map.iter().map(|(k, v)| (k.to_string(), Some(v.clone()))).collect(),
-        Term::Map(entries) => entries
-            .iter()
-            .filter_map(|(key, value)| Some((key.as_value()?.to_string(), value.as_value().cloned())))
-            .collect(),
+        Term::Map(entries) => {
+            let known = |(key, value): &(Term, Term)| Some((key.as_value()?.to_string(), value.as_value().cloned()));
+            entries.iter().filter_map(known).collect()
+        }
         _ => Vec::new(),
-    };
-    let wanted =
-        |(name, value): &(String, Option<Value>)| name == "cacheable" && value.as_ref().is_some_and(crate::apply_truth);
-    if !entries.iter().any(wanted) {
-        return Vec::new();
     }
-    entries.retain(|(name, _)| name != "cacheable");
-    entries.into_iter().map(|(name, _)| name).collect()
+}
+
+/// The names of what is to be kept from one run to the next.
+fn cacheable_of(iteration: &Iteration) -> Vec<String> {
+    let (said, facts): (Vec<_>, Vec<_>) = given(iteration).into_iter().partition(|(name, _)| name == CACHEABLE);
+    let wanted = said.iter().any(|(_, value)| value.as_ref().is_some_and(crate::apply_truth));
+    if wanted { facts.into_iter().map(|(name, _)| name).collect() } else { Vec::new() }
 }
 
 /// What one time of `set_fact` sets; unknown where it is not certain or the value is not known.
@@ -80,22 +83,8 @@ pub(super) fn facts_of(iteration: &Iteration, certain: bool) -> Vec<(String, Val
     if iteration.when.iter().any(|term| *term == Term::Value(Value::Bool(false))) {
         return Vec::new();
     }
-    match &iteration.args {
-        Term::Value(Value::Map(map)) => map
-            .iter()
-            .filter(|(name, _)| name.as_ref() != "cacheable")
-            .map(|(name, value)| (name.to_string(), if certain { value.clone() } else { Value::Unknown }))
-            .collect(),
-        Term::Map(entries) => entries
-            .iter()
-            .filter_map(|(key, value)| {
-                let name = key.as_value()?.to_string();
-                let value = value.as_value().filter(|_| certain).cloned();
-                Some((name, value.unwrap_or(Value::Unknown)))
-            })
-            .collect(),
-        _ => Vec::new(),
-    }
+    let facts = given(iteration).into_iter().filter(|(name, _)| name != CACHEABLE);
+    facts.map(|(name, value)| (name, value.filter(|_| certain).unwrap_or(Value::Unknown))).collect()
 }
 
 /// The variables a resource sets by its facts.
