@@ -186,7 +186,7 @@ impl Settings {
         let dir = self.text("fact_caching_connection").filter(|_| kept)?;
         let seconds = self.number("fact_caching_timeout").unwrap_or(86_400);
         let timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
-        Some(FactCache { dir: dir.into(), prefix: self.text("fact_caching_prefix").unwrap_or_default(), timeout })
+        Some(FactCache::new(dir.into(), self.text("fact_caching_prefix").unwrap_or_default(), timeout))
     }
 
     /// Fills in what the command line did not say about the project.
