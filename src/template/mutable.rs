@@ -146,8 +146,8 @@ fn assigned(text: &str, start: usize, close: &str) -> Option<(usize, usize, bool
     (!value.is_empty() && !is_path).then_some((from, from + value.len(), kept))
 }
 
-/// Where the block ends, outside of quotes.
-fn end_of(text: &str, close: &str) -> Option<usize> {
+/// Where a block ends, outside of quotes.
+pub fn end_of(text: &str, close: &str) -> Option<usize> {
     let mut quote = None;
     let mut escaped = false;
     for (at, c) in text.char_indices() {

@@ -11,7 +11,7 @@ use minijinja::{Environment, Error, State};
 
 use super::convert::{from_jinja, to_jinja};
 use super::filters::call::{fail, is_undefined};
-use super::mutable::Insertions;
+use super::mutable::{self, Insertions};
 use super::{formats, trace};
 use crate::value::Value;
 
@@ -158,7 +158,10 @@ fn regions(text: &str, place: &Place<'_>) -> Vec<Range<usize>> {
         let Some((offset, which, length)) = first else { break };
         let start = at + offset + length;
         let close = pairs.get(which).map_or(comment.1, |(_, close)| close);
-        let Some(end) = ending(text, start, close, which == 2) else { break };
+        let behind = text.get(start..).unwrap_or("");
+        // In a comment quotes are only letters.
+        let end = if which == 2 { behind.find(close) } else { mutable::end_of(behind, close) };
+        let Some(end) = end.map(|end| start + end) else { break };
         at = end + close.len();
         let body = text.get(start..end).unwrap_or("");
         if which == 1 && body.trim_matches(['-', '+', ' ']) == "raw" {
@@ -168,19 +171,6 @@ fn regions(text: &str, place: &Place<'_>) -> Vec<Range<usize>> {
         }
     }
     found
-}
-
-/// Where a region ends: at the next delimiter that is not in quotes.
-fn ending(text: &str, start: usize, close: &str, comment: bool) -> Option<usize> {
-    let mut at = start;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        if rest.starts_with(close) {
-            return Some(at);
-        }
-        let quoted = !comment && rest.starts_with(['\'', '"']);
-        at += if quoted { string(rest) } else { rest.chars().next().map_or(1, char::len_utf8) };
-    }
-    None
 }
 
 /// The length of the quoted text at the start.
