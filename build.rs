@@ -16,6 +16,9 @@ const FLAGS: &[&str] = &[
     "-Clink-arg=-Wl,-z,muldefs",
 ];
 
+/// Set for an agent that keeps all of glibc.
+const WHOLE_GLIBC: &str = "CFG_AGENT_WHOLE_GLIBC";
+
 fn main() {
     println!("cargo:rustc-check-cfg=cfg(agent)");
     // A fuzzer, which cargo-fuzz builds with this set, reaches no hosts. Nothing but this file is watched for it.
@@ -23,6 +26,7 @@ fn main() {
         println!("cargo:rerun-if-changed=build.rs");
         return embed(Path::new(&std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")), &[], false);
     }
+    println!("cargo:rerun-if-env-changed={WHOLE_GLIBC}");
     for watched in ["src", "Cargo.toml", "Cargo.lock", "build.rs", "agents"] {
         println!("cargo:rerun-if-changed={watched}");
     }
@@ -50,20 +54,43 @@ fn main() {
 /// Inside the cargo that builds the agent: puts `agents/glibc.c` in place of parts of a static glibc.
 fn shed_glibc() {
     let is = |name: &str, wanted: &str| std::env::var(name).is_ok_and(|value| value.split(',').any(|v| v == wanted));
-    if is("CARGO_CFG_TARGET_ENV", "gnu") && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
+    let whole = std::env::var_os(WHOLE_GLIBC).is_some();
+    if !whole && is("CARGO_CFG_TARGET_ENV", "gnu") && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
         let mut build = cc::Build::new();
         // The compiler knows other types for some of these names than a program that only takes their place needs.
         build
             .file("agents/glibc.c")
             .flag("-fno-builtin")
+            // Nor is a loop that finds the end of a text to become a call of the function it stands in.
+            .flag_if_supported("-fno-tree-loop-distribute-patterns")
             .link_lib_modifier("-bundle")
             .link_lib_modifier("+whole-archive");
         build.compile("cfg_glibc");
     }
 }
 
-/// Runs cargo for the agent alone, in a folder of its own.
+/// The agent for this machine's CPU. `agents/glibc.c` reaches into a C library that changes: an agent that does not even
+/// start with it is built again without.
 fn build(out: &Path, cpu: &str, release: bool) -> PathBuf {
+    let agent = compile(out, cpu, release, false);
+    if starts(&agent, cpu) {
+        return agent;
+    }
+    println!(
+        "cargo:warning=the agent does not start without parts of this C library: it is built again with all of it"
+    );
+    let agent = compile(out, cpu, release, true);
+    assert!(starts(&agent, cpu), "the agent that was built does not start: {}", agent.display());
+    agent
+}
+
+/// What is built for another CPU than this one cannot be asked.
+fn starts(agent: &Path, cpu: &str) -> bool {
+    cpu != std::env::consts::ARCH || Command::new(agent).arg("--version").output().is_ok_and(|out| out.status.success())
+}
+
+/// Runs cargo for the agent alone, in a folder of its own.
+fn compile(out: &Path, cpu: &str, release: bool, whole_glibc: bool) -> PathBuf {
     let target = target_for(cpu);
     let profile = if release { "agent" } else { "agent-dev" };
     let folder = out.join("agent-target");
@@ -102,6 +129,9 @@ fn build(out: &Path, cpu: &str, release: bool) -> PathBuf {
         {
             cargo.env_remove(&name);
         }
+    }
+    if whole_glibc {
+        cargo.env(WHOLE_GLIBC, "1");
     }
     let status = cargo.status().expect("cargo could not be started");
     assert!(status.success(), "the agent could not be built for {target}; see the messages above");
