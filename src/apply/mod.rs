@@ -74,6 +74,8 @@ pub struct SegmentReport {
     pub failed_blocks: Vec<u32>,
     /// How blocks came out: which sections may still run.
     pub blocks: Blocks,
+    /// Names that were notified and whose handlers have yet to run, where the segment asked for variables.
+    pub waiting: Option<Vec<String>>,
     /// The variables tasks have set, where the segment asked for them.
     pub variables: BTreeMap<String, Value>,
 }
@@ -190,6 +192,7 @@ impl Session {
             ended: state.ended || state.failed,
             failed_blocks: state.blocks.failed(),
             blocks: state.blocks.clone(),
+            waiting: with_variables.then(|| state.notifications.waiting()),
             variables: if with_variables { self.runtime.set_by_tasks() } else { BTreeMap::new() },
         }
     }

@@ -10,7 +10,7 @@ use super::error::{CliError, Exit};
 use super::project::{self, LoadOptions, ProjectArgs, ask};
 use super::settings::Settings;
 use crate::event::{Event, Stats};
-use crate::fleet::{Connections, History, Login, Outcome, RunOptions, RunRecord, Runner, rehearse};
+use crate::fleet::{Connections, History, Login, Outcome, RunOptions, RunRecord, Runner, Steps, rehearse};
 use crate::graph::Mode;
 use crate::report::{Human, HumanOptions, Json, Report, Style, can_draw};
 use crate::transport::{ConfigSource, Options, Prompt, Ssh};
@@ -98,6 +98,9 @@ pub struct ApplyArgs {
     /// Start at the task of this name; `*` stands for any text
     #[arg(long, value_name = "NAME")]
     pub start_at_task: Option<String>,
+    /// Ask about every task whether it runs
+    #[arg(long)]
+    pub step: bool,
     /// Only list the hosts of each play
     #[arg(long)]
     pub list_hosts: bool,
@@ -297,6 +300,7 @@ async fn run_async(
         mode,
         forks: args.ssh.forks.unwrap_or(FORKS),
         force_handlers: args.force_handlers,
+        steps: args.step.then(|| Arc::new(Steps::new(Box::new(super::prompts::wants)))),
     };
     let connections = Connections::new(ssh(&args.ssh)?, login(&args.ssh));
     let runner = Runner::new(project.clone(), options, connections, Box::new(emit.clone()));
@@ -338,7 +342,8 @@ fn reporter(args: &ApplyArgs, plan: bool, project: &Arc<crate::compile::Project>
         verbose: args.verbose,
         expand: args.expand,
         style: Style { colour },
-        live: can_draw(),
+        // Between a question and its answer nothing is drawn.
+        live: can_draw() && !args.step,
         again: again(args),
         stats: args.custom_stats,
     };

@@ -1,4 +1,4 @@
-//! `vars_prompt`: variables a play asks the person for, before anything runs.
+//! What a person is asked: `vars_prompt` before anything runs, `--step` before every task.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -7,7 +7,9 @@ use super::error::CliError;
 use super::project::line_of_stdin;
 use crate::compile::Project;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::fleet::Answer;
 use crate::parse::{Keyword, Play};
+use crate::source::Origin;
 use crate::template::TermScope;
 use crate::value::Value;
 use crate::yaml::Node;
@@ -153,6 +155,21 @@ fn encrypted(project: &Project, question: &Question, answer: Value) -> Result<Va
     let term = crate::template::Term::expression(&Arc::from(text), origin, crate::template::Layout::default());
     let scope = TermScope::new(project.engine.clone(), Arc::new(given));
     scope.evaluate(&term).map_err(|error| CliError::Message(format!("`encrypt`: {}", error.message), None))
+}
+
+/// `--step`: asks whether a task runs. No answer at all is no.
+pub fn wants(name: &str, origin: &Origin) -> Answer {
+    loop {
+        eprint(&format!("Perform task: {name}  {origin}  (N)o/(y)es/(c)ontinue: "));
+        let _ = std::io::stderr().flush();
+        let answer = line_of_stdin().ok().flatten().unwrap_or_default();
+        match answer.trim().to_lowercase().as_str() {
+            "" | "n" | "no" => return Answer::No,
+            "y" | "yes" => return Answer::Yes,
+            "c" | "continue" => return Answer::Rest,
+            _ => {}
+        }
+    }
 }
 
 fn eprint(text: &str) {

@@ -75,14 +75,14 @@ impl HostCompiler<'_> {
         }
         // A handler may notify one that stands before it: then the flush goes round again.
         let again = prepared.iter().filter(|(item, ..)| notifies(item)).count();
-        for _ in 0..=again {
+        for round in 0..=again {
             for (item, frame, id, hidden) in prepared.iter().rev() {
                 let frame = Frame { blocks: blocks.to_vec(), ..frame.clone() };
-                let outcome = match item {
-                    Item::Task(task) if is_one_node(task) => self.handler(task, &frame, *id, hidden),
-                    _ => self.group_handler(item, &frame, *id, hidden),
+                let compile = |this: &mut Self| match item {
+                    Item::Task(task) if is_one_node(task) => this.handler(task, &frame, *id, hidden),
+                    _ => this.group_handler(item, &frame, *id, hidden),
                 };
-                match outcome {
+                match self.at(round, |this| this.at(*id as usize, compile)) {
                     // Mistakes of one handler do not hide those of the next.
                     Err(Stop::Mistakes) | Ok(()) => {}
                     Err(stop) => return Err(stop),
@@ -101,6 +101,9 @@ impl HostCompiler<'_> {
         };
         let names = self.handler_names(&keywords, frame, hidden);
         let handler = Handler { id, names };
+        if !self.wants_handler(&handler, frame, span)? {
+            return Ok(());
+        }
         let name = format!("{}{id}_{}", crate::apply::HANDLER_GATE, self.next_node);
         let mut own = Keywords::default();
         own.set_name(keywords.get(Keyword::Name).and_then(Yaml::text).unwrap_or("handlers"), span);
@@ -127,13 +130,17 @@ impl HostCompiler<'_> {
             Item::Task(task) => Item::Task(Arc::new(Task { keywords: rest, ..task.as_ref().clone() })),
             Item::Block(block) => Item::Block(Arc::new(Block { keywords: rest, ..block.as_ref().clone() })),
         };
-        self.at(id as usize, |this| this.items(&[item], &inner))?;
+        self.items(&[item], &inner)?;
         self.push(&marker, &inner, Action::HandlerDone(handler), once(), Footprint::world())
     }
 
     fn handler(&mut self, task: &Arc<Task>, frame: &Frame, id: u32, hidden: &BTreeSet<String>) -> Result<(), Stop> {
         let names = self.handler_names(&task.keywords, frame, hidden);
-        let inner = Frame { handler: Some(Handler { id, names }), notify: Vec::new(), ..frame.clone() };
+        let handler = Handler { id, names };
+        if !self.wants_handler(&handler, frame, task.span)? {
+            return Ok(());
+        }
+        let inner = Frame { handler: Some(handler), notify: Vec::new(), ..frame.clone() };
         self.task(task, &inner)
     }
 

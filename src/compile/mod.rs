@@ -31,6 +31,7 @@ mod roles;
 mod scope;
 mod sets;
 mod specs;
+mod step;
 mod tags;
 mod task;
 mod together;
@@ -46,6 +47,7 @@ use crate::graph::{Node, Segment};
 use crate::inventory::LiveInventory;
 use crate::parse::Files;
 use crate::secret::Redactor;
+use crate::source::Origin;
 use crate::template::Engine;
 use crate::value::{Map, Value};
 use crate::variables::Layer;
@@ -294,6 +296,12 @@ pub trait Driver {
 
     /// What may be known of the other hosts.
     fn peers(&self) -> Arc<dyn Peers>;
+
+    /// Says whether somebody is to be asked about every task (`--step`).
+    fn asks(&self) -> bool;
+
+    /// Asks whether a task runs: its name, and where it was written.
+    fn ask(&mut self, name: &str, origin: &Origin) -> bool;
 
     /// Notes something for the person, such as a warning about this host.
     fn note(&mut self, level: &str, text: String);

@@ -132,6 +132,9 @@ impl HostCompiler<'_> {
         if !is_static {
             self.meet_before(task, &inner)?;
         }
+        if !is_static && !self.wants_task(task, &inner)? {
+            return Ok(());
+        }
         if module.starts_with("import_") || module.starts_with("include_") {
             self.check_argument_names(task, &module, false)?;
         }

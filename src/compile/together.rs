@@ -34,7 +34,7 @@ enum Elsewhere {
 
 impl HostCompiler<'_> {
     /// Names the place the walk is at: the same on all hosts that come there.
-    fn place_key(&self) -> String {
+    pub(super) fn place_key(&self) -> String {
         self.place.iter().map(u32::to_string).collect::<Vec<_>>().join(".")
     }
 
@@ -78,7 +78,7 @@ impl HostCompiler<'_> {
     }
 
     /// Takes in how the host stands after an outcome that came from elsewhere.
-    fn take_in(&mut self, report: SegmentReport) -> Result<(), Stop> {
+    pub(super) fn take_in(&mut self, report: SegmentReport) -> Result<(), Stop> {
         self.failed_blocks.extend(report.failed_blocks.iter().copied());
         self.so_far = report;
         if self.so_far.ended && self.so_far.failed_blocks.is_empty() { Err(Stop::Ended) } else { Ok(()) }

@@ -198,6 +198,13 @@ pub enum Event {
         /// Which node.
         node: u32,
     },
+    /// Somebody is asked whether a task runs (`--step`).
+    Asked {
+        /// What a person calls it.
+        name: String,
+        /// Where it was written.
+        origin: Origin,
+    },
     /// A task is tried again.
     TaskRetried {
         /// The host.

@@ -7,11 +7,13 @@ use super::link::Link;
 use super::meeting::{Meeting, Others, Turn};
 use super::run::Shared;
 use super::shelf::Shelf;
+use super::step::Steps;
 use crate::agent::{FromAgent, ToAgent};
 use crate::apply::{Adopted, SegmentReport};
 use crate::compile::{Away, Driver, Guest, Met, Peers, Reboot, Stop};
 use crate::event::{Event, Status, TaskOutcome, Unreachable};
 use crate::graph::{Node, Prologue, Segment};
+use crate::source::Origin;
 use crate::value::{Map, Value};
 
 /// Drives one host.
@@ -113,9 +115,6 @@ impl Driver for HostDriver<'_> {
     }
 
     fn run(&mut self, segment: Segment) -> Result<SegmentReport, Stop> {
-        if segment.nodes.is_empty() && !segment.last {
-            return Ok(SegmentReport::default());
-        }
         self.send(&ToAgent::Run(Box::new(segment)))?;
         self.listen()
     }
@@ -206,6 +205,17 @@ impl Driver for HostDriver<'_> {
         Arc::new(Others { shared: self.shared.clone(), meeting: self.meeting.clone(), turn: self.turn.clone() })
     }
 
+    fn asks(&self) -> bool {
+        self.shared.steps().is_some_and(Steps::asks)
+    }
+
+    fn ask(&mut self, name: &str, origin: &Origin) -> bool {
+        // Whoever cancelled has said enough; the agent starts nothing new.
+        let Some(steps) = self.shared.steps().filter(|_| !self.shared.is_cancelled()) else { return true };
+        self.shared.emit(Event::Asked { name: name.to_owned(), origin: origin.clone() });
+        steps.wants(name, origin)
+    }
+
     fn note(&mut self, level: &str, text: String) {
         self.shared.emit(Event::HostMessage { host: self.host.to_string(), level: level.to_owned(), text });
     }
@@ -290,6 +300,14 @@ impl Driver for DryDriver {
 
     fn peers(&self) -> Arc<dyn Peers> {
         Arc::new(Given(self.facts.clone()))
+    }
+
+    fn asks(&self) -> bool {
+        false
+    }
+
+    fn ask(&mut self, _name: &str, _origin: &Origin) -> bool {
+        true
     }
 
     fn note(&mut self, _level: &str, _text: String) {}

@@ -12,10 +12,12 @@ mod reach;
 mod reboot;
 mod run;
 mod shelf;
+mod step;
 mod target;
 
 pub use driver::DryDriver;
 pub use history::{History, RunRecord};
 pub use link::{Link, LinkError};
 pub use run::{EventSink, Outcome, RunOptions, Runner, SelectHosts, blank_play, connection_scope, rehearse};
+pub use step::{Answer, Asker, Steps};
 pub use target::{Connections, Login};

@@ -4,6 +4,7 @@ use super::driver::{DryDriver, HostDriver};
 use super::link::Link;
 use super::meeting::{Meeting, Turn};
 use super::reach::Reached;
+use super::step::Steps;
 use super::target::Connections;
 use crate::compile::{Facts, HostCompiler, PlayHosts, PlaySettings, Project, Stop};
 use crate::event::{Counts, Event, Unreachable};
@@ -27,6 +28,8 @@ pub struct RunOptions {
     pub forks: usize,
     /// Run notified handlers on failed hosts.
     pub force_handlers: bool,
+    /// Who is asked about every task.
+    pub steps: Option<Arc<Steps>>,
 }
 
 /// How a run came out.
@@ -186,6 +189,11 @@ impl Shared {
     /// Says whether a host is worked on without a connection.
     pub fn is_local(&self, host: &Arc<str>) -> bool {
         self.connections.is_local(&self.host_scope(host, None))
+    }
+
+    /// Who is asked about every task.
+    pub fn steps(&self) -> Option<&Steps> {
+        self.options.steps.as_deref()
     }
 
     /// Says whether the run is being cancelled.

@@ -34,7 +34,7 @@ pub enum Mode {
 }
 
 /// A part of a host's program: all of it, unless the controller is needed in between.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Segment {
     /// The nodes, in written order. Their ids go on from those of the segment before.
     pub nodes: Vec<Node>,

@@ -51,7 +51,6 @@ pub struct Human {
 #[derive(Default)]
 struct HostStory {
     lines: Vec<(u32, Vec<String>)>,
-    done: bool,
 }
 
 impl Human {
@@ -159,15 +158,11 @@ impl Human {
         lines
     }
 
-    /// Tells the stories of the play: hosts with the same lines share them.
-    fn play_finished(&mut self) {
+    /// Tells the stories of the hosts since they were told last: hosts with the same lines share them.
+    fn tell(&mut self) {
         let mut groups: Vec<(Vec<String>, Vec<String>)> = Vec::new();
         for host in self.order.clone() {
             let Some(story) = self.hosts.get_mut(&host) else { continue };
-            if story.done {
-                continue;
-            }
-            story.done = true;
             // In written order, whatever ended first.
             let mut tasks = std::mem::take(&mut story.lines);
             tasks.sort_by_key(|(node, _)| *node);
@@ -333,7 +328,7 @@ impl Report for Human {
                     self.say(&format!("{level}: {host}: {text}"));
                 }
             }
-            Event::PlayFinished { .. } => self.play_finished(),
+            Event::Asked { .. } | Event::PlayFinished { .. } => self.tell(),
             Event::RunFinished { run, hosts, seconds, cancelled, stats } => {
                 self.run_finished(run, hosts, *seconds, *cancelled);
                 if self.options.stats && !stats.is_empty() {

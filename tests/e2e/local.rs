@@ -50,6 +50,48 @@ fn independent_states_run_at_once_and_dependent_ones_in_order() {
 }
 
 #[test]
+fn with_step_one_answer_counts_for_all_hosts() {
+    let dir = tempfile::tempdir().unwrap();
+    let play = playbook(
+        dir.path(),
+        "- hosts: all\n  gather_facts: false\n  tasks:\n\
+         \x20   - { name: first, command: \"true\", notify: again }\n\
+         \x20   - { name: refused, command: \"true\" }\n\
+         \x20   - { name: one by one, command: \"true\", loop: [1, 2] }\n\
+         \x20   - { name: only b, command: \"true\", when: inventory_hostname == 'b', notify: at last }\n\
+         \x20 handlers:\n\
+         \x20   - { name: nobody, command: \"true\" }\n\
+         \x20   - { name: again, command: \"true\" }\n\
+         \x20   - { name: at last, command: \"true\" }\n",
+    );
+    let inventory = dir.path().join("inventory.ini");
+    std::fs::write(&inventory, "[all:vars]\nansible_connection=local\n[web]\na\nb\nc\n").unwrap();
+    let stepped = |answers: &str| {
+        let stdin = dir.path().join("answers");
+        std::fs::write(&stdin, answers).unwrap();
+        let mut command = cfg(&["apply", &play, "-i", inventory.to_str().unwrap(), "--step"]);
+        command.stdin(std::fs::File::open(stdin).unwrap());
+        let run = events(command);
+        let asked = run.events.iter().filter(|e| e["event"] == "asked").map(|e| e["name"].as_str().unwrap().to_owned());
+        (asked.collect::<Vec<_>>(), run)
+    };
+    let on =
+        |name: &str, hosts: &[&str]| hosts.iter().map(|host| ((*host).to_owned(), name.to_owned())).collect::<Vec<_>>();
+
+    let (asked, run) = stepped("y\nn\ny\ny\nn\ny\n");
+    assert_eq!(asked, ["first", "refused", "one by one", "only b", "again", "at last"], "{}", run.text);
+    let all = ["a", "b", "c"];
+    let ran = [on("first", &all), on("one by one", &all), on("only b", &["b"]), on("at last", &["b"])].concat();
+    assert_eq!(run.converged().changed(), ran.into_iter().collect(), "{}", run.text);
+
+    // What was refused is still due, and after "continue" nobody is asked any more.
+    let (asked, run) = stepped("n\nc\n");
+    assert_eq!(asked, ["first", "refused"], "{}", run.text);
+    let again: Vec<_> = run.changed().into_iter().filter(|(_, name)| name == "again").collect();
+    assert_eq!(again, on("again", &all), "{}", run.text);
+}
+
+#[test]
 fn a_circle_is_refused_with_its_lines() {
     let dir = tempfile::tempdir().unwrap();
     let play = playbook(
