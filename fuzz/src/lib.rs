@@ -84,6 +84,10 @@ impl Bindings for Variables {
         let names = ["text", "number", "real", "yes", "none", "list", "map", "hosts", "later", "alias"];
         names.into_iter().map(str::to_owned).collect()
     }
+
+    fn condition(&self, text: &str) -> Option<Term> {
+        (text != "later").then(|| Term::expression(&Arc::from(text), origin(), Layout::default()))
+    }
 }
 
 fn origin() -> Origin {

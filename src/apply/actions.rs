@@ -9,7 +9,7 @@ use super::specification::{self, CONTEXT, SPECIFICATION};
 use crate::graph::{Action, Iteration};
 use crate::machine::Command;
 use crate::resource::{Failure, FromValue as _, Words};
-use crate::template::{Term, TermScope};
+use crate::template::{EvalError, Shape, Term, TermScope};
 use crate::value::{Map, Value};
 
 /// Runs one.
@@ -114,9 +114,22 @@ fn debug(args: &Map) -> Attempt {
     attempt
 }
 
+fn is_marked(condition: &Term) -> bool {
+    matches!(condition, Term::Template(template) if template.shape == Shape::Condition)
+}
+
+/// An assertion whose conditions were not known with the playbook: they cannot be read as such.
+fn late_conditions(value: Result<Value, EvalError>) -> Attempt {
+    match value {
+        Err(error) => Attempt::eval(error),
+        Ok(value) if value.has_unknown() => Attempt::unknown("whether it holds is known after apply"),
+        Ok(_) => Attempt::failed("the conditions of this assertion come out of what tasks have found"),
+    }
+}
+
 /// The conditions of an `assert` are expressions; they are evaluated one by one, so that the one that fails is named.
 fn assert(iteration: &Iteration, scope: &Arc<TermScope>) -> Attempt {
-    let Term::Map(entries) = &iteration.args else { return fine([("msg", Value::str("All assertions passed"))]) };
+    let Term::Map(entries) = &iteration.args else { return late_conditions(scope.evaluate(&iteration.args)) };
     let find = |name: &str| {
         entries.iter().find(|(key, _)| key.as_value().and_then(Value::as_str) == Some(name)).map(|(_, value)| value)
     };
@@ -131,6 +144,7 @@ fn assert(iteration: &Iteration, scope: &Arc<TermScope>) -> Attempt {
         match scope.evaluate(condition) {
             Err(error) => return Attempt::eval(error),
             Ok(value) if value.has_unknown() => unknown = true,
+            Ok(value @ Value::List(_)) if is_marked(condition) => return late_conditions(Ok(value)),
             Ok(value) if truth(&value) => {}
             Ok(_) => {
                 let shown = raw(condition);

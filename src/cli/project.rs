@@ -9,7 +9,7 @@ use clap::Args;
 use super::error::CliError;
 use super::passwords::{Purpose, VaultArgs};
 use super::select::{Limit, evaluate_early, limited, select};
-use crate::compile::{BlobStore, Deposits, Project, TagFilter};
+use crate::compile::{BlobStore, Deposits, Literals, Project, TagFilter};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::inventory::{Inventory, Loader, Rules, default_places};
 use crate::parse::{Files, Play, Playbook, PlaybookEntry};
@@ -105,6 +105,7 @@ pub fn load(args: &ProjectArgs, playbooks: &[PathBuf], options: LoadOptions) -> 
     let set =
         |items: &[String]| items.iter().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect::<BTreeSet<_>>();
     let project = Project {
+        literals: Literals::default(),
         fact_cache: args.configured.fact_cache.clone(),
         hostvars: crate::compile::HostVars::default(),
         engine: Arc::new(Engine::default()),

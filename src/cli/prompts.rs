@@ -145,6 +145,10 @@ fn encrypted(project: &Project, question: &Question, answer: Value) -> Result<Va
         fn names(&self) -> std::collections::BTreeSet<String> {
             ["answer", "scheme", "salt"].map(str::to_owned).into()
         }
+
+        fn condition(&self, _text: &str) -> Option<crate::template::Term> {
+            None
+        }
     }
     // The filter's names are those of passlib without `_crypt`.
     let scheme = scheme.trim_end_matches("_crypt");

@@ -120,6 +120,10 @@ pub fn evaluate_early(project: &Project, node: &Node, what: &str) -> Option<Valu
         fn names(&self) -> BTreeSet<String> {
             self.0.entries.keys().map(ToString::to_string).collect()
         }
+
+        fn condition(&self, _text: &str) -> Option<crate::template::Term> {
+            None
+        }
     }
     let ignore = |_| {};
     let files = &project.files;

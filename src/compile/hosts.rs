@@ -31,7 +31,7 @@ impl HostCompiler<'_> {
         self.project.inventory.expect_more();
         let looped = task.keywords.get(crate::parse::Keyword::Loop).is_some() || task.with.is_some();
         let mut iterations = Vec::new();
-        for super::include::Round { item, locals } in self.rounds(task, frame)? {
+        for super::rounds::Round { item, locals } in self.rounds_at_once(task, frame)? {
             let mut done = self.change_once(task, frame, module, &locals)?;
             if matches!(done, Done::Open) && self.flush(true, false).is_ok() {
                 done = self.change_once(task, frame, module, &locals)?;

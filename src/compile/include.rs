@@ -15,14 +15,6 @@ use crate::value::Value;
 use crate::variables::{Layer, LayerKind};
 use crate::yaml::Node as Yaml;
 
-/// One time of a loop.
-pub(super) struct Round {
-    /// The item, where there is a loop.
-    pub item: Option<Value>,
-    /// The variables of the loop.
-    pub locals: Vec<(String, Value)>,
-}
-
 impl HostCompiler<'_> {
     /// `include_tasks` and `import_tasks`.
     pub(super) fn include_tasks(&mut self, task: &Arc<Task>, frame: &Frame, is_import: bool) -> Result<(), Stop> {
@@ -154,7 +146,7 @@ impl HostCompiler<'_> {
             }
         }
         // `vars` of the include are parameters of its tasks already; other keywords are its own.
-        for (i, round) in self.rounds(task, frame)?.into_iter().enumerate() {
+        for (i, round) in self.rounds_at_once(task, frame)?.into_iter().enumerate() {
             let mut inner = base.clone();
             inner.locals.extend(round.locals);
             if self.gate(task, &mut inner)? {
@@ -162,46 +154,6 @@ impl HostCompiler<'_> {
             }
         }
         Ok(())
-    }
-
-    /// How often something that is not a node of its own is gone through: a dynamic include, a block. Its items have to
-    /// be known, so what they depend on runs first.
-    pub(super) fn rounds(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<Vec<Round>, Stop> {
-        if task.keywords.get(Keyword::Loop).is_none() && task.with.is_none() {
-            return Ok(vec![Round { item: None, locals: Vec::new() }]);
-        }
-        if let Some(node) = task.keywords.get(Keyword::LoopControl).and_then(|control| control.get("break_when")) {
-            let report = Diagnostic::error(Code::Unsupported, "only loops of tasks have `break_when`");
-            self.mistake(report.at(node.span, "").help("includes and blocks are laid out before they run"));
-            return Err(Stop::Mistakes);
-        }
-        for attempt in 0..2 {
-            let (work, _) = self.work(task, frame, &Action::Noop)?;
-            match work {
-                // Its conditions are known not to hold, and its items cannot be had.
-                Work::Once(_) => {
-                    self.skipped_node(task, frame)?;
-                    return Ok(Vec::new());
-                }
-                Work::Items(looped, iterations) if iterations.is_empty() => {
-                    let work = Work::Items(looped, iterations);
-                    self.push(task, frame, Action::Noop, work, Footprint::nothing())?;
-                    return Ok(Vec::new());
-                }
-                Work::Items(looped, iterations) => {
-                    let items: Vec<Value> = iterations.into_iter().map(|i| i.item.unwrap_or_default()).collect();
-                    let round = |(i, item): (usize, &Value)| Round {
-                        item: Some(item.clone()),
-                        locals: crate::apply::loop_variables(&looped, &items, i),
-                    };
-                    return Ok(items.iter().enumerate().map(round).collect());
-                }
-                Work::Late(..) if attempt == 0 => drop(self.flush(true, false)?),
-                Work::Late(..) => {}
-            }
-        }
-        self.known_after_apply(task, frame)?;
-        Ok(Vec::new())
     }
 
     /// Judges the conditions of a dynamic include. Where they depend on a result, a hidden node does, and the tasks ask it.
@@ -216,6 +168,7 @@ impl HostCompiler<'_> {
         }
         let mut open = Vec::new();
         for term in when {
+            let term = self.settled(&term, &scope);
             match scope.evaluate(&term) {
                 Ok(value) if value.has_unknown() => open.push(term),
                 Ok(value) if crate::apply_truth(&value) => {}
@@ -264,7 +217,7 @@ impl HostCompiler<'_> {
         for (node, is_dir) in [(task.args.get("file").or(task.args.free.as_ref()), false), (task.args.get("dir"), true)]
         {
             let Some(node) = node.cloned() else { continue };
-            for round in self.rounds(task, frame)? {
+            for round in self.rounds_at_once(task, frame)? {
                 let scope = self.scope(frame, round.locals);
                 let value = self.evaluate(&self.term(&node), &scope, node.span)?;
                 if value.has_unknown() {

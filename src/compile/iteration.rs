@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::frame::Frame;
 use super::host::HostCompiler;
 use super::{Stop, diagnose};
-use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Action, Iteration, Loop, Work};
 use crate::parse::{Keyword, Task};
 use crate::resource::{self, Args, Footprint};
@@ -319,8 +318,12 @@ impl HostCompiler<'_> {
         let certain = !unknown_when && !self.tolerates(task, frame);
         let written = self.args_term(task, action);
         if matches!(action, Action::Assert | Action::Debug) {
-            let args = match self.partial(&written, &scope) {
-                _ if matches!(action, Action::Assert) => written,
+            let args = match action {
+                Action::Assert => self.with_whole(task, action, written.clone(), &scope),
+                _ => self.partial(&written, &scope),
+            };
+            let args = match args {
+                Ok(args) if *action == Action::Assert => self.asserted(args, &scope, task, certain)?,
                 Ok(args) => args,
                 Err(error) if certain => {
                     return Err(self.failed(&error, &scope, task.span));
@@ -354,54 +357,6 @@ impl HostCompiler<'_> {
             || !frame.blocks.is_empty()
             || frame.keyword(&task.keywords, Keyword::IgnoreErrors).is_some()
             || task.keywords.get(Keyword::FailedWhen).is_some()
-    }
-
-    /// The conditions that are not known to hold; `None` where one is known not to.
-    fn conditions(
-        &mut self,
-        frame: &Frame,
-        scope: &Arc<TermScope>,
-        task: &Task,
-    ) -> Result<Option<(Vec<Term>, bool)>, Stop> {
-        let mut open = Vec::new();
-        for term in &frame.when {
-            match scope.evaluate(term) {
-                Ok(value) if value.has_unknown() => open.push(term.clone()),
-                Ok(value) => {
-                    self.judge_condition(&value, term, task)?;
-                    if !crate::apply_truth(&value) {
-                        return Ok(None);
-                    }
-                }
-                // An earlier condition that is not known yet may keep this one from being asked.
-                Err(_) if !open.is_empty() || self.tolerates(task, frame) => open.push(term.clone()),
-                Err(error) => return Err(self.failed(&error, scope, task.span)),
-            }
-        }
-        let unknown = !open.is_empty();
-        Ok(Some((open, unknown)))
-    }
-
-    fn judge_condition(&mut self, value: &Value, term: &Term, task: &Task) -> Result<(), Stop> {
-        if matches!(value, Value::Bool(_)) {
-            return Ok(());
-        }
-        let written = term.origin().and_then(|o| self.project.files.sources.span_at(o, raw_length(term)));
-        let whole = || task.keywords.get(Keyword::When).filter(|node| !node.is_null()).map(|node| node.span);
-        let span = written.or_else(whole).unwrap_or(task.span);
-        let message = format!(
-            "this condition is {}, not a boolean; it counts as {}",
-            value.type_name(),
-            crate::apply_truth(value)
-        );
-        if self.project.strict {
-            let report = Diagnostic::error(Code::NonBooleanCondition, message).at(span, "");
-            self.mistake(report.help("compare it, or use a filter such as `| bool` or `| length > 0`"));
-            return Err(Stop::Mistakes);
-        }
-        let report = Diagnostic::warning(Code::NonBooleanCondition, message).at(span, "");
-        self.project.files.report(report.help("compare it, or use a filter such as `| bool` or `| length > 0`"));
-        Ok(())
     }
 
     /// Parses what is known, for its mistakes and for what it touches.
@@ -455,7 +410,13 @@ impl HostCompiler<'_> {
 fn takes_arguments(action: &Action) -> bool {
     matches!(
         action,
-        Action::Resource(_) | Action::SetFact | Action::Setup | Action::Pause | Action::Report | Action::Validate
+        Action::Resource(_)
+            | Action::SetFact
+            | Action::Setup
+            | Action::Pause
+            | Action::Report
+            | Action::Validate
+            | Action::Assert
     )
 }
 
@@ -466,12 +427,5 @@ pub(super) fn skipped() -> Iteration {
         when: vec![Term::Value(Value::Bool(false))],
         args: Term::Value(Value::map::<&str>([])),
         template: None,
-    }
-}
-
-fn raw_length(term: &Term) -> u32 {
-    match term {
-        Term::Template(template) => template.text.split('\n').next().unwrap_or("").trim().chars().count() as u32,
-        _ => 1,
     }
 }

@@ -5,6 +5,7 @@
 //! expression, with just the variables it names. A mistake that is certain is reported before the host is changed.
 
 mod cached;
+mod conditions;
 mod content;
 mod deposits;
 mod diagnose;
@@ -19,6 +20,7 @@ mod hostvars;
 mod include;
 mod iteration;
 mod listen;
+mod literals;
 mod lookups;
 mod magic;
 mod meta;
@@ -28,6 +30,7 @@ mod reboot;
 mod requisites;
 mod rewrite;
 mod roles;
+mod rounds;
 mod scope;
 mod sets;
 mod specs;
@@ -59,6 +62,7 @@ pub use early::play_keyword;
 pub use host::{Facts, HostCompiler, PlayHosts};
 pub use hostless::{is_about_the_run, needs_no_host};
 pub use hostvars::Store as HostVars;
+pub use literals::Literals;
 pub use modules::is_module;
 pub use play::PlaySettings;
 pub use reboot::in_phase;
@@ -70,6 +74,8 @@ pub struct Project {
     pub files: Files,
     /// The evaluator.
     pub engine: Arc<Engine>,
+    /// The texts of the files, as far as conditions are looked for among them.
+    pub literals: Literals,
     /// The hosts.
     pub inventory: LiveInventory,
     /// `-e`

@@ -100,4 +100,9 @@ impl Bindings for Names {
     fn lookup(&self, call: &LookupCall, scope: &dyn Scope) -> Result<Lookup, EvalError> {
         super::lookups::run(call, scope, self)
     }
+
+    fn condition(&self, text: &str) -> Option<Term> {
+        let project = &self.reach.project;
+        project.literals.condition(text, &project.files.sources)
+    }
 }

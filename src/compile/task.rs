@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::frame::Frame;
 use super::host::HostCompiler;
+use super::rounds::Next;
 use super::{Stop, modules};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::graph::{Action, Background, Become, BlockRef, Diff, Iteration, Node, Section, Until, Work};
@@ -54,8 +55,13 @@ impl HostCompiler<'_> {
         });
         for (i, round) in self.rounds(&looped, frame)?.into_iter().enumerate() {
             let mut inner = frame.clone();
-            inner.locals.extend(round.locals);
+            inner.locals.extend(round.locals.clone());
             self.at(i, |this| this.block_once(block, &inner))?;
+            match self.after_round(&looped, frame, &round)? {
+                Next::Goes => {}
+                Next::Stops => break,
+                Next::Unknown => return self.known_after_apply(&looped, frame),
+            }
         }
         Ok(())
     }
@@ -209,15 +215,6 @@ impl HostCompiler<'_> {
             self.mistake(report.help("write the conditions under `that:`"));
             return Err(Stop::Mistakes);
         }
-        if action == Action::Assert && task.args.free.is_some() {
-            let message = "the conditions of an `assert` are read with the playbook: they cannot come out of a value";
-            if self.tolerates(task, frame) {
-                return self.failing_node(task, frame, EvalError::failed(message));
-            }
-            let report = Diagnostic::error(Code::Unsupported, message).at(task.module_span, "");
-            self.mistake(report.help("write them under `that:`"));
-            return Err(Stop::Mistakes);
-        }
         if action == Action::Assert {
             self.check_conditions(task.args.get("that"), task, frame)?;
         }
@@ -357,7 +354,11 @@ impl HostCompiler<'_> {
         let own = &task.keywords;
         let id = self.next_node;
         self.next_node += 1;
-        let conditions = |this: &Self, keyword| own.get(keyword).map(|node| this.condition(node)).unwrap_or_default();
+        let scope = self.scope(frame, Vec::new());
+        let conditions = |this: &Self, keyword| {
+            let terms = own.get(keyword).map(|node| this.condition(node)).unwrap_or_default();
+            terms.iter().map(|term| this.settled(term, &scope)).collect()
+        };
         for keyword in [Keyword::ChangedWhen, Keyword::FailedWhen, Keyword::Until] {
             self.check_conditions(own.get(keyword), task, frame)?;
         }
@@ -371,7 +372,6 @@ impl HostCompiler<'_> {
         let notify = self.known_notify(notify, frame, task)?;
         let name = own.get(Keyword::Name).map(|node| self.term(node));
         let name = name.unwrap_or_else(|| Term::Value(Value::str(&task.module)));
-        let scope = self.scope(frame, Vec::new());
         // A name that cannot be evaluated is shown as it was written.
         let name = self.partial(&name, &scope).unwrap_or(name);
         // As whom a task would work that does not is nobody's question.

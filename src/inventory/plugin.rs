@@ -93,6 +93,10 @@ impl Bindings for Variables {
     fn names(&self) -> BTreeSet<String> {
         self.0.iter().flat_map(|layer| layer.entries.keys().map(ToString::to_string)).collect()
     }
+
+    fn condition(&self, _text: &str) -> Option<Term> {
+        None
+    }
 }
 
 /// A scope over layers, the strongest first.

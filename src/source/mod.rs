@@ -143,6 +143,11 @@ impl SourceMap {
         found
     }
 
+    /// The files read so far, in that order.
+    pub fn ids(&self) -> Vec<FileId> {
+        (0..self.len() as u32).map(FileId).collect()
+    }
+
     /// Number of files read.
     pub fn len(&self) -> usize {
         self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner()).len()

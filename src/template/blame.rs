@@ -39,7 +39,7 @@ impl<'a> Texts<'a> {
     pub fn of(template: &Template, insertions: &'a Insertions) -> Self {
         let pair = |open: &str, close: &str| (open.to_owned(), close.to_owned());
         let marks = match template.shape {
-            Shape::Expression | Shape::Line => Vec::new(),
+            Shape::Expression | Shape::Line | Shape::Condition => Vec::new(),
             Shape::Text => vec![pair("{{", "}}"), pair("{%", "%}")],
         };
         Self { insertions, marks, loaded: Loaded::default() }

@@ -157,15 +157,20 @@ impl Engine {
         let (text, insertions) = rewritten(&text, &place, ("{%", "%}"));
         let texts = Texts::of(template, &insertions);
         self.run(template, &texts, scope, || match template.shape {
-            Shape::Expression | Shape::Line => self.env.compile_expression(&text)?.eval(self.context(scope)),
+            Shape::Expression | Shape::Line | Shape::Condition => {
+                self.env.compile_expression(&text)?.eval(self.context(scope))
+            }
             Shape::Text => {
                 native::render(|| self.env.render_named_str(&template.origin.file, &text, self.context(scope)))
             }
         })
-        .map(|value| match (value, template.shape) {
-            (Value::Str(text), Shape::Line) => Value::from(format!("{text}\n")),
-            (Value::Str(text), Shape::Text) => Value::Str(with_last_newlines(text, &template.text)),
-            (other, _) => other,
+        .and_then(|value| match (value, template.shape) {
+            (Value::Str(text), Shape::Line) => Ok(Value::from(format!("{text}\n"))),
+            (Value::Str(text), Shape::Text) => Ok(Value::Str(with_last_newlines(text, &template.text))),
+            (Value::Str(text), Shape::Condition) => {
+                self.evaluate(&condition_of(template, &text, scope.as_ref())?, scope)
+            }
+            (other, _) => Ok(other),
         })
     }
 
@@ -245,7 +250,7 @@ impl Engine {
     pub fn names_in(&self, template: &Template) -> BTreeSet<String> {
         let text = chainable(&template.text);
         let names = match template.shape {
-            Shape::Expression | Shape::Line => {
+            Shape::Expression | Shape::Line | Shape::Condition => {
                 self.env.compile_expression(&text).map(|e| e.undeclared_variables(false))
             }
             Shape::Text => self.env.template_from_str(&text).map(|t| t.undeclared_variables(false)),
@@ -260,7 +265,7 @@ impl Engine {
     pub fn check(&self, template: &Template) -> Result<(), EvalError> {
         let text = chainable(&template.text);
         let result = match template.shape {
-            Shape::Expression | Shape::Line => self.env.compile_expression(&text).map(drop),
+            Shape::Expression | Shape::Line | Shape::Condition => self.env.compile_expression(&text).map(drop),
             Shape::Text => self.env.template_from_str(&text).map(drop),
         };
         result.map_err(|error| blame::error(template, &Texts::of(template, &Vec::new()), &error))
@@ -338,6 +343,29 @@ impl Object for Context {
             Err(error) => Some(trace::unavailable(name, error)),
         }
     }
+}
+
+/// What a text says that a condition in markers came to. Only what the project holds is an expression.
+pub(super) fn condition_of(template: &Template, text: &str, scope: &dyn Scope) -> Result<Term, EvalError> {
+    match text.trim() {
+        "true" | "True" => return Ok(Term::Value(Value::Bool(true))),
+        "false" | "False" => return Ok(Term::Value(Value::Bool(false))),
+        _ => {}
+    }
+    scope.condition(text).ok_or_else(|| {
+        let help =
+            "only what is written in the project can be a condition: compare it, or use `| bool` or `| length > 0`";
+        let error = EvalError::failed(format!("this condition comes to the text `{}`, which is data", beginning(text)));
+        EvalError { help: Some(help.to_owned()), ..error.in_template(template, None) }
+    })
+}
+
+/// The beginning of a text that is shown in a message.
+fn beginning(text: &str) -> String {
+    const MOST: usize = 60;
+    let line = text.trim().lines().next().unwrap_or("");
+    let shown: String = line.chars().take(MOST).collect();
+    if shown.len() < text.trim().len() { format!("{shown}…") } else { shown }
 }
 
 /// Rewrites `a['b']` to `a.b` padded to the same length, because only attribute access can name what is missing, and go

@@ -16,6 +16,11 @@ impl Bindings for Vars {
     fn names(&self) -> BTreeSet<String> {
         self.0.keys().cloned().collect()
     }
+
+    fn condition(&self, text: &str) -> Option<Term> {
+        let written = self.0.values().any(|term| *term == Term::Value(Value::str(text)));
+        written.then(|| Term::expression(&Arc::from(text), origin(), Layout::default()))
+    }
 }
 
 fn origin() -> Origin {

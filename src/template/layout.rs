@@ -53,6 +53,21 @@ impl Layout {
         Self { indent: self.indent, turns: Arc::new(turns) }
     }
 
+    /// The layout of a text made of parts of this one, each with the byte it begins at in the new one.
+    #[must_use]
+    pub fn spliced(&self, origin: &Origin, text: &str, parts: &[(usize, std::ops::Range<usize>)]) -> Self {
+        let mut turns = Vec::new();
+        for (at, part) in parts.iter().filter(|(_, part)| !part.is_empty()) {
+            let moved = |was: u32| *at as u32 + (was - part.start as u32);
+            let start = self.place(origin, text, part.start);
+            turns.push((*at as u32, start.line, start.col));
+            let inside = self.turns.iter().filter(|(was, ..)| part.contains(&(*was as usize)));
+            turns
+                .extend(inside.filter(|(was, ..)| *was as usize > part.start).map(|(was, l, c)| (moved(*was), *l, *c)));
+        }
+        Self { indent: self.indent, turns: Arc::new(turns) }
+    }
+
     /// The layout of the text after a byte was doubled at each of these offsets of it.
     #[must_use]
     pub fn doubled(&self, origin: &Origin, text: &str, doubled: &[usize]) -> Self {

@@ -7,6 +7,7 @@
 //! * What depends on an unknown is [`Value::Unknown`]; what depends on nothing defined is an error that names it.
 
 mod blame;
+mod condition;
 mod convert;
 mod engine;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod trace;
 mod version;
 mod weight;
 
+pub use condition::{condition, is_comparison};
 pub use engine::{Engine, FileOptions, Loader, filter_names};
 pub use error::{EvalError, Reason, Via};
 pub use filters::python_type;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::engine::Engine;
 use super::error::{EvalError, Reason};
 use super::lookup::{Lookup, LookupCall};
-use super::term::Term;
+use super::term::{Template, Term};
 use crate::value::Value;
 
 /// Gives names their values during an evaluation.
@@ -25,6 +25,9 @@ pub trait Scope: Send + Sync {
     /// # Errors
     /// Where the lookup fails or cannot be made here.
     fn lookup(&self, call: &LookupCall) -> Result<Lookup, EvalError>;
+
+    /// The condition a text is; `None` where it is not known to stand in the project.
+    fn condition(&self, text: &str) -> Option<Term>;
 }
 
 /// A source of terms by name: one layered view of variables.
@@ -43,6 +46,9 @@ pub trait Bindings: Send + Sync {
         let _ = scope;
         super::lookup::answered(call, self.binding(super::lookup::ANSWERS))
     }
+
+    /// The condition a text is; `None` where it is not known to stand in the project.
+    fn condition(&self, text: &str) -> Option<Term>;
 }
 
 /// A [`Scope`] over [`Bindings`]: evaluates a binding the first time it is asked for, and detects loops.
@@ -71,6 +77,14 @@ impl TermScope {
     /// Where an expression in it fails.
     pub fn evaluate(self: &Arc<Self>, term: &Term) -> Result<Value, EvalError> {
         self.engine.evaluate(term, &(self.clone() as Arc<dyn Scope>))
+    }
+
+    /// What a text says that a condition in markers came to.
+    ///
+    /// # Errors
+    /// Where it is data.
+    pub fn condition_of(self: &Arc<Self>, template: &Template, text: &str) -> Result<Term, EvalError> {
+        super::engine::condition_of(template, text, self.as_ref())
     }
 
     /// The engine expressions are evaluated with.
@@ -124,5 +138,9 @@ impl Scope for TermScope {
 
     fn lookup(&self, call: &LookupCall) -> Result<Lookup, EvalError> {
         self.bindings.lookup(call, self)
+    }
+
+    fn condition(&self, text: &str) -> Option<Term> {
+        self.bindings.condition(text)
     }
 }

@@ -46,6 +46,8 @@ pub enum Shape {
     Line,
     /// Text with expressions in it; a string.
     Text,
+    /// One expression in markers that is a condition: a text it comes to is a condition in its turn, if the project holds it.
+    Condition,
 }
 
 impl Term {
@@ -148,7 +150,7 @@ impl Template {
     /// The text as it was written, but for blanks around it.
     fn written(&self) -> String {
         let text = match self.shape {
-            Shape::Expression => format!("{{{{{}}}}}", self.text),
+            Shape::Expression | Shape::Condition => format!("{{{{{}}}}}", self.text),
             Shape::Line => format!("{{{{{}}}}}\n", self.text),
             Shape::Text => self.text.to_string(),
         };
@@ -230,12 +232,12 @@ fn single_backslashes(text: &str) -> String {
     out
 }
 
-fn has_markers(text: &str) -> bool {
+pub(super) fn has_markers(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")
 }
 
 /// Returns the range of the expression where the whole text is exactly one `{{ expression }}`.
-fn single_expression(text: &str) -> Option<std::ops::Range<usize>> {
+pub(super) fn single_expression(text: &str) -> Option<std::ops::Range<usize>> {
     let line = text.strip_suffix('\n').unwrap_or(text);
     let inner = line.strip_prefix("{{")?.strip_suffix("}}")?;
     let mut depth = 0usize;

@@ -1,11 +1,12 @@
 //! From YAML nodes to terms: the one place where source text becomes a template.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::secret::Vault;
 use crate::source::{Origin, SourceMap};
-use crate::template::{EvalError, Layout, Reason, Term};
+use crate::template::{EvalError, Layout, Reason, Shape, Term, condition, is_comparison};
 use crate::value::Value;
 use crate::yaml::{Kind, Node, Scalar, Style, Tag};
 
@@ -44,18 +45,36 @@ impl Terms<'_> {
             Kind::List(items) => items.iter().flat_map(|item| self.condition(item)).collect(),
             Kind::Scalar(scalar) if !matches!(scalar.resolve(), Value::Str(_)) => vec![Term::Value(scalar.resolve())],
             Kind::Scalar(scalar) => {
-                if scalar.text.contains("{{") || scalar.text.contains("{%") {
-                    let report = Diagnostic::warning(Code::NonBooleanCondition, "a condition is an expression already")
-                        .at(node.span, "")
-                        .help("leave the `{{ }}` away");
-                    (self.report)(report);
+                if scalar.tag != Tag::None {
                     return vec![self.scalar(node, scalar)];
                 }
                 let (origin, layout) = content_origin(self.sources, node, scalar);
-                vec![Term::expression(&scalar.text, origin, layout)]
+                let term = condition(&scalar.text, origin, layout);
+                if matches!(&term, Ok(Term::Template(it)) if it.shape == Shape::Condition && is_comparison(&it.text)) {
+                    let report = Diagnostic::warning(Code::NonBooleanCondition, "a condition is an expression already");
+                    (self.report)(report.at(node.span, "").help("leave the `{{ }}` away"));
+                }
+                vec![term.unwrap_or_else(|markers| self.marked(node, scalar, markers))]
             }
             Kind::Map(_) => vec![self.term(node)],
         }
+    }
+
+    /// Markers in the middle of a condition: it has no meaning, in Ansible either.
+    fn marked(&self, node: &Node, scalar: &Scalar, markers: Range<usize>) -> Term {
+        let (origin, layout) = content_origin(self.sources, node, scalar);
+        let place = layout.place(&origin, &scalar.text, markers.start);
+        let length = markers.len() as u32;
+        let span = self.sources.span_at(&place, length).unwrap_or(node.span);
+        let message = format!("a condition is an expression already, without `{}`", &scalar.text[markers]);
+        let help = "leave the markers away; to put texts together write `'a' ~ b`";
+        (self.report)(Diagnostic::error(Code::TemplateSyntax, message.clone()).at(span, "").help(help));
+        Term::Failed(Arc::new(EvalError {
+            reason: Reason::Syntax,
+            place: Some((place, length)),
+            help: Some(help.to_owned()),
+            ..EvalError::failed(message)
+        }))
     }
 
     fn scalar(&self, node: &Node, scalar: &Scalar) -> Term {

@@ -17,6 +17,10 @@ impl Bindings for Nothing {
     fn names(&self) -> BTreeSet<String> {
         BTreeSet::new()
     }
+
+    fn condition(&self, _text: &str) -> Option<Term> {
+        None
+    }
 }
 
 #[test]

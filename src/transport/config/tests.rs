@@ -132,9 +132,10 @@ const TABLE: &[(&str, &[&str])] = &[
         "IdentityFile ~/.ssh/a\nHost web1\n IdentityFile \"/k/b c\"\n IdentityFile ~/.ssh/a\n CertificateFile /k/cert\n IdentitiesOnly yes\n",
         &["web1", "db"],
     ),
+    // A command behind `ProxyJump none` counts in newer versions of OpenSSH only, so that none is asked about it here.
     (
-        "Host a\n ProxyJump j1,j2:22\n ProxyCommand nc %h %p\nHost b\n ProxyCommand nc -x \"a b\" %h %p # x\n ProxyJump j\nHost c\n ProxyJump none\n ProxyCommand nc\nHost e\n ProxyCommand none\n ProxyJump j\nHost f\n ProxyJump none\n ProxyJump j\n",
-        &["a", "b", "c", "d", "e", "f"],
+        "Host a\n ProxyJump j1,j2:22\n ProxyCommand nc %h %p\nHost b\n ProxyCommand nc -x \"a b\" %h %p # x\n ProxyJump j\nHost e\n ProxyCommand none\n ProxyJump j\nHost f\n ProxyJump none\n ProxyJump j\n",
+        &["a", "b", "d", "e", "f"],
     ),
     ("UserKnownHostsFile /a /b\nGlobalKnownHostsFile /c\nHostKeyAlias other\nHashKnownHosts yes\n", &["a"]),
     ("StrictHostKeyChecking accept-new\nConnectTimeout 1m30\nServerAliveInterval 15\n", &["a"]),
