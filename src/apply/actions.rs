@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outcome::Attempt;
-use super::run::{Runner, raw, truth};
+use super::run::{Runner, raw};
 use super::specification::{self, CONTEXT, SPECIFICATION};
 use crate::graph::{Action, Iteration};
 use crate::machine::Command;
@@ -24,7 +24,7 @@ pub fn run(
     match action {
         Action::SetFact => set_fact(runner, args),
         Action::Debug => debug(args),
-        Action::Assert => assert(iteration, scope),
+        Action::Assert => assert(runner, iteration, scope),
         Action::Fail => fail(args),
         Action::Validate => validate(args),
         Action::Setup => setup(runner, args),
@@ -128,7 +128,7 @@ fn late_conditions(value: Result<Value, EvalError>) -> Attempt {
 }
 
 /// The conditions of an `assert` are expressions; they are evaluated one by one, so that the one that fails is named.
-fn assert(iteration: &Iteration, scope: &Arc<TermScope>) -> Attempt {
+fn assert(runner: &Runner<'_>, iteration: &Iteration, scope: &Arc<TermScope>) -> Attempt {
     let Term::Map(entries) = &iteration.args else { return late_conditions(scope.evaluate(&iteration.args)) };
     let find = |name: &str| {
         entries.iter().find(|(key, _)| key.as_value().and_then(Value::as_str) == Some(name)).map(|(_, value)| value)
@@ -141,11 +141,14 @@ fn assert(iteration: &Iteration, scope: &Arc<TermScope>) -> Attempt {
     };
     let mut unknown = false;
     for condition in &conditions {
-        match scope.evaluate(condition) {
+        let list = |value: &Value| matches!(value, Value::List(_)) && is_marked(condition);
+        if let Some(value) = scope.evaluate(condition).ok().filter(list) {
+            return late_conditions(Ok(value));
+        }
+        match runner.holding(condition, scope) {
             Err(error) => return Attempt::eval(error),
-            Ok(value) if value.has_unknown() => unknown = true,
-            Ok(value @ Value::List(_)) if is_marked(condition) => return late_conditions(Ok(value)),
-            Ok(value) if truth(&value) => {}
+            Ok(Value::Unknown) => unknown = true,
+            Ok(Value::Bool(true)) => {}
             Ok(_) => {
                 let shown = raw(condition);
                 let message = match text(&["fail_msg", "msg"]) {

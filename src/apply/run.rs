@@ -1,12 +1,12 @@
 //! One node: conditions, items, tries, and what its result means.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::notify::Due;
 use super::outcome::{Attempt, combined};
 use super::{Session, actions};
-use crate::event::{ItemOutcome, Status, TaskOutcome};
+use crate::event::{ItemOutcome, Status, TaskOutcome, Warning};
 use crate::graph::{Action, Iteration, Node, RequisiteKind, Segment, Verdict, Work};
 use crate::template::{EvalError, Term, TermScope};
 use crate::value::{Map, Value, parse_bool};
@@ -23,12 +23,14 @@ pub struct Runner<'a> {
     pub no_log: bool,
     /// Only find out what would change: nothing is written, registered or notified.
     pub looking: bool,
+    warnings: Mutex<Vec<Warning>>,
 }
 
 impl<'a> Runner<'a> {
     /// Prepares a node.
     pub fn new(session: &'a Session, segment: &'a Segment, node: &'a Node) -> Self {
-        let mut runner = Self { session, segment, node, name: String::new(), no_log: false, looking: false };
+        let (name, warnings) = (String::new(), Mutex::default());
+        let mut runner = Self { session, segment, node, name, no_log: false, looking: false, warnings };
         let scope = runner.scope(Vec::new());
         // A failing name is shown as it was written; the task itself will report the failure where it matters.
         runner.name = scope.evaluate(&node.name).map_or_else(|_| raw(&node.name), |value| value.to_string());
@@ -115,6 +117,7 @@ impl<'a> Runner<'a> {
             rescued: false,
             notified: Vec::new(),
             because,
+            warnings: std::mem::take(&mut *self.warnings()),
             millis: started.elapsed().as_millis() as u64,
         }
     }
@@ -224,13 +227,45 @@ impl<'a> Runner<'a> {
         }
         let scope = self.result_scope(attempt, locals);
         for term in condition {
-            match scope.evaluate(term) {
-                Ok(value) if truth(&value) => {}
+            match self.holding(term, &scope) {
+                Ok(Value::Bool(true)) => {}
                 Ok(_) => return Ok(false),
                 Err(error) => return Err(Attempt::eval(error)),
             }
         }
         Ok(true)
+    }
+
+    /// What a condition comes to: a boolean, or unknown. Anything else counts by its truth, with a warning, unless the run is
+    /// strict.
+    pub(super) fn holding(&self, term: &Term, scope: &Arc<TermScope>) -> Result<Value, EvalError> {
+        let value = scope.evaluate(term)?;
+        if value.has_unknown() {
+            return Ok(Value::Unknown);
+        }
+        let holds = truth(&value);
+        if matches!(value, Value::Bool(_)) {
+            return Ok(value);
+        }
+        let message = format!("this condition is {}, not a boolean; it counts as {holds}", value.type_name());
+        let place = match term {
+            Term::Template(template) => EvalError::failed("").in_template(template, None).place,
+            _ => None,
+        };
+        let help = "compare it, or use a filter such as `| bool` or `| length > 0`".to_owned();
+        if self.session.prologue.strict {
+            return Err(EvalError { place, help: Some(help), ..EvalError::failed(message) });
+        }
+        let warning = Warning { message, place, help };
+        let mut known = self.warnings();
+        if !known.contains(&warning) {
+            known.push(warning);
+        }
+        Ok(Value::Bool(holds))
+    }
+
+    fn warnings(&self) -> std::sync::MutexGuard<'_, Vec<Warning>> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn result_scope(&self, attempt: &Attempt, locals: &[(String, Value)]) -> Arc<TermScope> {
@@ -245,10 +280,10 @@ impl<'a> Runner<'a> {
     fn condition(&self, scope: &Arc<TermScope>, when: &[Term]) -> Option<Attempt> {
         let mut unknown = false;
         for term in when {
-            match scope.evaluate(term) {
+            match self.holding(term, scope) {
                 Err(error) => return Some(Attempt::eval(error)),
-                Ok(value) if value.has_unknown() => unknown = true,
-                Ok(value) if !truth(&value) => {
+                Ok(Value::Unknown) => unknown = true,
+                Ok(Value::Bool(false)) => {
                     let mut attempt = Attempt::skipped("Conditional result was False");
                     attempt.result.insert("false_condition".into(), Value::from(raw(term)));
                     return Some(attempt);
@@ -416,9 +451,9 @@ impl<'a> Runner<'a> {
         let scope = self.result_scope(attempt, locals);
         let mut unknown = false;
         for term in terms {
-            match scope.evaluate(term)? {
-                value if value.has_unknown() => unknown = true,
-                value if !truth(&value) => return Ok(Value::Bool(false)),
+            match self.holding(term, &scope)? {
+                Value::Unknown => unknown = true,
+                Value::Bool(false) => return Ok(Value::Bool(false)),
                 _ => {}
             }
         }

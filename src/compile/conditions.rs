@@ -114,13 +114,15 @@ impl HostCompiler<'_> {
         task: &Task,
         certain: bool,
     ) -> Result<(), Stop> {
-        for term in conditions {
+        let values: Vec<_> = conditions.iter().map(|term| scope.evaluate(term)).collect();
+        for (term, value) in conditions.iter().zip(values) {
             let mut looks_up = false;
             term.for_each_template(&mut |template| looks_up |= super::host::looks_up(&template.text));
+            // It was asked so that the answer travels; what it says counts when the assertion is reached.
             if looks_up {
                 return Ok(());
             }
-            match scope.evaluate(term) {
+            match value {
                 Ok(value) if value.has_unknown() => return Ok(()),
                 Ok(value) => {
                     self.judge_condition(&value, term, task)?;

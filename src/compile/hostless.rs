@@ -47,6 +47,24 @@ pub fn is_about_the_run(module: &str) -> bool {
     ABOUT_THE_RUN.contains(&modules::short(module))
 }
 
+/// The task that says how long a play waits for its hosts: the first that needs them is `wait_for_connection`.
+pub fn waits_first<'p>(project: &Arc<Project>, play: &'p Play) -> Option<&'p Arc<Task>> {
+    let said = super::early::play_keyword(project, play, Keyword::GatherFacts).ok().flatten();
+    if said.is_none_or(|value| crate::apply_truth(&value)) {
+        return None;
+    }
+    let mut items = play.pre_tasks.iter().chain(&play.tasks);
+    let first = items.find(|item| !matches!(item, Item::Task(task) if is_about_the_run(&task.module)))?;
+    match first {
+        Item::Task(task)
+            if modules::is_module(&task.module) && modules::short(&task.module) == "wait_for_connection" =>
+        {
+            Some(task)
+        }
+        _ => None,
+    }
+}
+
 /// Says whether nothing a play says needs its hosts themselves. Where that is not certain, it does.
 pub fn needs_no_host(project: &Arc<Project>, play: &Play) -> bool {
     let gathers = match super::early::play_keyword(project, play, Keyword::GatherFacts) {

@@ -239,6 +239,10 @@ impl HostCompiler<'_> {
             }
             entries.push((key, value));
         }
+        let waited = || super::waits_first(self.project, self.play).is_some_and(|first| first.span == task.span);
+        if matches!(action, Action::Resource(kind) if kind == "wait_for_connection") && waited() {
+            entries.push((Term::Value(Value::str("_waited")), Term::Value(Value::Bool(true))));
+        }
         match (&task.args.free, self.free_form(task, action)) {
             (Some(free), Some(name)) => entries.push((Term::Value(Value::str(name)), self.term(free))),
             (Some(free), None) if entries.is_empty() && takes_arguments(action) => return self.term(free),

@@ -60,7 +60,7 @@ pub use deposits::{Deposit, Deposits};
 pub use diagnose::expression as mistake_of;
 pub use early::play_keyword;
 pub use host::{Facts, HostCompiler, PlayHosts};
-pub use hostless::{is_about_the_run, needs_no_host};
+pub use hostless::{needs_no_host, waits_first};
 pub use hostvars::Store as HostVars;
 pub use literals::Literals;
 pub use modules::is_module;

@@ -307,7 +307,13 @@ impl HostCompiler<'_> {
             let hidden = entry.key.starts_with('_') && entry.key.as_ref() != "_diff_peek";
             if hidden || !known.contains(&entry.key.as_ref()) {
                 if tolerant {
-                    return Ok(Some(format!("Unsupported parameters for ({module}) module: {}", entry.key)));
+                    // In the words of Ansible, which differ where a module is a part of it that runs on the controller.
+                    let plugins = ["fail", "group_by", "reboot", "set_stats", "wait_for_connection"];
+                    return Ok(Some(if plugins.contains(&module) {
+                        format!("Invalid options for {module}: {}", entry.key)
+                    } else {
+                        format!("Unsupported parameters for ({module}) module: {}", entry.key)
+                    }));
                 }
                 let public = known.iter().copied().filter(|name| !name.starts_with('_'));
                 let keyword = Keyword::find(&entry.key)
@@ -399,7 +405,7 @@ impl HostCompiler<'_> {
             notify,
             changed_when: conditions(self, Keyword::ChangedWhen),
             failed_when: conditions(self, Keyword::FailedWhen),
-            until: self.until(own),
+            until: self.until(own, &scope),
             ignore_errors: flag(self, Keyword::IgnoreErrors),
             ignore_unreachable: flag(self, Keyword::IgnoreUnreachable),
             no_log: flag(self, Keyword::NoLog),
@@ -478,8 +484,9 @@ impl HostCompiler<'_> {
         }
     }
 
-    fn until(&self, own: &Keywords) -> Option<Until> {
-        let condition = own.get(Keyword::Until).map(|node| self.condition(node));
+    fn until(&self, own: &Keywords, scope: &Arc<TermScope>) -> Option<Until> {
+        let settled = |node| self.condition(node).iter().map(|term| self.settled(term, scope)).collect();
+        let condition: Option<Vec<Term>> = own.get(Keyword::Until).map(settled);
         let retries = own.get(Keyword::Retries).map(|node| self.term(node));
         // `retries` alone repeats until the task does not fail, as since ansible-core 2.16.
         if condition.is_none() && retries.is_none() {

@@ -256,7 +256,7 @@ impl HostCompiler<'_> {
         let gives = frame.keyword(&task.keywords, Keyword::DelegateFacts).map(Yaml::to_value);
         let gives = gives.is_some_and(|value| crate::apply_truth(&value));
         let module = modules::short(&task.module);
-        let about_the_run = super::is_about_the_run(module) && (!gives || module == "set_fact");
+        let about_the_run = super::hostless::is_about_the_run(module) && (!gives || module == "set_fact");
         if self.certainly_skipped(frame, &scope) {
             return Ok(Elsewhere::Here);
         }

@@ -86,8 +86,21 @@ pub struct TaskOutcome {
     pub notified: Vec<String>,
     /// The handler or refresh ran because of these tasks.
     pub because: Vec<String>,
+    /// What counts for something else than it is.
+    pub warnings: Vec<Warning>,
     /// Milliseconds it took.
     pub millis: u64,
+}
+
+/// Something about a task that went well and may not be meant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Warning {
+    /// In words.
+    pub message: String,
+    /// Where it stands, and how many characters it has.
+    pub place: Option<(Origin, u32)>,
+    /// What to do about it.
+    pub help: String,
 }
 
 impl TaskOutcome {
@@ -108,6 +121,7 @@ impl TaskOutcome {
             rescued: false,
             notified: Vec::new(),
             because: Vec::new(),
+            warnings: Vec::new(),
             millis: 0,
         }
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::link::{Link, LinkError};
 use super::run::Shared;
-use crate::compile::{is_about_the_run, is_module, needs_no_host, play_keyword};
+use crate::compile::{needs_no_host, play_keyword, waits_first};
 use crate::event::Unreachable;
-use crate::parse::{Item, Keyword, Play};
+use crate::parse::{Keyword, Play};
 use crate::resource::{Args, Patience, WaitForConnection};
 use crate::template::TermScope;
 use crate::value::Map;
@@ -50,15 +50,7 @@ impl Shared {
 
     /// How long a play waits for its hosts: its first task that needs them is `wait_for_connection`.
     fn patience(&self, play: &Play) -> Option<Patience> {
-        if self.gathers(play) {
-            return None;
-        }
-        let mut items = play.pre_tasks.iter().chain(&play.tasks);
-        let first = items.find(|item| !matches!(item, Item::Task(task) if is_about_the_run(&task.module)))?;
-        let Item::Task(task) = first else { return None };
-        if !is_module(&task.module) || task.module.rsplit('.').next() != Some("wait_for_connection") {
-            return None;
-        }
+        let task = waits_first(&self.project, play)?;
         let args = task.args.named.iter().map(|entry| (entry.key.clone(), entry.value.to_value())).collect();
         WaitForConnection::from_args(Args::new(args)).ok().map(|wanted| wanted.patience())
     }

@@ -159,6 +159,7 @@ impl Shared {
             variables: Vec::new(),
             guest: false,
             force_handlers: self.options.force_handlers,
+            strict: self.project.strict,
             state_as: None,
             secrets: Vec::new(),
             absent: None,

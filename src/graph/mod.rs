@@ -75,6 +75,8 @@ pub struct Prologue {
     pub guest: bool,
     /// Run handlers that were notified even where the host failed.
     pub force_handlers: bool,
+    /// Conditions must be booleans.
+    pub strict: bool,
     /// As whom notifications are kept.
     pub state_as: Option<Become>,
     /// Texts that must never be shown.

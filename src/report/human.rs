@@ -1,12 +1,12 @@
 //! The terminal: what changed, told once for hosts with the same story, failures at once, a recap line a host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use super::story::{self, shorten};
 use super::{Report, Style};
-use crate::event::{Counts, Event, RUN, Stats, Status, TaskOutcome};
+use crate::event::{Counts, Event, RUN, Stats, Status, TaskOutcome, Warning};
 use crate::secret::Redactor;
 use crate::source::SourceMap;
 use crate::value::readable;
@@ -46,6 +46,7 @@ pub struct Human {
     started: Instant,
     play: String,
     compiled: (u32, u64),
+    warned: HashSet<Warning>,
 }
 
 #[derive(Default)]
@@ -70,6 +71,7 @@ impl Human {
             started: now,
             play: String::new(),
             compiled: (0, 0),
+            warned: HashSet::new(),
         }
     }
 
@@ -99,6 +101,7 @@ impl Human {
             let text = self.failure(host, outcome);
             self.say(&text);
         }
+        self.warn(host, outcome);
         let message = outcome.module.ends_with("debug") && outcome.status == Status::Ok;
         if message {
             for item in &outcome.items {
@@ -111,6 +114,22 @@ impl Human {
         let lines = story::task_lines(outcome, self.options.diff, self.options.verbose, style);
         if outcome.status != Status::Failed || self.options.verbose > 0 {
             self.hosts.entry(host.to_owned()).or_default().lines.push((outcome.node, lines));
+        }
+    }
+
+    /// What may not be meant, once for all hosts.
+    fn warn(&mut self, host: &str, outcome: &TaskOutcome) {
+        for warning in &outcome.warnings {
+            if !self.warned.insert(warning.clone()) {
+                continue;
+            }
+            let style = self.options.style;
+            let mut lines = vec![format!("{} {host}  {}: {}", style.yellow("warning:"), outcome.name, warning.message)];
+            if let Some((origin, length)) = &warning.place {
+                lines.extend(self.excerpt(origin, *length));
+            }
+            lines.push(format!("    {} {}", style.cyan("help:"), warning.help));
+            self.say(&lines.join("\n"));
         }
     }
 

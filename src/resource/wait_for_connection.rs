@@ -12,7 +12,7 @@ use crate::value::Value;
 
 params! {
     /// Waits until a host can be reached. As the first task of a play without `gather_facts`, as for a machine that was made
-    /// just now, it has cfg go on trying to connect. Later in a play the host is connected already, and it is fine.
+    /// just now, it has cfg go on trying to connect. Later in a play the host is connected already: only `delay` passes.
     ///
     /// # Example
     /// ```yaml
@@ -27,6 +27,8 @@ params! {
         sleep: u64 = 1_u64;
         /// Seconds all tries may take.
         timeout: u64 = 600_u64;
+        /// The delay is over: it was waited for before cfg connected.
+        waited: bool = false, named "_waited";
     }
 }
 
@@ -69,8 +71,10 @@ impl Resource for WaitForConnection {
         Footprint::nothing()
     }
 
-    fn converge(&self, _machine: &dyn Machine, _context: &Context) -> Result<Outcome, Failure> {
-        Ok(Outcome::of([("elapsed", Value::Int(0))]))
+    fn converge(&self, machine: &dyn Machine, _context: &Context) -> Result<Outcome, Failure> {
+        let waits = !self.waited && self.delay > 0 && machine.pause(Duration::from_secs(self.delay))?;
+        let elapsed = if waits || self.waited { self.delay } else { 0 };
+        Ok(Outcome::of([("elapsed", Value::from(elapsed as usize))]))
     }
 }
 
@@ -85,6 +89,8 @@ mod tests {
     fn a_host_that_is_there_is_not_waited_for() {
         let bench = Bench::with(&[]);
         assert_eq!(bench.settle("wait_for_connection", "{timeout: 5}").1, 0);
+        let (outcome, _) = bench.settle("wait_for_connection", "{delay: 9, _waited: true}");
+        assert_eq!(outcome.result["elapsed"], Value::Int(9));
         let given = WaitForConnection::from_args(args("wait_for_connection", "{delay: 2, timeout: 30}")).unwrap();
         assert_eq!(
             (given.patience().delay, given.patience().timeout),

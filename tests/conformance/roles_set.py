@@ -2,8 +2,9 @@
 
 # Each is about Ansible's own inside, or cannot be had without a plugin that the target brings along for Ansible.
 LEFT_OUT = {
-    "assert": "its last task asserts with a lookup plugin of its own; and cfg reads the conditions of an assertion with the playbook, while "
-              "this target takes them out of values",
+    "assert": "asserts with a lookup plugin of its own, and that conditions with markers in the middle, which cfg refuses before the run, "
+              "fail when they are reached",
+    "connection_remote_is_local": "is about a connection plugin of its own",
     "filter_encryption": "asserts with `ansible._protomatter`, plugins of Ansible's own test suite",
     "lookup-option-name": "asserts with a lookup plugin of its own",
     "missing-interpreter": "is about the Python that Ansible starts on a host: cfg starts none",
