@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::blame::{self, Loaded, LoadedText, Texts};
 use super::convert::{from_jinja, placed, to_jinja};
 use super::error::EvalError;
+use super::open::Open;
 use super::percent::{self, Place};
 use super::scope::Scope;
 use super::term::{Shape, Template, Term};
@@ -334,6 +335,10 @@ impl Object for Context {
     }
 
     fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Jinja> {
+        if let Some(term) = self.scope.open(name) {
+            let (scope, path) = (self.scope.clone(), Arc::from(name));
+            return Some(Jinja::from_object(Open { scope, path, term }));
+        }
         match self.scope.get(name) {
             Ok(Some(value)) => Some(placed(&value, || Some(Arc::from(name)))),
             Ok(None) if name == "vars" => Some(Jinja::from_object(globals::AllVariables(self.scope.clone()))),

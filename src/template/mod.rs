@@ -22,6 +22,7 @@ mod methods;
 mod moment;
 mod mutable;
 mod native;
+mod open;
 mod percent;
 mod scope;
 mod term;

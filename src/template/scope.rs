@@ -28,6 +28,15 @@ pub trait Scope: Send + Sync {
 
     /// The condition a text is; `None` where it is not known to stand in the project.
     fn condition(&self, text: &str) -> Option<Term>;
+
+    /// The collection a name is bound to that is being evaluated right now: its parts can be had one by one.
+    fn open(&self, name: &str) -> Option<Term>;
+
+    /// The value of a part of such a collection, by its path.
+    ///
+    /// # Errors
+    /// Where it fails, or needs itself.
+    fn part(&self, path: &str, term: &Term) -> Result<Value, EvalError>;
 }
 
 /// A source of terms by name: one layered view of variables.
@@ -101,6 +110,16 @@ impl TermScope {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// Evaluates what a name or a path stands for, once.
+    fn running(self: &Arc<Self>, name: &str, term: &Term) -> Result<Option<Value>, EvalError> {
+        self.enter(name)?;
+        let result = self.evaluate(term).map(Some).map_err(|error| error.via(name, term.origin().cloned()));
+        let mut state = self.state();
+        state.running.pop();
+        state.done.insert(name.to_owned(), result.clone());
+        result
+    }
+
     fn enter(&self, name: &str) -> Result<(), EvalError> {
         let mut state = self.state();
         if let Some(at) = state.running.iter().position(|running| running == name) {
@@ -124,12 +143,7 @@ impl Scope for TermScope {
         if let Term::Value(value) = term {
             return Ok(Some(value));
         }
-        self.enter(name)?;
-        let result = me.evaluate(&term).map(Some).map_err(|error| error.via(name, term.origin().cloned()));
-        let mut state = self.state();
-        state.running.pop();
-        state.done.insert(name.to_owned(), result.clone());
-        result
+        me.running(name, &term)
     }
 
     fn names(&self) -> BTreeSet<String> {
@@ -142,5 +156,19 @@ impl Scope for TermScope {
 
     fn condition(&self, text: &str) -> Option<Term> {
         self.bindings.condition(text)
+    }
+
+    fn open(&self, name: &str) -> Option<Term> {
+        self.state().running.iter().any(|running| running == name).then_some(())?;
+        self.bindings.binding(name).filter(|term| matches!(term, Term::Map(_) | Term::List(_)))
+    }
+
+    fn part(&self, path: &str, term: &Term) -> Result<Value, EvalError> {
+        let done = self.state().done.get(path).cloned();
+        if let Some(done) = done {
+            return done.map(Option::unwrap_or_default);
+        }
+        let Some(me) = self.me.upgrade() else { return Ok(Value::Unknown) };
+        me.running(path, term).map(Option::unwrap_or_default)
     }
 }
