@@ -177,7 +177,7 @@ pub fn run(mut args: ApplyArgs, plan: bool) -> Result<Exit, CliError> {
     let diagnostics = project::redacted(project.files.take_diagnostics().sorted(), &project.redactor);
     runtime.shutdown_timeout(Duration::from_millis(100));
     if diagnostics.iter().any(|d| d.severity == crate::diagnostic::Severity::Error) {
-        return Err(CliError::Mistakes(diagnostics, project.files.sources.clone()));
+        return Err(CliError::LateMistakes(diagnostics, project.files.sources.clone()));
     }
     for warning in &diagnostics {
         project::eprint_diagnostic(warning, &project.files.sources);

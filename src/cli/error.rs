@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::diagnostic::{Diagnostic, render, summary};
+use crate::diagnostic::{Diagnostic, Found, render, summary};
 use crate::source::SourceMap;
 
 /// How cfg ended.
@@ -39,6 +39,8 @@ pub enum CliError {
     Message(String, Option<String>),
     /// Mistakes in files.
     Mistakes(Vec<Diagnostic>, SourceMap),
+    /// Mistakes in files that only the hosts brought to light.
+    LateMistakes(Vec<Diagnostic>, SourceMap),
 }
 
 impl CliError {
@@ -57,13 +59,14 @@ impl CliError {
                 let help = help.as_ref().map(|h| format!("  help: {h}\n")).unwrap_or_default();
                 format!("error: {message}\n{help}")
             }
-            Self::Mistakes(diagnostics, sources) => {
-                let mut text: String = diagnostics.iter().map(|d| render(d, sources, colour) + "\n").collect();
-                text.push_str(&summary(diagnostics, sources));
-                text.push('\n');
-                text
-            }
+            Self::Mistakes(diagnostics, sources) => shown(diagnostics, sources, colour, Found::BeforeTheRun),
+            Self::LateMistakes(diagnostics, sources) => shown(diagnostics, sources, colour, Found::WithTheHosts),
         };
         let _ = err.write_all(text.as_bytes());
     }
+}
+
+fn shown(diagnostics: &[Diagnostic], sources: &SourceMap, colour: bool, found: Found) -> String {
+    let each: String = diagnostics.iter().map(|d| render(d, sources, colour) + "\n").collect();
+    format!("{each}{}\n", summary(diagnostics, sources, found))
 }

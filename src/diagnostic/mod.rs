@@ -15,7 +15,7 @@ use crate::source::Span;
 
 pub use code::{CODES, Code};
 #[cfg(feature = "controller")]
-pub use render::{render, summary};
+pub use render::{Found, render, summary};
 pub use suggest::{did_you_mean, nearest};
 
 /// How bad it is.

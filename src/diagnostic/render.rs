@@ -40,12 +40,25 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, colour: bool) -> Str
     text
 }
 
-/// The last line of a failed load: how many mistakes, and that nothing happened.
-pub fn summary(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
+/// When mistakes were found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Before anything happened.
+    BeforeTheRun,
+    /// With what hosts have said: those the mistakes are about stopped before them.
+    WithTheHosts,
+}
+
+/// The last line of a failed load: how many mistakes, and what that meant.
+pub fn summary(diagnostics: &[Diagnostic], sources: &SourceMap, found: Found) -> String {
     let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
     let files = sources.len();
     let plural = |n: usize| if n == 1 { "" } else { "s" };
-    format!("error: {errors} mistake{} in {files} file{}; no host was contacted.", plural(errors), plural(files),)
+    let meant = match found {
+        Found::BeforeTheRun => "no host was contacted",
+        Found::WithTheHosts => "found during the run; the hosts it is about stopped there",
+    };
+    format!("error: {errors} mistake{} in {files} file{}; {meant}.", plural(errors), plural(files))
 }
 
 fn files_in_order(labels: &[Label]) -> Vec<FileId> {
