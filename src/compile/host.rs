@@ -98,6 +98,8 @@ pub struct HostCompiler<'a> {
     pub(super) place: Vec<u32>,
     /// The inventory the magic variables were made of.
     pub(super) inventory_version: u64,
+    /// The inventory the host's layers were made of.
+    pub(super) layers_version: u64,
     /// Other hosts wait for what this one is doing.
     pub(super) alone: bool,
     /// Hosts meet before every task.
@@ -172,6 +174,7 @@ impl<'a> HostCompiler<'a> {
             place: Vec::new(),
             gone: Arc::default(),
             inventory_version: project.inventory.version(),
+            layers_version: project.inventory.version(),
             lockstep: false,
             fatal: false,
             fatal_blocks: Vec::new(),
@@ -185,6 +188,16 @@ impl<'a> HostCompiler<'a> {
             worked: false,
             magic_cache,
             hostvars: RefCell::default(),
+        }
+    }
+
+    /// Takes in what tasks have made of the inventory meanwhile: groups that the host is in now have variables.
+    pub(super) fn regroup(&mut self) {
+        let version = self.project.inventory.version();
+        if version != self.layers_version {
+            self.layers_version = version;
+            self.host_layers = self.project.host_layers(&self.host, &self.play.dir);
+            self.hostvars.take();
         }
     }
 

@@ -105,6 +105,7 @@ impl HostCompiler<'_> {
 
     /// Compiles a task.
     pub(super) fn task(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
+        self.regroup();
         let tags = self.tags_of(frame, &task.keywords);
         let module = modules::short(&task.module).to_owned();
         let is_static = matches!(module.as_str(), "import_tasks" | "import_role");

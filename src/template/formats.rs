@@ -4,8 +4,8 @@ use minijinja::{Error, State};
 
 use super::filters::call::fail;
 
-/// The most a field may be padded to.
-const WIDEST: u64 = 1_000_000;
+/// The most a field may be padded to. The formatting of numbers that the engine uses ends the program above that.
+const WIDEST: u64 = 65_535;
 
 /// Checks the fields of `.format()`: their widths are paid for before anything is padded.
 pub fn check_braces(state: &State<'_, '_>, text: &str) -> Result<(), Error> {
@@ -27,14 +27,21 @@ pub fn check_braces(state: &State<'_, '_>, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks the names in `%(name)s`.
+/// Checks the names and the widths in `%(name)20s`.
 pub fn check_percents(text: &str) -> Result<(), Error> {
     let mut rest = text;
     while let Some((_, field)) = rest.split_once('%') {
-        rest = match field.strip_prefix('(') {
+        let field = match field.strip_prefix('(') {
             Some(key) => skip_key(key, ')', "%(name)s")?,
-            None => field.strip_prefix('%').unwrap_or(field),
+            None => field,
         };
+        let end = field.find(|c: char| !c.is_ascii_digit() && !" #+-.*".contains(c)).unwrap_or(field.len());
+        let (spec, behind) = field.split_at(end);
+        if spec.contains('*') {
+            return Err(fail("a width of `*` is not supported: write the number".to_owned()));
+        }
+        widths(spec, "%")?;
+        rest = behind.strip_prefix('%').unwrap_or(behind);
     }
     Ok(())
 }
@@ -52,11 +59,15 @@ fn width(spec: &str) -> Result<u64, Error> {
         (Some(_), Some('<' | '>' | '^')) => fill.as_str(),
         _ => spec,
     };
-    let spec = spec.split_once('}').map_or(spec, |(spec, _)| spec);
+    widths(spec.split_once('}').map_or(spec, |(spec, _)| spec), ".format()")
+}
+
+/// The sum of the numbers in a field.
+fn widths(spec: &str, what: &str) -> Result<u64, Error> {
     let numbers = spec.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
     numbers.map(|digits| digits.parse().unwrap_or(u64::MAX)).try_fold(0, |all, number: u64| {
         if number > WIDEST {
-            return Err(fail(format!("`.format()` pads to {WIDEST} characters at most")));
+            return Err(fail(format!("`{what}` pads to {WIDEST} characters at most")));
         }
         Ok(all + number)
     })

@@ -238,7 +238,7 @@ fn edit(text: &str, tokens: &[Token], edits: &mut Vec<(usize, String)>) {
             Kind::Product | Kind::Power => *now = false,
             Kind::Sign => *now = after_operand,
             Kind::Comma | Kind::Other => *now = true,
-            Kind::Percent if after_operand && *now => match right(text, tokens, i + 1) {
+            Kind::Percent if after_operand && *now => match right(text, tokens, i) {
                 Some((end, filter)) => {
                     edits.push((token.at.start, format!("|{filter}(")));
                     edits.push((end, ")".to_owned()));
@@ -252,15 +252,19 @@ fn edit(text: &str, tokens: &[Token], edits: &mut Vec<(usize, String)>) {
     }
 }
 
-/// Where the right side ends, and the filter for it; `None` where it is a number, which the engine takes.
-fn right(text: &str, tokens: &[Token], start: usize) -> Option<(usize, &'static str)> {
+/// Where the right side of an operator ends, and the filter for it; `None` where it is a number
+/// that does not go into a text: the engine takes that.
+fn right(text: &str, tokens: &[Token], operator: usize) -> Option<(usize, &'static str)> {
     let kind = |i: usize| tokens.get(i).map(|token| token.kind);
-    let mut i = start;
+    let mut i = operator + 1;
     while kind(i) == Some(Kind::Sign) {
         i += 1;
     }
     let first = tokens.get(i)?;
-    if text.get(first.at.clone())?.starts_with(|c: char| c.is_ascii_digit()) {
+    let starts =
+        |token: &Token, with: fn(char) -> bool| text.get(token.at.clone()).is_some_and(|t| t.starts_with(with));
+    let of_text = tokens.get(operator.wrapping_sub(1)).is_some_and(|left| starts(left, |c| c == '\'' || c == '"'));
+    if !of_text && starts(first, |c| c.is_ascii_digit()) {
         return None;
     }
     let parentheses = first.kind == Kind::Open && text.get(first.at.clone()) == Some("(");
@@ -327,6 +331,7 @@ mod tests {
     fn the_operator_becomes_a_filter_where_that_means_the_same() {
         let table = [
             ("'%s' % a.b", "'%s' |P( a.b)"),
+            ("'%.2f' % 1.5 ~ 'x'", "'%.2f' |P( 1.5) ~ 'x'"),
             ("'%s%s' % (a, b[1]) ~ 'x'", "'%s%s' |S( (a, b[1])) ~ 'x'"),
             ("'%s' % (a) | upper + c", "'%s' |P( (a) | upper) + c"),
             ("('%s' % ('%s' % a)) % b", "('%s' |P( ('%s' |P( a)))) |P( b)"),
