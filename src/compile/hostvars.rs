@@ -58,8 +58,11 @@ impl HostCompiler<'_> {
                 let inventory = project.inventory.get();
                 let mut all = inventory.hosts.keys().map(one).collect::<Map>();
                 // This machine is there for who names it, though it is no host of the inventory.
-                if LOCALHOST.iter().any(|text| project.files.sources.mentions(text)) && !all.contains_key("localhost") {
-                    all.extend([one(&Arc::from("localhost"))]);
+                let named = LOCALHOST.iter().any(|text| project.files.sources.mentions(text));
+                for host in named.then(|| Arc::from("localhost")).iter().chain([&own]) {
+                    if !all.contains_key(host) {
+                        all.extend([one(host)]);
+                    }
                 }
                 Value::from(all)
             };

@@ -324,7 +324,9 @@ impl HostCompiler<'_> {
         if matches!(action, Action::Assert | Action::Debug) {
             let args = match action {
                 Action::Assert => self.with_whole(task, action, written.clone(), &scope),
-                _ => self.partial(&written, &scope),
+                _ => self
+                    .partial(&written, &scope)
+                    .map(|args| if task.args.free.is_some() { unwrapped(args) } else { args }),
             };
             let args = match args {
                 Ok(args) if *action == Action::Assert => self.asserted(args, &scope, task, certain)?,
@@ -408,6 +410,14 @@ impl HostCompiler<'_> {
             self.project.redactor.add_value(value);
         }
     }
+}
+
+/// `debug: "{{ arguments }}"`: what stands there is its message, unless it comes to its arguments.
+fn unwrapped(args: Term) -> Term {
+    let Term::Value(Value::Map(map)) = &args else { return args };
+    let Some(inner @ Value::Map(given)) = map.get("msg") else { return args };
+    let known = |name: &Arc<str>| ["msg", "var", "verbosity"].contains(&name.as_ref());
+    if !given.is_empty() && given.keys().all(known) { Term::Value(inner.clone()) } else { args }
 }
 
 /// Says whether what stands behind the name of a module is its arguments; `meta` and includes have a word or a name there.
