@@ -96,6 +96,9 @@ fn is_variable_name(name: &str) -> bool {
 /// The hidden argument of `debug` that holds what its `var` comes to. Only text of the playbook is an expression.
 pub const DEBUG_VALUE: &str = "_value";
 
+/// The hidden argument of `assert`: whether its conditions hold, where that is known already.
+pub const HOLDING: &str = "_holding";
+
 fn debug(args: &Map) -> Attempt {
     let (key, value) = match (args.get("var"), args.get(DEBUG_VALUE), args.get("msg")) {
         (Some(name), Some(value), _) => (name.to_string(), value.clone()),
@@ -107,10 +110,13 @@ fn debug(args: &Map) -> Attempt {
         Value::Str(text) => text.to_string(),
         other => serde_json::to_string_pretty(&crate::value::to_json(other)).unwrap_or_default(),
     };
-    let shown = if key == "msg" { shown } else { format!("{key}: {shown}") };
     let mut attempt = fine([]);
+    if key == "msg" {
+        attempt.message = Some(shown);
+    } else {
+        attempt.shown = Some(format!("{key}: {shown}"));
+    }
     attempt.result.insert(key.as_str().into(), value);
-    attempt.message = Some(shown);
     attempt
 }
 
@@ -139,13 +145,15 @@ fn assert(runner: &Runner<'_>, iteration: &Iteration, scope: &Arc<TermScope>) ->
         Some(other) => vec![other.clone()],
         None => Vec::new(),
     };
+    let known = find(HOLDING).and_then(Term::as_value).and_then(Value::as_list).unwrap_or_default();
     let mut unknown = false;
-    for condition in &conditions {
+    for (i, condition) in conditions.iter().enumerate() {
         let list = |value: &Value| matches!(value, Value::List(_)) && is_marked(condition);
         if let Some(value) = scope.evaluate(condition).ok().filter(list) {
             return late_conditions(Ok(value));
         }
-        match runner.holding(condition, scope) {
+        let holds = known.get(i).filter(|value| matches!(value, Value::Bool(_)));
+        match holds.map_or_else(|| runner.holding(condition, scope), |holds| Ok(holds.clone())) {
             Err(error) => return Attempt::eval(error),
             Ok(Value::Unknown) => unknown = true,
             Ok(Value::Bool(true)) => {}

@@ -27,7 +27,7 @@ use crate::resource::{Blobs, Failure};
 use crate::template::Engine;
 use crate::value::{Map, Value};
 
-pub use actions::DEBUG_VALUE;
+pub use actions::{DEBUG_VALUE, HOLDING};
 pub use blocks::Blocks;
 pub use looped::{all_items, loop_variables};
 pub use outcome::{combined, unreachable};

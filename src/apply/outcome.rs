@@ -46,6 +46,8 @@ pub struct Attempt {
     pub changes: Vec<Change>,
     /// A message.
     pub message: Option<String>,
+    /// What to show in place of a message, which is not registered.
+    pub shown: Option<String>,
     /// What to do about a failure.
     pub help: Option<String>,
     /// Where a failed expression stands.
@@ -184,7 +186,7 @@ impl Attempt {
             status,
             unreachable,
             changes: if hidden { hide(self.changes) } else { self.changes },
-            message: shown(self.message.or(self.skipped)),
+            message: shown(self.message.or(self.shown).or(self.skipped)),
             help: shown(self.help),
             place: self.place,
             result,

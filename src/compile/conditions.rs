@@ -93,6 +93,8 @@ impl HostCompiler<'_> {
                 }
             };
             self.judge_assertion(&read, scope, task, certain)?;
+            asserted
+                .push((Term::Value(Value::str(crate::apply::HOLDING)), Term::Value(of_all_variables(&read, scope))));
             asserted.push((key.clone(), Term::List(Arc::new(read))));
         }
         Ok(Term::Map(Arc::new(asserted)))
@@ -136,6 +138,18 @@ impl HostCompiler<'_> {
         }
         Ok(())
     }
+}
+
+/// For each condition whether it holds, where it asks for variables by names that only it knows: `vars[item]`. A target has
+/// those that are named. Null: it can be asked there.
+fn of_all_variables(conditions: &[Term], scope: &Arc<TermScope>) -> Value {
+    let known = |term: &Term| {
+        let mut asks = false;
+        term.for_each_template(&mut |template| asks |= template.text.contains("vars"));
+        let value = asks.then(|| scope.evaluate(term).ok()).flatten().filter(|value| !value.has_unknown());
+        value.map_or(Value::Null, |value| Value::Bool(crate::apply_truth(&value)))
+    };
+    Value::list(conditions.iter().map(known))
 }
 
 /// The conditions that a value names which came out of a template.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::graph::{BlockRef, Handler};
 use crate::parse::{Keyword, Keywords, Role};
@@ -23,6 +23,8 @@ pub struct RoleInstance {
     pub vars: Arc<Layer>,
     /// The roles that called it, outermost first.
     pub parents: Vec<Arc<RoleInstance>>,
+    /// The variables of the roles it depends on, and of those these depend on, the strongest last.
+    pub dependencies: OnceLock<Vec<Arc<Layer>>>,
     /// The parameters as they are written, without `vars`: its specification has to know each of them.
     pub given: Vec<Entry>,
     /// Its arguments are checked against its specification.

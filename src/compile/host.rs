@@ -330,7 +330,12 @@ impl<'a> HostCompiler<'a> {
         layers.extend(self.included_vars.iter().rev().cloned());
         layers.extend(of(LayerKind::Task));
         layers.extend(of(LayerKind::Block));
-        layers.extend(chain.iter().map(|role| role.vars.clone()));
+        for role in &chain {
+            layers.push(role.vars.clone());
+            let own = frame.role.as_ref().is_some_and(|own| Arc::ptr_eq(own, role));
+            let dependencies = role.dependencies.get().filter(|_| own);
+            layers.extend(dependencies.into_iter().flatten().rev().cloned());
+        }
         layers.extend(self.roles.iter().rev().map(|role| role.vars.clone()));
         layers.extend(self.play_layers.iter().rev().cloned());
         layers.push(self.facts_layer.clone());

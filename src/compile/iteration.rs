@@ -231,11 +231,7 @@ impl HostCompiler<'_> {
                 && entry.key.as_ref() == "var"
                 && let Some(text) = entry.value.text().filter(|text| !text.contains("{{"))
             {
-                let text = format!("({text}) | default('VARIABLE IS NOT DEFINED!')");
-                let origin = self.project.files.sources.origin(entry.value.span);
-                let origin = crate::source::Origin { col: origin.col.saturating_sub(1), ..origin };
-                let value = Term::expression(&Arc::from(text), origin, Layout::default());
-                entries.push((Term::Value(Value::str(crate::apply::DEBUG_VALUE)), value));
+                entries.push(shown(text, self.project.files.sources.origin(entry.value.span)));
             }
             entries.push((key, value));
         }
@@ -286,6 +282,21 @@ impl HostCompiler<'_> {
         }
     }
 
+    /// The arguments of `debug`. What `var` comes to names a variable, if the project holds that text.
+    fn debugged(&self, task: &Task, written: &Term, scope: &Arc<TermScope>) -> Result<Term, EvalError> {
+        let args = self.partial(written, scope)?;
+        let args = if task.args.free.is_some() { unwrapped(args) } else { args };
+        let name = match &args {
+            Term::Value(Value::Map(map)) if !map.contains_key(crate::apply::DEBUG_VALUE) => map.get("var"),
+            _ => None,
+        };
+        let written = name.and_then(Value::as_str).and_then(|name| scope.bindings().condition(name));
+        let (Some(Term::Template(variable)), Term::Value(Value::Map(map))) = (written, &args) else { return Ok(args) };
+        let given = map.iter().map(|(key, value)| (Term::Value(Value::Str(key.clone())), Term::Value(value.clone())));
+        let entries = given.chain([shown(&variable.text, variable.origin.clone())]).collect();
+        self.partial(&Term::Map(Arc::new(entries)), scope)
+    }
+
     /// A mode written without quotes keeps its digits: 0644 is what it looks like, 644 is a slip to be named.
     fn mode_term(&self, node: &Yaml) -> Term {
         let octal = node.as_scalar().filter(|s| s.style == crate::yaml::Style::Plain).map(|s| s.text.clone());
@@ -324,9 +335,7 @@ impl HostCompiler<'_> {
         if matches!(action, Action::Assert | Action::Debug) {
             let args = match action {
                 Action::Assert => self.with_whole(task, action, written.clone(), &scope),
-                _ => self
-                    .partial(&written, &scope)
-                    .map(|args| if task.args.free.is_some() { unwrapped(args) } else { args }),
+                _ => self.debugged(task, &written, &scope),
             };
             let args = match args {
                 Ok(args) if *action == Action::Assert => self.asserted(args, &scope, task, certain)?,
@@ -410,6 +419,14 @@ impl HostCompiler<'_> {
             self.project.redactor.add_value(value);
         }
     }
+}
+
+/// The hidden argument of `debug` for the expression after `var`, which stands at a place.
+fn shown(text: &str, origin: crate::source::Origin) -> (Term, Term) {
+    let text = format!("({text}) | default('VARIABLE IS NOT DEFINED!')");
+    let origin = crate::source::Origin { col: origin.col.saturating_sub(1), ..origin };
+    let value = Term::expression(&Arc::from(text), origin, Layout::default());
+    (Term::Value(Value::str(crate::apply::DEBUG_VALUE)), value)
 }
 
 /// `debug: "{{ arguments }}"`: what stands there is its message, unless it comes to its arguments.

@@ -191,6 +191,10 @@ impl HostCompiler<'_> {
                 crate::parse::Item::Task(task) if super::modules::short(&task.module) == "import_role" => {
                     let name = task.args.get("name").or_else(|| task.args.get("role"));
                     let Some(name) = name.and_then(Yaml::text).filter(|name| !name.contains("{{")) else { continue };
+                    let private = task.args.get("public").is_some_and(|node| !crate::apply_truth(&node.to_value()));
+                    if private {
+                        continue;
+                    }
                     if let Ok(path) = self.project.files.find_role(name, &self.play.dir, None) {
                         let role = self.project.files.role(name, &path);
                         let mut instance = self.role_instance(role, Arc::new(Layer::new(LayerKind::RoleParams)), &[]);

@@ -1,7 +1,7 @@
 //! Roles: those of a play, those they depend on, and those that tasks include.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::Stop;
 use super::frame::{Frame, RoleInstance};
@@ -33,7 +33,7 @@ impl HostCompiler<'_> {
         frame: &Frame,
         parents: &[Arc<RoleInstance>],
         calls: &mut Vec<(Arc<RoleInstance>, Frame)>,
-    ) -> Result<(), Stop> {
+    ) -> Result<Arc<RoleInstance>, Stop> {
         let frame = self.role_ref_frame(reference, frame)?;
         let scope = self.scope(&frame, Vec::new());
         let name = self.evaluate(&self.term(&reference.name), &scope, reference.name.span)?.to_string();
@@ -56,11 +56,7 @@ impl HostCompiler<'_> {
         if let Some(new) = Arc::get_mut(&mut instance) {
             new.given = reference.params.clone();
         }
-        let mut chain = parents.to_vec();
-        chain.push(instance.clone());
-        for dependency in &instance.role.dependencies {
-            self.role_call(dependency, &frame, &chain, calls)?;
-        }
+        self.dependencies(&instance, &frame, calls)?;
         let same = |other: &Arc<RoleInstance>| {
             let equal = |a: &Layer, b: &Layer| {
                 a.entries.len() == b.entries.len()
@@ -69,9 +65,27 @@ impl HostCompiler<'_> {
             other.role.path == instance.role.path && equal(&other.params, &instance.params)
         };
         if !instance.role.allow_duplicates && calls.iter().map(|(role, _)| role).chain(&self.roles_run).any(same) {
-            return Ok(());
+            return Ok(instance);
         }
-        calls.push((instance, frame));
+        calls.push((instance.clone(), frame));
+        Ok(instance)
+    }
+
+    /// Calls the roles a role depends on. It sees their variables, above those of the roles that called it.
+    fn dependencies(
+        &mut self,
+        role: &Arc<RoleInstance>,
+        frame: &Frame,
+        calls: &mut Vec<(Arc<RoleInstance>, Frame)>,
+    ) -> Result<(), Stop> {
+        let chain: Vec<_> = role.parents.iter().chain([role]).cloned().collect();
+        let mut layers = Vec::new();
+        for dependency in &role.role.dependencies {
+            let called = self.role_call(dependency, frame, &chain, calls)?;
+            layers.extend(called.dependencies.get().into_iter().flatten().cloned());
+            layers.push(called.vars.clone());
+        }
+        let _ = role.dependencies.set(layers);
         Ok(())
     }
 
@@ -116,6 +130,7 @@ impl HostCompiler<'_> {
             vars: layer(LayerKind::RoleVars, &role.vars),
             params,
             parents: parents.to_vec(),
+            dependencies: OnceLock::new(),
             given: Vec::new(),
             validated: true,
             role,
@@ -201,11 +216,7 @@ impl HostCompiler<'_> {
             new.validated = false;
         }
         let mut calls = Vec::new();
-        for dependency in &instance.role.dependencies {
-            let mut chain = parents.clone();
-            chain.push(instance.clone());
-            self.role_call(dependency, frame, &chain, &mut calls)?;
-        }
+        self.dependencies(&instance, frame, &mut calls)?;
         let asked = task.args.get("public").map(|n| crate::apply_truth(&n.to_value())).unwrap_or(public);
         if asked {
             self.roles.push(instance.clone());
