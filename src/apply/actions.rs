@@ -62,13 +62,15 @@ fn fine<const N: usize>(result: [(&str, Value); N]) -> Attempt {
 fn report(args: &Map) -> Attempt {
     let mut result = args.clone();
     let changed = result.shift_remove("changed").unwrap_or(Value::Bool(false));
+    let failed = result.shift_remove("failed").unwrap_or(Value::Bool(false));
+    let message = result.get("msg").map(ToString::to_string).filter(|_| failed.is_true());
     if let Some(data) = result.shift_remove("data") {
         let per_host = result.shift_remove("per_host").unwrap_or(Value::Bool(false));
         let aggregate = result.shift_remove("aggregate").unwrap_or(Value::Bool(true));
         let stats = Value::map([("data", data), ("per_host", per_host), ("aggregate", aggregate)]);
         result.insert("ansible_stats".into(), stats);
     }
-    Attempt { result, changed, failed: Value::Bool(false), ..Attempt::default() }
+    Attempt { result, changed, failed, message, ..Attempt::default() }
 }
 
 fn set_fact(runner: &Runner<'_>, args: &Map) -> Attempt {

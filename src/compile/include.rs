@@ -12,7 +12,6 @@ use crate::parse::{Keyword, Keywords, Task};
 use crate::resource::Footprint;
 use crate::template::{EvalError, Term};
 use crate::value::Value;
-use crate::variables::{Layer, LayerKind};
 use crate::yaml::Node as Yaml;
 
 impl HostCompiler<'_> {
@@ -202,77 +201,5 @@ impl HostCompiler<'_> {
         self.driver.note("note", format!("{origin}: which tasks are included is known after apply"));
         self.open_ended = true;
         self.open_node(task, frame)
-    }
-
-    /// `include_vars`: variables for everything that comes after.
-    pub(super) fn include_vars(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
-        let scope = self.scope(frame, Vec::new());
-        if self.certainly_skipped(frame, &scope) {
-            return self.skipped_node(task, frame);
-        }
-        let unknown = frame.when.iter().any(|term| scope.evaluate(term).is_ok_and(|v| v.has_unknown()));
-        if unknown && self.flush(true, false).is_ok() && self.certainly_skipped(frame, &self.scope(frame, Vec::new())) {
-            return self.skipped_node(task, frame);
-        }
-        for (node, is_dir) in [(task.args.get("file").or(task.args.free.as_ref()), false), (task.args.get("dir"), true)]
-        {
-            let Some(node) = node.cloned() else { continue };
-            for round in self.rounds_at_once(task, frame)? {
-                let scope = self.scope(frame, round.locals);
-                let value = self.evaluate(&self.term(&node), &scope, node.span)?;
-                if value.has_unknown() {
-                    return self.known_after_apply(task, frame);
-                }
-                self.load_vars(task, frame, &value.to_string(), &node, is_dir)?;
-            }
-        }
-        let args = Term::Value(Value::map::<&str>([]));
-        let iteration = Iteration { item: None, when: Vec::new(), args, template: None };
-        self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::nothing())
-    }
-
-    fn load_vars(
-        &mut self,
-        task: &Arc<Task>,
-        frame: &Frame,
-        name: &str,
-        node: &Yaml,
-        is_dir: bool,
-    ) -> Result<(), Stop> {
-        if self.here && !self.is_rehearsal() {
-            // Earlier tasks may make the file.
-            self.flush(true, false)?;
-        }
-        let found = self.find_file(frame, "vars", name);
-        if found.is_none() && std::path::Path::new(name).is_absolute() && self.may_be_made() {
-            return self.known_after_apply(task, frame);
-        }
-        let Some(path) = found else {
-            return Err(self.file_not_found(frame, "vars", name, node.span));
-        };
-        let mut paths = vec![path.clone()];
-        if is_dir {
-            let entries = std::fs::read_dir(&path).into_iter().flatten().filter_map(|e| e.ok());
-            paths = entries
-                .map(|e| e.path())
-                .filter(|p| p.extension().is_some_and(|e| e == "yml" || e == "yaml" || e == "json"))
-                .collect();
-            paths.sort();
-        }
-        for path in paths {
-            let Some(file) = self.project.files.vars(&path, Some(node.span)) else {
-                self.mistakes = true;
-                return Err(Stop::Mistakes);
-            };
-            let mut entries = crate::inventory::definitions(&file, &self.project.files);
-            if let Some(name) = task.args.get("name").and_then(Yaml::text) {
-                let pairs = entries.iter().map(|(k, d)| (Term::Value(Value::Str(k.clone())), d.term.clone())).collect();
-                let definition = crate::variables::Definition { term: Term::map(pairs), origin: None };
-                entries = std::iter::once((Arc::from(name), definition)).collect();
-            }
-            self.included_vars.push(Arc::new(Layer { kind: LayerKind::IncludeVars, entries }));
-            self.hostvars.take();
-        }
-        Ok(())
     }
 }

@@ -18,6 +18,7 @@ mod hostless;
 mod hosts;
 mod hostvars;
 mod include;
+mod include_vars;
 mod iteration;
 mod listen;
 mod literals;

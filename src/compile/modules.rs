@@ -43,7 +43,17 @@ pub const ACTIONS: &[(&str, &[&str])] = &[
     ("include_tasks", &["file", "apply"]),
     (
         "include_vars",
-        &["file", "dir", "name", "depth", "files_matching", "ignore_files", "extensions", "ignore_unknown_extensions"],
+        &[
+            "file",
+            "dir",
+            "name",
+            "depth",
+            "files_matching",
+            "ignore_files",
+            "extensions",
+            "ignore_unknown_extensions",
+            "hash_behaviour",
+        ],
     ),
     ("meta", &[]),
     ("pause", &["seconds", "minutes", "prompt", "echo"]),

@@ -12,6 +12,15 @@ pub(super) fn compile(param: &str, pattern: &str, flags: &str) -> Result<Regex, 
         .map_err(|error| ParamError::bad(param, format!("`{pattern}` is not a regular expression: {error}")))
 }
 
+/// Compiles a pattern of Python's `re` that was given for a parameter.
+///
+/// # Errors
+/// Where it is none.
+#[cfg(feature = "controller")]
+pub fn regex(param: &str, pattern: &str) -> Result<Regex, ParamError> {
+    compile(param, pattern, "")
+}
+
 /// Says whether a pattern is found in a text.
 pub(super) fn found(regex: &Regex, text: &str) -> Result<bool, super::Failure> {
     regex.is_match(text).map_err(|error| super::Failure::new(format!("the regular expression: {error}")))
