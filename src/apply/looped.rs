@@ -86,7 +86,9 @@ impl Runner<'_> {
     }
 
     fn registered_item(&self, looped: &Loop, item: &Value, index: usize, attempt: &Attempt) -> Value {
-        let mut map = attempt.registered().as_map().cloned().unwrap_or_default();
+        let registered = attempt.registered();
+        // Nothing is known of it, its keys included.
+        let Some(mut map) = registered.as_map().cloned() else { return registered };
         map.insert(looped.var.as_str().into(), item.clone());
         map.insert("ansible_loop_var".into(), Value::str(&looped.var));
         if let Some(name) = &looped.index_var {

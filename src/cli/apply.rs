@@ -300,6 +300,7 @@ async fn run_async(
         mode,
         forks: args.ssh.forks.unwrap_or(FORKS),
         force_handlers: args.force_handlers,
+        person: super::prompts::person(),
         steps: args.step.then(|| Arc::new(Steps::new(Box::new(super::prompts::wants)))),
     };
     let connections = Connections::new(ssh(&args.ssh)?, login(&args.ssh));

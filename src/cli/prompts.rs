@@ -1,4 +1,4 @@
-//! What a person is asked: `vars_prompt` before anything runs, `--step` before every task.
+//! What a person is asked: `vars_prompt` before anything runs, `--step` before every task, `pause`.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::error::CliError;
 use super::project::line_of_stdin;
 use crate::compile::Project;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::fleet::Answer;
+use crate::fleet::{Answer, Person};
 use crate::parse::{Keyword, Play};
 use crate::source::Origin;
 use crate::template::TermScope;
@@ -159,6 +159,20 @@ fn encrypted(project: &Project, question: &Question, answer: Value) -> Result<Va
     let term = crate::template::Term::expression(&Arc::from(text), origin, crate::template::Layout::default());
     let scope = TermScope::new(project.engine.clone(), Arc::new(given));
     scope.evaluate(&term).map_err(|error| CliError::Message(format!("`encrypt`: {}", error.message), None))
+}
+
+/// Who answers a `pause`, if anybody is there.
+pub fn person() -> Option<Arc<Person>> {
+    let ask = |prompt: &str, echo: bool| {
+        let shown = format!("{}: ", prompt.trim_end().trim_end_matches(':'));
+        if !echo {
+            return rpassword::prompt_password(shown).ok();
+        }
+        eprint(&shown);
+        let _ = std::io::stderr().flush();
+        line_of_stdin().ok().flatten()
+    };
+    std::io::stdin().is_terminal().then(|| Arc::new(Person::new(Box::new(ask))))
 }
 
 /// `--step`: asks whether a task runs. No answer at all is no.

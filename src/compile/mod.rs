@@ -26,6 +26,7 @@ mod lookups;
 mod magic;
 mod meta;
 mod modules;
+mod pause;
 mod play;
 mod reboot;
 mod requisites;
@@ -309,6 +310,9 @@ pub trait Driver {
 
     /// Asks whether a task runs: its name, and where it was written.
     fn ask(&mut self, name: &str, origin: &Origin) -> bool;
+
+    /// Asks a person for a line of text; `None` where nobody is there. What is typed is shown with `echo`.
+    fn answer(&mut self, prompt: &str, echo: bool) -> Option<String>;
 
     /// Notes something for the person, such as a warning about this host.
     fn note(&mut self, level: &str, text: String);

@@ -38,16 +38,21 @@ impl HostCompiler<'_> {
         if !self.admits(frame) {
             return Ok(true);
         }
-        let waiting = self.so_far.waiting.as_deref().unwrap_or_default();
-        if !handler.names.iter().any(|name| waiting.contains(name)) {
+        if !self.is_due(handler) {
             return Ok(false);
         }
         let name = handler.names.first().cloned().unwrap_or_default();
         self.ask(&name, at)
     }
 
+    /// Says whether a handler was notified, as of what the host said last.
+    pub(super) fn is_due(&self, handler: &Handler) -> bool {
+        let waiting = self.so_far.waiting.as_deref().unwrap_or_default();
+        handler.names.iter().any(|name| waiting.contains(name))
+    }
+
     /// Runs what was compiled so far, and learns how the host stands even where that was nothing.
-    fn stand(&mut self) -> Result<(), Stop> {
+    pub(super) fn stand(&mut self) -> Result<(), Stop> {
         self.flush(true, false)?;
         if self.so_far.waiting.is_none() {
             let report = self.driver.run(Segment { return_variables: true, ..Segment::default() })?;

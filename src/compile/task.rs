@@ -207,6 +207,9 @@ impl HostCompiler<'_> {
                 crate::resource::find(&task.module).map_or_else(|| module.to_owned(), |k| k.name.to_owned()),
             ),
         };
+        if super::pause::has_prompt(task) {
+            return self.pause(task, frame);
+        }
         if action == Action::Assert && task.args.free.is_none() && task.args.get("that").is_none() {
             let message = "`assert` needs `that`";
             if self.tolerates(task, frame) {

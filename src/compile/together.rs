@@ -168,7 +168,7 @@ impl HostCompiler<'_> {
         let scope = self.scope(frame, Vec::new());
         let once = match frame.keyword(&task.keywords, Keyword::RunOnce) {
             Some(node) => crate::apply_truth(&self.evaluate(&self.flag_term(node), &scope, node.span)?),
-            None => false,
+            None => super::pause::has_prompt(task) && !self.alone && !self.is_rehearsal(),
         };
         if once {
             return self.once(task, frame).map(|()| true);

@@ -219,6 +219,11 @@ pub enum Event {
         /// Where it was written.
         origin: Origin,
     },
+    /// Somebody is asked for an answer (`pause`).
+    Prompted {
+        /// What is asked.
+        prompt: String,
+    },
     /// A task is tried again.
     TaskRetried {
         /// The host.

@@ -216,6 +216,11 @@ impl Driver for HostDriver<'_> {
         steps.wants(name, origin)
     }
 
+    fn answer(&mut self, prompt: &str, echo: bool) -> Option<String> {
+        self.shared.emit(Event::Prompted { prompt: prompt.to_owned() });
+        self.shared.person().and_then(|person| person.answer(prompt, echo))
+    }
+
     fn note(&mut self, level: &str, text: String) {
         self.shared.emit(Event::HostMessage { host: self.host.to_string(), level: level.to_owned(), text });
     }
@@ -308,6 +313,10 @@ impl Driver for DryDriver {
 
     fn ask(&mut self, _name: &str, _origin: &Origin) -> bool {
         true
+    }
+
+    fn answer(&mut self, _prompt: &str, _echo: bool) -> Option<String> {
+        None
     }
 
     fn note(&mut self, _level: &str, _text: String) {}

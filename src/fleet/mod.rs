@@ -19,5 +19,5 @@ pub use driver::DryDriver;
 pub use history::{History, RunRecord};
 pub use link::{Link, LinkError};
 pub use run::{EventSink, Outcome, RunOptions, Runner, SelectHosts, blank_play, connection_scope, rehearse};
-pub use step::{Answer, Asker, Steps};
+pub use step::{Answer, Asker, Person, Steps};
 pub use target::{Connections, Login};

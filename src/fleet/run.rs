@@ -4,7 +4,7 @@ use super::driver::{DryDriver, HostDriver};
 use super::link::Link;
 use super::meeting::{Meeting, Turn};
 use super::reach::Reached;
-use super::step::Steps;
+use super::step::{Person, Steps};
 use super::target::Connections;
 use crate::compile::{Facts, HostCompiler, PlayHosts, PlaySettings, Project, Stop};
 use crate::event::{Counts, Event, Unreachable};
@@ -30,6 +30,8 @@ pub struct RunOptions {
     pub force_handlers: bool,
     /// Who is asked about every task.
     pub steps: Option<Arc<Steps>>,
+    /// Who answers what playbooks ask.
+    pub person: Option<Arc<Person>>,
 }
 
 /// How a run came out.
@@ -195,6 +197,11 @@ impl Shared {
     /// Who is asked about every task.
     pub fn steps(&self) -> Option<&Steps> {
         self.options.steps.as_deref()
+    }
+
+    /// Who answers what playbooks ask.
+    pub fn person(&self) -> Option<&Person> {
+        self.options.person.as_deref()
     }
 
     /// Says whether the run is being cancelled.

@@ -1,4 +1,4 @@
-//! Somebody who says of each task whether it runs (`--step`).
+//! Somebody who says of each task whether it runs (`--step`), and who answers what a playbook asks (`pause`).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -46,5 +46,29 @@ impl Steps {
 impl std::fmt::Debug for Steps {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Steps").field("rest", &self.rest).finish_non_exhaustive()
+    }
+}
+
+/// Somebody at a terminal.
+pub struct Person(Box<Answering>);
+
+/// Asks for a line of text, which is shown while it is typed or not; `None` where there is no answer.
+pub type Answering = dyn Fn(&str, bool) -> Option<String> + Send + Sync;
+
+impl Person {
+    /// Somebody who is asked like this.
+    pub fn new(answering: Box<Answering>) -> Self {
+        Self(answering)
+    }
+
+    /// Asks.
+    pub fn answer(&self, prompt: &str, echo: bool) -> Option<String> {
+        (self.0)(prompt, echo)
+    }
+}
+
+impl std::fmt::Debug for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Person")
     }
 }

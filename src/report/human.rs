@@ -347,7 +347,11 @@ impl Report for Human {
                     self.say(&format!("{level}: {host}: {text}"));
                 }
             }
-            Event::Asked { .. } | Event::PlayFinished { .. } => self.tell(),
+            Event::Asked { .. } | Event::Prompted { .. } => {
+                self.tell();
+                self.clear_status();
+            }
+            Event::PlayFinished { .. } => self.tell(),
             Event::RunFinished { run, hosts, seconds, cancelled, stats } => {
                 self.run_finished(run, hosts, *seconds, *cancelled);
                 if self.options.stats && !stats.is_empty() {

@@ -92,6 +92,41 @@ fn with_step_one_answer_counts_for_all_hosts() {
 }
 
 #[test]
+fn a_pause_asks_once_for_all_hosts() {
+    let dir = tempfile::tempdir().unwrap();
+    let play = playbook(
+        dir.path(),
+        "- hosts: all\n  gather_facts: false\n  tasks:\n\
+         \x20   - { pause: { prompt: All well }, register: said }\n\
+         \x20   - { debug: { msg: \"heard {{ said.user_input }}\" } }\n\
+         \x20   - { pause: , when: said.user_input == 'no' }\n\
+         \x20   - { pause: { prompt: \"{{ item }}\" }, loop: [one, two], register: many }\n\
+         \x20   - { debug: { msg: \"{{ many.results | map(attribute='user_input') | join('+') }}\" } }\n\
+         \x20 handlers:\n    - { name: nobody, pause: }\n",
+    );
+    let inventory = dir.path().join("inventory.ini");
+    std::fs::write(&inventory, "[all:vars]\nansible_connection=local\n[web]\na\nb\n").unwrap();
+    let call = format!("'{}' apply '{play}' -i '{}'", env!("CARGO_BIN_EXE_cfg"), inventory.display());
+    // A terminal of its own.
+    let mut script = std::process::Command::new("script");
+    script.args(["-qec", &call, "/dev/null"]).env("NO_COLOR", "1").env("CI", "1");
+    let Ok(mut child) = script.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn() else {
+        return eprintln!("skipped: no `script` to make a terminal with");
+    };
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"fine\n1\n2\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    for expected in ["All well: ", "a: heard fine", "b: heard fine", "one: ", "two: ", "a: 1+2", "b: 1+2"] {
+        assert_eq!(text.matches(expected).count(), 1, "{expected} in {text}");
+    }
+    assert!(output.status.success() && !text.contains("Press Enter"), "{text}");
+
+    // Nobody is there.
+    let run = events(cfg(&["apply", &play, "-i", inventory.to_str().unwrap()]));
+    assert!(run.converged().text.contains("nobody is there to answer"), "{}", run.text);
+}
+
+#[test]
 fn a_circle_is_refused_with_its_lines() {
     let dir = tempfile::tempdir().unwrap();
     let play = playbook(
