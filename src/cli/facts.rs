@@ -47,7 +47,7 @@ pub fn run(mut args: FactsArgs) -> Result<Exit, CliError> {
     let mut all = Map::new();
     let mut exit = Exit::Converged;
     for host in hosts {
-        let scope = connection_scope(&project, &host, None, false);
+        let scope = connection_scope(&project, &host, None, false, &crate::compile::Login::default());
         match runtime.block_on(connections.open(&host, &scope)) {
             Ok(link) => {
                 let wanted = |name: &str| args.filter.as_ref().is_none_or(|f| name.contains(f.as_str()));

@@ -94,7 +94,7 @@ fn gather(
     let connections = Connections::new(ssh(&args.ssh)?, login(&args.ssh));
     let mut facts = BTreeMap::new();
     for host in hosts {
-        let scope = connection_scope(project, host, None, false);
+        let scope = connection_scope(project, host, None, false, &crate::compile::Login::default());
         let link = runtime.block_on(connections.open(host, &scope)).map_err(|error| {
             let why = error.unreachable();
             CliError::Message(

@@ -56,6 +56,8 @@ pub struct Frame {
     pub handler: Option<Handler>,
     /// The task is one of several of a handler.
     pub in_handler: bool,
+    /// It is on its way to its host already, in a way of its own.
+    pub in_login: bool,
     /// Files that are being included, to notice circles.
     pub including: Vec<PathBuf>,
     /// Loop variables of an include in a loop.

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::frame::{Frame, RoleInstance};
 use super::listen::Listeners;
+use super::login::Login;
 use super::lookups::{Log, Reach};
 use super::magic::{MAGIC, magic};
 use super::requisites::Requests;
@@ -216,22 +217,18 @@ impl<'a> HostCompiler<'a> {
         self.become_of(&frame, &keywords, self.play.span).ok().flatten()
     }
 
-    /// The variables that say how the host is reached. `local` makes that this machine itself.
-    pub fn connection_scope(&self, local: bool) -> Arc<TermScope> {
+    /// The variables that say how the host is reached, as the play says it or a task. `local` makes that this machine itself.
+    pub fn connection_scope(&self, local: bool, login: &Login) -> Arc<TermScope> {
         let mut layer = Layer::new(LayerKind::Play);
         let mut add = |name: &str, value: Term| {
             layer.entries.insert(Arc::from(name), crate::variables::Definition { term: value, origin: None });
         };
-        use crate::parse::Keyword;
-        for (keyword, name) in [
-            (Keyword::RemoteUser, "ansible_user"),
-            (Keyword::Port, "ansible_port"),
-            (Keyword::Connection, "ansible_connection"),
-        ] {
+        for (keyword, name) in super::login::KEYWORDS {
             if let Some(node) = self.play.keywords.get(keyword) {
                 add(name, self.term(node));
             }
         }
+        login.keywords.iter().for_each(|(name, value)| add(name, Term::Value(value.clone())));
         if local {
             add("ansible_connection", Term::Value(Value::str("local")));
         }
@@ -239,6 +236,7 @@ impl<'a> HostCompiler<'a> {
         let mut names = self.names(&frame, Vec::new());
         // Variables of the inventory are stronger than the keywords of a play.
         names.layers.push(Arc::new(layer));
+        names.layers.insert(0, Login::layer(LayerKind::Task, &login.variables));
         names.facts_unknown = false;
         TermScope::new(self.project.engine.clone(), Arc::new(names))
     }

@@ -22,6 +22,7 @@ mod include_vars;
 mod iteration;
 mod listen;
 mod literals;
+mod login;
 mod lookups;
 mod magic;
 mod meta;
@@ -65,6 +66,7 @@ pub use host::{Facts, HostCompiler, PlayHosts};
 pub use hostless::{needs_no_host, waits_first};
 pub use hostvars::Store as HostVars;
 pub use literals::Literals;
+pub use login::Login;
 pub use modules::is_module;
 pub use play::PlaySettings;
 pub use reboot::in_phase;
@@ -196,6 +198,8 @@ pub struct Guest {
     pub segment: Segment,
     /// The variables of the host it is for, that its own host would have: facts, results.
     pub variables: Vec<(String, Value)>,
+    /// What the task says of the way there.
+    pub login: Login,
 }
 
 /// A host that goes down and comes back: the phases, each a task on it.

@@ -180,7 +180,20 @@ impl HostCompiler<'_> {
                 return self.throttled(task, frame, limit).map(|()| true);
             }
         }
-        Ok(self.delegate(task, frame)? || self.reboots(task, frame)?)
+        Ok(self.delegate(task, frame)? || self.reboots(task, frame)? || self.logs_in(task, frame)?)
+    }
+
+    /// Runs a task on this host as it says itself, if that is not as the play does. Says whether it was dealt with.
+    fn logs_in(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<bool, Stop> {
+        let module = modules::short(&task.module);
+        if frame.handler.is_some() || frame.in_login || super::hostless::is_about_the_run(module) {
+            return Ok(false);
+        }
+        let scope = self.scope(frame, Vec::new());
+        if self.certainly_skipped(frame, &scope) || self.other_login(task, frame)?.is_none() {
+            return Ok(false);
+        }
+        self.away(task, frame, &Where::On(vec![self.host.to_string()])).map(|()| true)
     }
 
     /// Runs a task where it says, if that is not here. Says whether it was dealt with.
@@ -372,6 +385,7 @@ impl HostCompiler<'_> {
 
     /// Runs a task on other hosts, with the variables of this one. What comes of it counts here.
     pub(super) fn away(&mut self, task: &Arc<Task>, frame: &Frame, place: &Where) -> Result<(), Stop> {
+        let login = self.login(task, frame)?;
         let hosts = match place {
             Where::On(hosts) if modules::short(&task.module) == "reboot" => return self.no_reboot(task, hosts),
             Where::On(hosts) => hosts.clone(),
@@ -380,7 +394,7 @@ impl HostCompiler<'_> {
         self.flush(true, false)?;
         let admitted = self.so_far.blocks.admit(&frame.blocks, self.so_far.failed);
         let plain = without(task, &[Keyword::DelegateTo]);
-        let stripped = strip(frame, &[Keyword::DelegateTo]);
+        let stripped = Frame { in_login: true, ..strip(frame, &[Keyword::DelegateTo]) };
         let module = modules::short(&task.module).to_owned();
         let before = self.runtime.clone();
         self.plain_task(&plain, &stripped, &module)?;
@@ -413,7 +427,7 @@ impl HostCompiler<'_> {
                 return_variables: true,
                 last: true,
             };
-            let guest = Guest { segment, variables: self.own_variables() };
+            let guest = Guest { segment, variables: self.own_variables(), login: login.clone() };
             let away = match place {
                 Where::AfterReboot => self.driver.reboot(phases(guest))?,
                 Where::On(_) if host == "?" => None,

@@ -120,7 +120,7 @@ impl Driver for HostDriver<'_> {
     }
 
     fn run_on(&mut self, host: &str, guest: Guest) -> Result<Option<Away>, Stop> {
-        let link = self.shared.open_for_delegation(host);
+        let link = self.shared.open_for_delegation(host, &guest.login);
         let mut link = link.map_err(|why| {
             let message = format!("the host `{host}` it delegates to: {}", why.message);
             self.lost = Some(Unreachable { message, help: why.help });
@@ -144,7 +144,7 @@ impl Driver for HostDriver<'_> {
         let (lost, outcomes) = (other.lost.take(), other.collected.take().unwrap_or_default());
         match result {
             Ok(report) => {
-                self.shared.keep_after_delegation(host, link);
+                self.shared.keep_after_delegation(host, &guest.login, link);
                 let outcome = outcomes.into_iter().find(|outcome| Some(outcome.node) == node);
                 Ok(Some(Away { outcome, variables: report.variables }))
             }

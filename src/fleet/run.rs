@@ -6,7 +6,7 @@ use super::meeting::{Meeting, Turn};
 use super::reach::Reached;
 use super::step::{Person, Steps};
 use super::target::Connections;
-use crate::compile::{Facts, HostCompiler, PlayHosts, PlaySettings, Project, Stop};
+use crate::compile::{Facts, HostCompiler, Login as TaskLogin, PlayHosts, PlaySettings, Project, Stop};
 use crate::event::{Counts, Event, Unreachable};
 use crate::graph::{Mode, Node, Prologue};
 use crate::inventory::LOCAL;
@@ -172,10 +172,10 @@ impl Shared {
     ///
     /// # Errors
     /// Where it cannot be reached.
-    pub fn open_for_delegation(&self, host: &str) -> Result<Link, Unreachable> {
+    pub fn open_for_delegation(&self, host: &str, login: &TaskLogin) -> Result<Link, Unreachable> {
+        let name = delegated(host, login);
         let host: Arc<str> = Arc::from(host);
-        let scope = self.host_scope(&host, None);
-        let name = format!("delegated {host}").into();
+        let scope = self.scope_of(&host, None, login);
         self.runtime.block_on(self.connections.open_as(&name, &host, &scope)).map_err(|error| error.unreachable())
     }
 
@@ -227,16 +227,25 @@ impl Shared {
     }
 
     /// Keeps that agent.
-    pub fn keep_after_delegation(&self, host: &str, link: Link) {
-        self.runtime.block_on(self.connections.keep(&format!("delegated {host}").into(), link));
+    pub fn keep_after_delegation(&self, host: &str, login: &TaskLogin, link: Link) {
+        self.runtime.block_on(self.connections.keep(&delegated(host, login), link));
     }
 
     /// The variables that say how a host is reached.
     fn host_scope(&self, host: &Arc<str>, play: Option<&Play>) -> Arc<TermScope> {
+        self.scope_of(host, play, &TaskLogin::default())
+    }
+
+    fn scope_of(&self, host: &Arc<str>, play: Option<&Play>, login: &TaskLogin) -> Arc<TermScope> {
         let local =
             LOCAL.contains(&host.as_ref()) && self.project.inventory.get().hosts.get(host).is_none_or(|h| h.implicit);
-        connection_scope(&self.project, host, play, local)
+        connection_scope(&self.project, host, play, local, login)
     }
+}
+
+/// What the agents of a host are kept under that work for tasks of another one, or for tasks that reach it in another way.
+fn delegated(host: &str, login: &TaskLogin) -> Arc<str> {
+    if login.is_empty() { format!("delegated {host}").into() } else { format!("delegated {host} {login:?}").into() }
 }
 
 impl Runner {
@@ -524,7 +533,13 @@ pub fn rehearse(
 }
 
 /// The variables that say how a host is reached, within a play or outside of any. `local` makes it this machine itself.
-pub fn connection_scope(project: &Arc<Project>, host: &Arc<str>, play: Option<&Play>, local: bool) -> Arc<TermScope> {
+pub fn connection_scope(
+    project: &Arc<Project>,
+    host: &Arc<str>,
+    play: Option<&Play>,
+    local: bool,
+    login: &TaskLogin,
+) -> Arc<TermScope> {
     let empty;
     let play = match play {
         Some(play) => play,
@@ -535,7 +550,8 @@ pub fn connection_scope(project: &Arc<Project>, host: &Arc<str>, play: Option<&P
     };
     let mut driver = DryDriver::default();
     let (hosts, carried) = (PlayHosts::default(), BTreeMap::new());
-    HostCompiler::new(project, play, host.clone(), hosts, Facts::Unknown, &mut driver, carried).connection_scope(local)
+    HostCompiler::new(project, play, host.clone(), hosts, Facts::Unknown, &mut driver, carried)
+        .connection_scope(local, login)
 }
 
 /// A play that says nothing, for looking at hosts outside of any.

@@ -57,7 +57,7 @@ keywords! {
     ForceHandlers = "force_handlers", PLAY, "Run notified handlers on hosts that failed too.";
     Serial = "serial", PLAY, "How many hosts at a time: a number, a percentage, or a list of them.";
     Strategy = "strategy", PLAY, "`linear`, `free` or `host_pinned`.";
-    MaxFailPercentage = "max_fail_percentage", PLAY | BLOCK | TASK, "Stop when more hosts than this failed.";
+    MaxFailPercentage = "max_fail_percentage", PLAY, "Stop when more hosts than this failed.";
     Order = "order", PLAY, "The order of hosts; or `explicit`: only requisites and data flow order the states of a host.";
     Become = "become", ALL, "Work with the rights of another user.";
     BecomeUser = "become_user", ALL, "That user; root if not said.";

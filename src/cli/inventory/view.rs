@@ -88,7 +88,7 @@ impl<'a> View<'a> {
         let facts = Facts::Unknown;
         let compiler =
             HostCompiler::new(self.project, &play, host.as_ref().into(), hosts, facts, &mut driver, Default::default());
-        let scope = compiler.connection_scope(false);
+        let scope = compiler.connection_scope(false, &crate::compile::Login::default());
         let value = |name: &str| match scope.get(name) {
             Ok(Some(value)) if value.has_unknown() => Some(json!("(known on the host)")),
             Ok(value) => Some(to_json(&value?)),
