@@ -51,6 +51,8 @@ pub struct Link {
     receiver: mpsc::Receiver<FromAgent>,
     /// Bytes written to bring the agent here; 0 where it was there.
     pub pushed: usize,
+    /// How it was reached: only who would go the same way takes it over.
+    pub way: String,
 }
 
 impl Link {
@@ -113,7 +115,7 @@ impl Link {
                 }
             }
         });
-        Ok(Self { hello, sender, receiver, pushed: 0 })
+        Ok(Self { hello, sender, receiver, pushed: 0, way: String::new() })
     }
 
     /// Sends a message.

@@ -55,16 +55,23 @@ impl Connections {
     /// # Errors
     /// Where the host cannot be reached.
     pub async fn open_as(&self, name: &Arc<str>, host: &Arc<str>, scope: &Arc<TermScope>) -> Result<Link, LinkError> {
-        if let Some(link) = self.idle.lock().await.get_mut(name).and_then(Vec::pop) {
-            return Ok(link);
+        let target = (!self.is_local(scope)).then(|| self.target(host, scope));
+        let way = target.as_ref().map(way_to).unwrap_or_default();
+        if let Some(idle) = self.idle.lock().await.get_mut(name)
+            && let Some(at) = idle.iter().position(|link| link.way == way)
+        {
+            return Ok(idle.swap_remove(at));
         }
-        if self.is_local(scope) {
-            return self.open_local().await;
-        }
-        let target = self.target(host, scope);
-        let connection = self.ssh.connect(&target).await?;
-        let exec = connection.exec(&agent::bootstrap()).await?;
-        Link::bootstrap(exec).await
+        let mut link = match &target {
+            None => self.open_local().await?,
+            Some(target) => {
+                let connection = self.ssh.connect(target).await?;
+                let exec = connection.exec(&agent::bootstrap()).await?;
+                Link::bootstrap(exec).await?
+            }
+        };
+        link.way = way;
+        Ok(link)
     }
 
     /// Lets go of the agents kept under a name.
@@ -137,7 +144,8 @@ impl Connections {
             .join(" ");
         Target {
             alias: host.to_owned(),
-            host: text(&["ansible_host", "ansible_ssh_host"]),
+            // Where nobody says it, `ansible_host` is the name itself: then ssh's configuration says where that is.
+            host: text(&["ansible_host", "ansible_ssh_host"]).filter(|address| address != host),
             port: text(&["ansible_port", "ansible_ssh_port"]).and_then(|p| p.parse().ok()),
             user: text(&["ansible_user", "ansible_ssh_user"]).or_else(|| self.login.user.clone()),
             identity_files: self
@@ -159,6 +167,12 @@ impl Connections {
                 .unwrap_or_default(),
         }
     }
+}
+
+/// What tells two ways to a host apart.
+fn way_to(target: &Target) -> String {
+    let Target { alias, host, port, user, identity_files, proxy_jump, .. } = target;
+    format!("{alias} {host:?} {port:?} {user:?} {identity_files:?} {proxy_jump:?}")
 }
 
 /// `-J host` or `-o ProxyJump=host` in Ansible's ssh arguments.

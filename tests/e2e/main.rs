@@ -7,6 +7,7 @@ mod become_;
 mod faults;
 mod language;
 mod local;
+mod login;
 mod many;
 mod reboot;
 mod redis;
