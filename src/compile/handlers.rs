@@ -79,7 +79,9 @@ impl HostCompiler<'_> {
             for (item, frame, id, hidden) in prepared.iter().rev() {
                 let frame = Frame { blocks: blocks.to_vec(), ..frame.clone() };
                 let compile = |this: &mut Self| match item {
-                    Item::Task(task) if is_one_node(task) => this.handler(task, &frame, *id, hidden),
+                    Item::Task(task) if is_one_node(task) && !this.leaves(task, &frame) => {
+                        this.handler(task, &frame, *id, hidden)
+                    }
                     _ => this.group_handler(item, &frame, *id, hidden),
                 };
                 match self.at(round, |this| this.at(*id as usize, compile)) {
@@ -90,6 +92,13 @@ impl HostCompiler<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Says whether a handler works elsewhere, or gets to its host in another way: the agent that knows who was notified does
+    /// not run it then.
+    fn leaves(&mut self, task: &Task, frame: &Frame) -> bool {
+        frame.keyword(&task.keywords, Keyword::DelegateTo).is_some()
+            || self.other_login(task, frame).is_ok_and(|login| login.is_some())
     }
 
     /// A handler of several tasks: a hidden node asks whether it was notified, the tasks ask that node, and another hidden
