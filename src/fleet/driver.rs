@@ -14,6 +14,7 @@ use crate::compile::{Away, Driver, Guest, Met, Peers, Reboot, Stop};
 use crate::event::{Event, Status, TaskOutcome, Unreachable};
 use crate::graph::{Node, Prologue, Segment};
 use crate::source::Origin;
+use crate::template::Term;
 use crate::value::{Map, Value};
 
 /// Drives one host.
@@ -120,15 +121,22 @@ impl Driver for HostDriver<'_> {
     }
 
     fn run_on(&mut self, host: &str, guest: Guest) -> Result<Option<Away>, Stop> {
-        let link = self.shared.open_for_delegation(host, &guest.login);
-        let mut link = link.map_err(|why| {
-            let message = format!("the host `{host}` it delegates to: {}", why.message);
-            self.lost = Some(Unreachable { message, help: why.help });
+        let may_miss = |node: &Node| node.ignore_unreachable != Term::Value(Value::Bool(false));
+        let tolerant = guest.segment.nodes.iter().any(may_miss);
+        let opened = self.shared.open_for_delegation(host, &guest.login);
+        let about = |why: &str| format!("the host `{host}` it delegates to: {why}");
+        let opened = match opened {
+            Err(why) if tolerant => self.shared.stand_in().map(|link| (link, Some(about(&why.message)))),
+            other => other.map(|link| (link, None)),
+        };
+        let (mut link, absent) = opened.map_err(|why| {
+            self.lost = Some(Unreachable { message: about(&why.message), help: why.help });
             Stop::Lost
         })?;
         let mut prologue = self.shared.prologue(&format!("delegated to {host}"));
         prologue.guest = true;
         prologue.variables = guest.variables;
+        prologue.absent.clone_from(&absent);
         let mut other = HostDriver {
             shared: self.shared.clone(),
             host: self.host.clone(),
@@ -144,7 +152,9 @@ impl Driver for HostDriver<'_> {
         let (lost, outcomes) = (other.lost.take(), other.collected.take().unwrap_or_default());
         match result {
             Ok(report) => {
-                self.shared.keep_after_delegation(host, &guest.login, link);
+                if absent.is_none() {
+                    self.shared.keep_after_delegation(host, &guest.login, link);
+                }
                 let outcome = outcomes.into_iter().find(|outcome| Some(outcome.node) == node);
                 Ok(Some(Away { outcome, variables: report.variables }))
             }

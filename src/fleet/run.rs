@@ -179,6 +179,14 @@ impl Shared {
         self.runtime.block_on(self.connections.open_as(&name, &host, &scope)).map_err(|error| error.unreachable())
     }
 
+    /// An agent of this machine that says of a host that it is not there.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn stand_in(&self) -> Result<Link, Unreachable> {
+        self.runtime.block_on(self.connections.stand_in()).map_err(|error| error.unreachable())
+    }
+
     /// An agent on a host over a connection of its own, if one can be had in that time.
     pub fn open_anew(&self, host: &Arc<str>, time: std::time::Duration) -> Option<Link> {
         let scope = self.host_scope(host, None);
