@@ -107,6 +107,8 @@ pub struct HostCompiler<'a> {
     pub(super) lockstep: bool,
     /// Some tasks are known after apply only: what is not defined here may be set by them.
     pub(super) open_ended: bool,
+    /// What was compiled last sets variables under names that are known late.
+    pub(super) late_names: bool,
     /// A failure of what was compiled last stops all hosts.
     pub(super) fatal: bool,
     /// The blocks around that.
@@ -182,6 +184,7 @@ impl<'a> HostCompiler<'a> {
             seen_failures: 0,
             expected: BTreeMap::new(),
             open_ended: false,
+            late_names: false,
             so_far: SegmentReport::default(),
             started: Instant::now(),
             lookups: Arc::default(),

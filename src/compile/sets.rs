@@ -15,6 +15,7 @@ impl HostCompiler<'_> {
         }
         if node.action == Action::SetFact {
             self.note_cacheable(node);
+            self.late_names |= has_late_names(node);
             for (name, value) in self.facts_set(node) {
                 self.expect_runtime(&name, value);
                 sets.push(name);
@@ -52,6 +53,20 @@ impl HostCompiler<'_> {
             Work::Items(_, iterations) => iterations.iter().filter(|i| !skipped(i)).flat_map(of).collect(),
             Work::Late(_, _, iteration) => of(iteration).into_iter().map(|(name, _)| (name, Value::Unknown)).collect(),
         }
+    }
+}
+
+/// Says whether a `set_fact` may set something under a name that is not known yet.
+fn has_late_names(node: &Node) -> bool {
+    let late = |iteration: &Iteration| match &iteration.args {
+        Term::Map(entries) => entries.iter().any(|(key, _)| key.as_value().is_none_or(Value::has_unknown)),
+        Term::Value(value) => !matches!(value, Value::Map(_)),
+        _ => true,
+    };
+    let skipped = |iteration: &Iteration| iteration.when.iter().any(|t| *t == Term::Value(Value::Bool(false)));
+    match &node.work {
+        Work::Once(iteration) | Work::Late(_, _, iteration) => !skipped(iteration) && late(iteration),
+        Work::Items(_, iterations) => iterations.iter().any(|iteration| !skipped(iteration) && late(iteration)),
     }
 }
 

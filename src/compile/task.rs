@@ -233,8 +233,11 @@ impl HostCompiler<'_> {
         let (work, footprint) = self.settled_work(task, frame, &action)?;
         let gathers = action == Action::Setup;
         self.push(task, frame, action, work, footprint)?;
-        // What was gathered anew is what counts from here on.
-        if gathers && !self.is_rehearsal() {
+        let late_names = std::mem::take(&mut self.late_names);
+        // Where nothing is run, or nothing for real, anything may be what is not defined here.
+        self.open_ended |= late_names && (self.is_rehearsal() || self.project.plan);
+        // What was gathered anew is what counts from here on, and what has got a name only now.
+        if (gathers || late_names) && !self.is_rehearsal() {
             self.flush(true, false)?;
         }
         Ok(())
