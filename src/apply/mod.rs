@@ -235,7 +235,9 @@ impl Session {
         drop(state);
         let failed = outcome.items.iter().find(|item| item.status == Status::Failed);
         let result = failed.map(|item| item.result.clone()).unwrap_or_default();
-        let task = Value::map([("name", Value::str(&outcome.name)), ("action", Value::str(&outcome.module))]);
+        // What a person sees of a task without a name is its module.
+        let name = if outcome.name == *outcome.module { "" } else { &outcome.name };
+        let task = Value::map([("name", Value::str(name)), ("action", Value::str(&outcome.module))]);
         self.runtime.set("ansible_failed_task", task);
         self.runtime.set("ansible_failed_result", result);
     }

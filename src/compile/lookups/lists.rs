@@ -30,11 +30,11 @@ fn all(ask: &Ask<'_>, levels: usize) -> Vec<Value> {
 }
 
 pub(super) fn items(ask: &Ask<'_>) -> Outcome {
-    Ok(Lookup::Results(all(ask, 1)))
+    Ok(Lookup::Results(all(ask, 0)))
 }
 
 pub(super) fn list(ask: &Ask<'_>) -> Outcome {
-    Ok(Lookup::Results(all(ask, 0)))
+    Ok(Lookup::Results(ask.call.terms.clone()))
 }
 
 pub(super) fn flattened(ask: &Ask<'_>) -> Outcome {
@@ -43,7 +43,7 @@ pub(super) fn flattened(ask: &Ask<'_>) -> Outcome {
 
 pub(super) fn indexed_items(ask: &Ask<'_>) -> Outcome {
     let pair = |(i, item)| Value::list([Value::from(i), item]);
-    Ok(Lookup::Results(all(ask, 1).into_iter().enumerate().map(pair).collect()))
+    Ok(Lookup::Results(all(ask, 0).into_iter().enumerate().map(pair).collect()))
 }
 
 pub(super) fn random_choice(ask: &Ask<'_>) -> Outcome {

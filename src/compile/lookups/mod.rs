@@ -217,8 +217,8 @@ fn may_be_made(effect: Effect, call: &LookupCall, reach: &Reach) -> bool {
 pub fn with_items(name: &str, terms: &Value, scope: &dyn Scope, names: &Names) -> Outcome {
     let short = name.rsplit('.').next().unwrap_or(name);
     let list = match (short, terms) {
-        // A mapping or a list is what these work on; the others get one term for each item.
-        ("items" | "list" | "flattened" | "dict" | "indexed_items", other) => vec![other.clone()],
+        // Mappings are what this works on, in a list or not; the others get one term for each item.
+        ("dict", other) => vec![other.clone()],
         (_, Value::List(items)) => items.to_vec(),
         (_, other) => vec![other.clone()],
     };
