@@ -18,6 +18,9 @@ pub enum LinkError {
     /// The target answered something that is no agent.
     #[error("the target answered something unexpected: {0}")]
     Garbage(String),
+    /// It is to be reached in a way cfg does not know.
+    #[error("cfg has no connection `{0}`")]
+    NoConnection(String),
     /// There is no agent for its CPU.
     #[error("cfg has no agent for the CPU `{0}`")]
     NoCpu(String),
@@ -34,6 +37,7 @@ impl LinkError {
     pub fn unreachable(&self) -> Unreachable {
         let help = match self {
             Self::Connect(error) => error.help(),
+            Self::NoConnection(_) => Some("there are `ssh` and `local`; see `connection` and `ansible_connection`".to_owned()),
             Self::NoCpu(_) => Some("build the agents for all CPUs with `agents/build`, then build cfg again".to_owned()),
             Self::NoPlace(_) => Some("it needs a directory of the login user that is writable and not mounted noexec, and gzip or xz; set XDG_CACHE_HOME".to_owned()),
             Self::Garbage(_) => Some("a login script that writes to standard output is a common cause".to_owned()),

@@ -55,7 +55,12 @@ impl Connections {
     /// # Errors
     /// Where the host cannot be reached.
     pub async fn open_as(&self, name: &Arc<str>, host: &Arc<str>, scope: &Arc<TermScope>) -> Result<Link, LinkError> {
-        let target = (!self.is_local(scope)).then(|| self.target(host, scope));
+        const SSH: &[&str] = &["ssh", "smart", "paramiko", "paramiko_ssh"];
+        let local = self.is_local(scope);
+        if let Some(other) = connection_of(scope).filter(|how| !local && !SSH.contains(&how.as_str())) {
+            return Err(LinkError::NoConnection(other));
+        }
+        let target = (!local).then(|| self.target(host, scope));
         let way = target.as_ref().map(way_to).unwrap_or_default();
         if let Some(idle) = self.idle.lock().await.get_mut(name)
             && let Some(at) = idle.iter().position(|link| link.way == way)
@@ -112,8 +117,7 @@ impl Connections {
 
     /// Says whether a host is this machine itself.
     pub fn is_local(&self, scope: &Arc<TermScope>) -> bool {
-        let connection = scope.get("ansible_connection").ok().flatten().map(|v| v.to_string());
-        self.login.local || connection.map_or(self.login.local_by_default, |how| how == "local")
+        self.login.local || connection_of(scope).map_or(self.login.local_by_default, |how| how == "local")
     }
 
     /// An agent on this machine for a host nobody is connected to.
@@ -167,6 +171,12 @@ impl Connections {
                 .unwrap_or_default(),
         }
     }
+}
+
+/// How a host is to be reached, where that is said: the short name of a connection.
+fn connection_of(scope: &Arc<TermScope>) -> Option<String> {
+    let said = scope.get("ansible_connection").ok().flatten().filter(|value| *value != Value::Null)?.to_string();
+    Some(said.rsplit('.').next().unwrap_or(&said).to_owned()).filter(|name| !name.is_empty())
 }
 
 /// What tells two ways to a host apart.
