@@ -7,8 +7,8 @@ use super::outcome::Attempt;
 use super::run::{Runner, raw};
 use super::specification::{self, CONTEXT, SPECIFICATION};
 use crate::graph::{Action, Iteration};
-use crate::machine::Command;
-use crate::resource::{Failure, FromValue as _, Words};
+use crate::machine::{Command, Machine};
+use crate::resource::{Failure, FromValue as _, Words, expand_home};
 use crate::template::{EvalError, Shape, Term, TermScope};
 use crate::value::{Map, Value};
 
@@ -290,15 +290,15 @@ fn pause(runner: &Runner<'_>, args: &Map, limit: Option<Duration>) -> Attempt {
 /// Where the program cannot be run.
 pub fn guard(runner: &Runner<'_>, kind: &str, value: &Value) -> Result<bool, Failure> {
     let machine = runner.session.machine(runner.node.r#become.as_ref(), false)?;
-    if kind == "creates" {
-        return Ok(machine.lstat(std::path::Path::new(&value.to_string()))?.is_none());
-    }
-    let commands = match value {
+    let each = match value {
         Value::List(items) => items.to_vec(),
         other => vec![other.clone()],
     };
+    if kind == "creates" {
+        return some_missing(&*machine, &each);
+    }
     let mut all_fine = true;
-    for command in commands {
+    for command in each {
         let words = match &command {
             Value::Str(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_string()],
             other => Words::from_value(other).map_err(Failure::new)?.0,
@@ -307,4 +307,16 @@ pub fn guard(runner: &Runner<'_>, kind: &str, value: &Value) -> Result<bool, Fai
         all_fine &= output.known().is_some_and(crate::machine::Stdio::ok);
     }
     Ok(if kind == "onlyif" { all_fine } else { !all_fine })
+}
+
+fn some_missing(machine: &dyn Machine, paths: &[Value]) -> Result<bool, Failure> {
+    let mut missing = false;
+    for path in paths {
+        let path = std::path::PathBuf::from(expand_home(machine, &path.to_string())?);
+        if !path.is_absolute() {
+            return Err(Failure::new(format!("`creates` needs an absolute path, not `{}`", path.display())));
+        }
+        missing |= machine.lstat(&path)?.is_none();
+    }
+    Ok(missing)
 }

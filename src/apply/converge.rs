@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::outcome::Attempt;
 use super::run::Runner;
 use crate::graph::Diff;
-use crate::machine::Tracked;
+use crate::machine::{Fault, Tracked};
 use crate::resource::{self, Args, Context, ParamErrorKind, Resource};
 use crate::template::{Term, TermScope};
 use crate::value::{Map, Value};
@@ -134,8 +134,10 @@ impl Runner<'_> {
             Ok(context) => context,
             Err(attempt) => return attempt,
         };
-        let tracked = self
-            .intending(Tracked::new(machine, self.no_log).within(limit).keeping(self.node.diff == Diff::Wanted), scope);
+        let tracked = Tracked::new(machine, self.no_log)
+            .within(limit)
+            .keeping(self.node.diff == Diff::Wanted)
+            .before_first_change(Box::new(|| self.before_first_change(scope)));
         let started = Instant::now();
         let mut result = resource.converge(&tracked, &context);
         // What ran or changed something just now has seen the news already.
@@ -149,7 +151,7 @@ impl Runner<'_> {
         }
         match result {
             Ok(outcome) => {
-                if !outcome.facts.is_empty() {
+                if !outcome.facts.is_empty() && self.has_turn() {
                     self.session.runtime.add_module_facts(&outcome.facts);
                 }
                 let changed = outcome.changed.unwrap_or(Value::Bool(!changes.is_empty()));
@@ -226,13 +228,16 @@ impl Runner<'_> {
         })
     }
 
-    /// Has the notifications of this node written down before its first change.
-    fn intending(&self, tracked: Tracked, scope: &Arc<TermScope>) -> Tracked {
+    /// Waits for the turn of the node, and has what it notifies written down.
+    fn before_first_change(&self, scope: &Arc<TermScope>) -> crate::machine::Result<()> {
+        if !self.has_turn() {
+            return Err(Fault::new("go on", "an earlier state failed"));
+        }
         if self.node.notify.is_empty() || self.session.is_plan() || !self.session.prologue.keeps() || self.looking {
-            return tracked;
+            return Ok(());
         }
         let names = self.notified_names(scope);
         self.session.state().notifications.intend(self.node.id, names);
-        tracked.before_first_change(Box::new(self.session.keeper()))
+        (self.session.keeper())()
     }
 }

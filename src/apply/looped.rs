@@ -3,28 +3,19 @@
 use std::time::Duration;
 
 use super::outcome::Attempt;
-use super::run::{Runner, misjudged};
-use crate::event::ItemOutcome;
+use super::run::{Done, Runner, misjudged};
 use crate::graph::{Iteration, Loop};
 use crate::template::EvalError;
 use crate::value::{Map, Value};
 
 impl Runner<'_> {
     /// The work for each item.
-    pub(super) fn items(
-        &self,
-        looped: &Loop,
-        iterations: impl Iterator<Item = Iteration>,
-        count: usize,
-    ) -> Vec<ItemOutcome> {
+    pub(super) fn items(&self, looped: &Loop, iterations: impl Iterator<Item = Iteration>, count: usize) -> Done {
         if count == 0 {
             let attempt = Attempt::skipped("No items in the list");
-            if let Some(name) = self.registers() {
-                let mut result = attempt.registered().as_map().cloned().unwrap_or_default();
-                result.insert("results".into(), Value::list([]));
-                self.session.runtime.set(name, Value::from(result));
-            }
-            return vec![attempt.into_item(None, self.no_log)];
+            let mut result = attempt.registered().as_map().cloned().unwrap_or_default();
+            result.insert("results".into(), Value::list([]));
+            return Done { items: vec![attempt.into_item(None, self.no_log)], registered: Value::from(result) };
         }
         let mut outcomes = Vec::new();
         let mut registered = Vec::new();
@@ -53,10 +44,7 @@ impl Runner<'_> {
                 None => {}
             }
         }
-        if let Some(name) = self.registers() {
-            self.session.runtime.set(name, all_items(registered));
-        }
-        outcomes
+        Done { items: outcomes, registered: all_items(registered) }
     }
 
     /// Says whether `break_when` ends the loop after this item: that it does, that it is not known, or that it failed.

@@ -1,7 +1,8 @@
 //! Running a host's graph against its machine: in the agent, on the target.
 //!
-//! Invariants: the outcome is as if nodes ran in written order; a node starts when all it waits for has ended; after a
-//! failure no later node starts unless a rescue or always section takes it in; handlers run once a flush, and a
+//! Invariants: the outcome is as if nodes ran in written order, also where one fails: a node looks when all it waits for
+//! has ended, and changes something when all before it have ended (unless the play says `order: explicit`); after a
+//! failure no later node does anything unless a rescue or always section takes it in; handlers run once a flush, and a
 //! notification is on disk before the change that causes it is made.
 
 mod actions;

@@ -1,6 +1,6 @@
 //! One node: conditions, items, tries, and what its result means.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::notify::Due;
@@ -14,7 +14,14 @@ use crate::value::{Map, Value, parse_bool};
 /// What the hidden variables start with that say whether a handler of several tasks was notified.
 pub const HANDLER_GATE: &str = "__cfg_handler_";
 
-/// A node while it runs.
+/// Says when a node may do more than look.
+pub trait Turns: Sync {
+    /// Waits until all that is written before the node has ended, and says whether the node is still to run.
+    fn await_turn(&self, node: &Node) -> bool;
+}
+
+/// A node while it runs. It looks at the machine when it likes; what it does more it does in its turn: changes, variables,
+/// notifications, and coming to an end.
 pub struct Runner<'a> {
     pub session: &'a Session,
     pub segment: &'a Segment,
@@ -23,14 +30,23 @@ pub struct Runner<'a> {
     pub no_log: bool,
     /// Only find out what would change: nothing is written, registered or notified.
     pub looking: bool,
+    turns: &'a dyn Turns,
+    /// Whether its turn came, once that is known.
+    turn: OnceLock<bool>,
     warnings: Mutex<Vec<Warning>>,
+}
+
+/// What the work of a node came to.
+pub(super) struct Done {
+    pub items: Vec<ItemOutcome>,
+    pub registered: Value,
 }
 
 impl<'a> Runner<'a> {
     /// Prepares a node.
-    pub fn new(session: &'a Session, segment: &'a Segment, node: &'a Node) -> Self {
-        let (name, warnings) = (String::new(), Mutex::default());
-        let mut runner = Self { session, segment, node, name, no_log: false, looking: false, warnings };
+    pub fn new(session: &'a Session, segment: &'a Segment, node: &'a Node, turns: &'a dyn Turns) -> Self {
+        let (name, turn, warnings) = (String::new(), OnceLock::new(), Mutex::default());
+        let mut runner = Self { session, segment, node, name, no_log: false, looking: false, turns, turn, warnings };
         let scope = runner.scope(Vec::new());
         // A failing name is shown as it was written; the task itself will report the failure where it matters.
         runner.name = scope.evaluate(&node.name).map_or_else(|_| raw(&node.name), |value| value.to_string());
@@ -41,8 +57,20 @@ impl<'a> Runner<'a> {
     /// Says whether the node would change something: what `prereq` asks. What cannot be known counts as a change.
     pub fn would_change(mut self) -> bool {
         self.looking = true;
-        let items = self.work(false);
-        items.iter().any(|item| matches!(item.status, Status::Changed | Status::Unknown))
+        self.work(false).items.iter().any(|item| matches!(item.status, Status::Changed | Status::Unknown))
+    }
+
+    /// Waits for the turn of the node. Where that does not come (an earlier state failed), the node has never been.
+    pub(super) fn has_turn(&self) -> bool {
+        self.looking || *self.turn.get_or_init(|| self.turns.await_turn(self.node))
+    }
+
+    /// Says whether the node waits for its turn before it even looks: what tells the controller or other nodes of itself, and
+    /// what counts time, which is not to run out while others work.
+    fn starts_in_turn(&self) -> bool {
+        let node = self.node;
+        let counts_time = node.until.is_some() || node.timeout.is_some() || node.background.is_some();
+        node.handler.is_some() || counts_time || !matches!(node.action, Action::Resource(_))
     }
 
     pub(super) fn scope(&self, locals: Vec<(String, Value)>) -> Arc<TermScope> {
@@ -56,8 +84,12 @@ impl<'a> Runner<'a> {
         self.node.gates.iter().filter(of_handler).any(|gate| scope.evaluate(gate).is_ok_and(|value| !truth(&value)))
     }
 
-    /// Runs the node and reports it. Silent nodes (gates, handlers that were not notified) report nothing.
+    /// Runs the node and reports it. Silent nodes (gates, handlers that were not notified) report nothing, and neither do
+    /// those whose turn did not come.
     pub fn run(&self, verdict: Verdict) -> Option<TaskOutcome> {
+        if self.starts_in_turn() && !self.has_turn() {
+            return None;
+        }
         let started = Instant::now();
         let mut because = Vec::new();
         if let Some(handler) = &self.node.handler {
@@ -82,11 +114,17 @@ impl<'a> Runner<'a> {
         if !matches!(self.node.action, Action::Gate(_) | Action::HandlerDone(_)) {
             self.session.sink.started(self.node.id, &self.name);
         }
-        let items = match verdict {
-            Verdict::Nothing => vec![Attempt::skipped("no requisite asks for it").into_item(None, self.no_log)],
-            Verdict::Fail => vec![Attempt::failed("a state it requires failed").into_item(None, self.no_log)],
+        let Done { items, registered } = match verdict {
+            Verdict::Nothing => self.single(Attempt::skipped("no requisite asks for it")),
+            Verdict::Fail => self.single(Attempt::failed("a state it requires failed")),
             Verdict::Run | Verdict::Refresh => self.work(verdict == Verdict::Refresh),
         };
+        if !self.has_turn() {
+            return None;
+        }
+        if let Some(name) = &self.node.register {
+            self.session.runtime.set(name, registered);
+        }
         let hidden = matches!(self.node.action, Action::Gate(_) | Action::HandlerDone(_));
         if hidden && !items.iter().any(|i| i.status == Status::Failed) {
             return None;
@@ -122,7 +160,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn work(&self, refresh: bool) -> Vec<ItemOutcome> {
+    fn work(&self, refresh: bool) -> Done {
         if let Err(attempt) = self.entered() {
             return self.single(attempt);
         }
@@ -149,16 +187,9 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// The variable the result is kept in.
-    pub(super) fn registers(&self) -> Option<&String> {
-        self.node.register.as_ref().filter(|_| !self.looking)
-    }
-
-    fn single(&self, attempt: Attempt) -> Vec<ItemOutcome> {
-        if let Some(name) = self.registers() {
-            self.session.runtime.set(name, attempt.registered());
-        }
-        vec![attempt.into_item(None, self.no_log)]
+    fn single(&self, attempt: Attempt) -> Done {
+        let registered = attempt.registered();
+        Done { items: vec![attempt.into_item(None, self.no_log)], registered }
     }
 
     /// Looks at the conditions around the node.

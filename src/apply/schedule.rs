@@ -1,11 +1,13 @@
-//! Which node runs when: a node starts once all it waits for has ended, several at a time.
+//! Which node runs when: a node starts to look once all it waits for has ended, several at a time. Where states keep the
+//! order they are written in, each changes, notifies and ends only when all before it have ended well: what looked ahead
+//! of a failure leaves no trace.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use super::Session;
-use super::run::Runner;
-use crate::graph::{Node, NodeId, RequisiteKind, Segment, TargetOutcome, Verdict};
+use super::run::{Runner, Turns};
+use crate::graph::{Action, Node, NodeId, Order, RequisiteKind, Segment, TargetOutcome, Verdict};
 
 /// More threads than this on one host help nobody: what can run at once is mostly waiting for the network.
 const WORKERS: usize = 8;
@@ -15,6 +17,8 @@ struct Queue {
     waiting: HashMap<NodeId, usize>,
     /// Nodes that can start, in written order.
     ready: BTreeSet<NodeId>,
+    /// Nodes that have not ended.
+    open: BTreeSet<NodeId>,
     running: usize,
     left: usize,
 }
@@ -59,7 +63,8 @@ impl<'a> Plan<'a> {
                 dependents.entry(id).or_default().push(node.id);
             }
         }
-        let queue = Queue { waiting, ready, running: 0, left: segment.nodes.len() };
+        let open = nodes.keys().copied().collect();
+        let queue = Queue { waiting, ready, open, running: 0, left: segment.nodes.len() };
         Self { session, segment, nodes, dependents, queue: Mutex::new(queue), wake: Condvar::new() }
     }
 
@@ -103,6 +108,7 @@ impl<'a> Plan<'a> {
     fn done(&self, id: NodeId) {
         let mut queue = self.queue();
         queue.running -= 1;
+        queue.open.remove(&id);
         for dependent in self.dependents.get(&id).into_iter().flatten() {
             if let Some(count) = queue.waiting.get_mut(dependent) {
                 *count -= 1;
@@ -118,7 +124,7 @@ impl<'a> Plan<'a> {
         if !self.admitted(node) {
             return;
         }
-        let runner = Runner::new(self.session, self.segment, node);
+        let runner = Runner::new(self.session, self.segment, node, self);
         let Some(mut outcome) = runner.run(self.verdict(node)) else { return };
         runner.notify(&mut outcome);
         self.session.ended(&node.blocks, &mut outcome);
@@ -132,7 +138,7 @@ impl<'a> Plan<'a> {
         let state = self.session.state();
         let is_onfail = node.requisites.iter().any(|r| r.kind == RequisiteKind::OnFail);
         let forced = (node.handler.is_some() || node.in_handler) && self.session.prologue.force_handlers;
-        let clears = node.action == crate::graph::Action::ClearErrors;
+        let clears = node.action == Action::ClearErrors;
         let host_failed = state.failed && !is_onfail && !forced && !clears;
         !state.ended && state.blocks.admit(&node.blocks, host_failed)
     }
@@ -165,7 +171,22 @@ impl<'a> Plan<'a> {
     /// How a state that has yet to run would come out: `prereq` runs before it, and only if it would change.
     fn foreseen(&self, id: NodeId) -> TargetOutcome {
         let changed =
-            self.nodes.get(&id).is_some_and(|node| Runner::new(self.session, self.segment, node).would_change());
+            self.nodes.get(&id).is_some_and(|node| Runner::new(self.session, self.segment, node, self).would_change());
         TargetOutcome { failed: false, changed }
+    }
+}
+
+impl Turns for Plan<'_> {
+    /// The first node that has not ended is always running or next to start, so that all turns come.
+    fn await_turn(&self, node: &Node) -> bool {
+        if self.segment.order == Order::Explicit {
+            return true;
+        }
+        let mut queue = self.queue();
+        while queue.open.first().is_some_and(|first| *first < node.id) {
+            queue = self.wake.wait(queue).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        drop(queue);
+        self.admitted(node)
     }
 }

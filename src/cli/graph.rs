@@ -169,7 +169,7 @@ fn text(host: &str, nodes: &[Node], why: Option<&str>) -> String {
             .map(|other| format!("#{}", other.id))
             .collect();
         if !beside.is_empty() {
-            out.push_str(&format!("    runs beside {}   (nothing in common)\n", beside.join(", ")));
+            out.push_str(&format!("    has nothing in common with {}\n", beside.join(", ")));
         }
     }
     out

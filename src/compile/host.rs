@@ -16,7 +16,7 @@ use super::scope::Names;
 use super::{Driver, Project, Stop, diagnose};
 use crate::apply::SegmentReport;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::graph::{Binding, BlockId, Builder, Node, NodeId, Segment};
+use crate::graph::{Binding, BlockId, Builder, Node, NodeId, Order, Segment};
 use crate::parse::{Item, Play};
 use crate::source::Span;
 use crate::template::{EvalError, Layout, Shape, Template, Term, TermScope};
@@ -143,7 +143,10 @@ impl<'a> HostCompiler<'a> {
     ) -> Self {
         let facts_layer = Arc::new(facts_layer(&facts));
         let host_layers = project.host_layers(&host, &play.dir);
-        let explicit = play.keywords.get(crate::parse::Keyword::Order).and_then(Yaml::text) == Some("explicit");
+        let order = match play.keywords.get(crate::parse::Keyword::Order).and_then(Yaml::text) {
+            Some("explicit") => Order::Explicit,
+            _ => Order::Written,
+        };
         let here = works_here(project, play, &host, &host_layers);
         let magic_cache = Arc::new(magic(project, play, &host, &hosts));
         Self {
@@ -161,7 +164,7 @@ impl<'a> HostCompiler<'a> {
             cacheable: BTreeSet::new(),
             alone: false,
             driver,
-            builder: Builder::new(explicit),
+            builder: Builder::new(order),
             nodes: Vec::new(),
             bindings: Vec::new(),
             binding_index: HashMap::new(),
@@ -540,6 +543,7 @@ impl<'a> HostCompiler<'a> {
         self.driver.compiled(&nodes, self.started.elapsed().as_micros() as u64);
         let segment = Segment {
             nodes,
+            order: self.builder.order(),
             bindings: std::mem::take(&mut self.bindings),
             rescues: std::mem::take(&mut self.rescues),
             return_variables: settle,

@@ -144,7 +144,7 @@ fn role_talks(project: &Arc<Project>, play: &Play, name: &str, from: Option<&str
 
 /// Nothing that runs a program on the host before the task itself.
 fn plain(keywords: &Keywords) -> bool {
-    let asks = [Keyword::Unless, Keyword::OnlyIf, Keyword::Async];
+    let asks = [Keyword::Unless, Keyword::OnlyIf, Keyword::Creates, Keyword::Async];
     asks.into_iter().all(|keyword| keywords.get(keyword).is_none())
 }
 

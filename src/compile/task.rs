@@ -9,7 +9,7 @@ use super::{Stop, modules};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::graph::{Action, Background, Become, BlockRef, Diff, Iteration, Node, Section, Until, Work};
 use crate::parse::{Block, Item, Keyword, Keywords, Task, TaskArgs};
-use crate::resource::Footprint;
+use crate::resource::{Claim, Footprint};
 use crate::template::{EvalError, Scope as _, Term, TermScope};
 use crate::value::Value;
 use crate::variables::LayerKind;
@@ -348,6 +348,7 @@ impl HostCompiler<'_> {
         // Handlers come after everything that may notify them, and before everything after the flush.
         let footprint = if frame.handler.is_some() { Footprint::world() } else { footprint };
         let mut node = self.node(task, frame, action, work)?;
+        let footprint = around(footprint, &node);
         let names = self.names(frame, Vec::new());
         let scope = self.scope(frame, Vec::new());
         let (bound, uses) = {
@@ -555,7 +556,7 @@ impl HostCompiler<'_> {
 
     fn guards(&self, own: &Keywords) -> Vec<(String, Term)> {
         let pair = |keyword: Keyword| own.get(keyword).map(|node| (keyword.name().to_owned(), self.term(node)));
-        [Keyword::Unless, Keyword::OnlyIf].into_iter().filter_map(pair).collect()
+        [Keyword::Unless, Keyword::OnlyIf, Keyword::Creates].into_iter().filter_map(pair).collect()
     }
 
     /// As whom the task works: keywords, or the variables of the same meaning.
@@ -625,6 +626,17 @@ const FAILURE: [&str; 2] = ["ansible_failed_task", "ansible_failed_result"];
 
 /// What the names of who is left of a play have in them.
 pub(super) const LEFT: &[&str] = &["ansible_play_batch", "play_hosts"];
+
+/// What a task touches, with what is asked before it runs and the rights it runs with.
+fn around(mut footprint: Footprint, node: &Node) -> Footprint {
+    if !node.guards.is_empty() {
+        footprint = footprint.and(Footprint::observer());
+    }
+    let Some(r#become) = &node.r#become else { return footprint };
+    footprint = footprint.read(Claim::User(r#become.user.clone()));
+    let rights = ["/etc/sudoers.d", "/etc/sudoers", "/etc/doas.conf", "/etc/pam.d"];
+    rights.into_iter().fold(footprint, |footprint, path| footprint.read(Claim::Tree(path.into())))
+}
 
 /// Every term of a node.
 pub(super) fn node_terms(node: &Node) -> Vec<&Term> {

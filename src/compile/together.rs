@@ -425,9 +425,9 @@ impl HostCompiler<'_> {
             let segment = Segment {
                 nodes: vec![Node { blocks: Vec::new(), handler: None, ..node.clone() }],
                 bindings: bindings.clone(),
-                rescues: Vec::new(),
                 return_variables: true,
                 last: true,
+                ..Segment::default()
             };
             let guest = Guest { segment, variables: self.own_variables(), login: login.clone() };
             let away = match place {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::Order;
 use super::node::{BlockRef, Edge, Node, NodeId, Section, Why};
 use super::touched::Touched;
 use crate::resource::{Claim, Footprint};
@@ -21,8 +22,7 @@ pub struct Builder {
     readers: HashMap<String, Vec<NodeId>>,
     /// The nodes of each section of a block.
     sections: HashMap<BlockRef, Vec<NodeId>>,
-    /// Only explicit edges and data flow: `order: explicit`.
-    explicit: bool,
+    order: Order,
 }
 
 /// Requisites that go in a circle: the nodes, in order.
@@ -31,8 +31,13 @@ pub struct Circle(pub Vec<NodeId>);
 
 impl Builder {
     /// A builder for a play.
-    pub fn new(explicit: bool) -> Self {
-        Self { explicit, ..Self::default() }
+    pub fn new(order: Order) -> Self {
+        Self { order, ..Self::default() }
+    }
+
+    /// What orders the nodes beside requisites and data flow.
+    pub fn order(&self) -> Order {
+        self.order
     }
 
     /// Gives a node its edges and takes note of it for those that follow.
@@ -56,7 +61,7 @@ impl Builder {
             }
         }
         self.wait_for_sections(node, &mut wait);
-        if !self.explicit {
+        if self.order == Order::Written {
             self.wait_for_touches(&footprint, &mut wait);
         }
         node.after.extend(after);

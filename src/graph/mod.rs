@@ -33,11 +33,23 @@ pub enum Mode {
     Plan,
 }
 
+/// What orders the states of a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// The result is as if they ran in the order they are written in.
+    #[default]
+    Written,
+    /// Requisites and data flow alone: `order: explicit`.
+    Explicit,
+}
+
 /// A part of a host's program: all of it, unless the controller is needed in between.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Segment {
     /// The nodes, in written order. Their ids go on from those of the segment before.
     pub nodes: Vec<Node>,
+    /// What orders them beside their edges.
+    pub order: Order,
     /// Variables the nodes name, each once: name, term, and whether it stands above `set_fact` and `register`.
     pub bindings: Vec<Binding>,
     /// Blocks that have a rescue section.

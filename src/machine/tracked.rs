@@ -47,27 +47,27 @@ pub enum Action {
 }
 
 /// A machine that records what is changed through it.
-pub struct Tracked {
+pub struct Tracked<'a> {
     machine: Arc<dyn Machine>,
     changes: Mutex<Vec<Change>>,
     secret: bool,
-    first: Mutex<Option<FirstChange>>,
+    first: Mutex<Option<FirstChange<'a>>>,
     deadline: Option<Instant>,
     differences: Option<Mutex<Vec<Difference>>>,
 }
 
-/// What is done before the first change.
-pub type FirstChange = Box<dyn FnOnce() -> Result<()> + Send>;
+/// What is done before the first change, until it succeeds.
+pub type FirstChange<'a> = Box<dyn FnMut() -> Result<()> + Send + 'a>;
 
-impl Tracked {
+impl<'a> Tracked<'a> {
     /// Records the changes of one state. With `secret`, no content is recorded.
     pub fn new(machine: Arc<dyn Machine>, secret: bool) -> Self {
         Self { machine, changes: Mutex::default(), secret, first: Mutex::default(), deadline: None, differences: None }
     }
 
-    /// Has something done before the first change is made; where that fails, the change is not made.
+    /// Has something done before the first change is made; as long as that fails, no change is made.
     #[must_use]
-    pub fn before_first_change(self, work: FirstChange) -> Self {
+    pub fn before_first_change(self, work: FirstChange<'a>) -> Self {
         Self { first: Mutex::new(Some(work)), ..self }
     }
 
@@ -112,8 +112,12 @@ impl Tracked {
     }
 
     fn begin(&self) -> Result<()> {
-        let first = self.first.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-        first.map_or(Ok(()), |work| work())
+        let mut first = self.first.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(work) = first.as_mut() {
+            work()?;
+            *first = None;
+        }
+        Ok(())
     }
 
     /// What was changed so far.
@@ -290,7 +294,7 @@ impl Image {
     }
 }
 
-impl Inspect for Tracked {
+impl Inspect for Tracked<'_> {
     super::hand_on!(machine);
 
     fn probe(&self, command: &Command) -> Result<Output> {
@@ -308,7 +312,7 @@ impl Inspect for Tracked {
     }
 }
 
-impl Machine for Tracked {
+impl Machine for Tracked<'_> {
     fn write(&self, path: &Path, content: &Content, attrs: &Attrs, how: &Written) -> Result<()> {
         self.around(path, how.secret, || self.machine.write(path, content, attrs, how))
     }

@@ -123,6 +123,7 @@ keywords! {
     ListenIn = "listen_in", TASK, "States that refresh after this one changed.";
     Unless = "unless", TASK, "Run only if this command fails.";
     OnlyIf = "onlyif", TASK, "Run only if this command succeeds.";
+    Creates = "creates", TASK, "Run only if this path is not there.";
 }
 
 /// Keywords of Ansible that cfg refuses so far, with the reason.

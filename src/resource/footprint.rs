@@ -91,7 +91,8 @@ fn overlap(written: &Claim, other: &Claim) -> Option<String> {
     let path = |p: &std::path::Path| Some(p.display().to_string());
     match (written, other) {
         (World, World) => Some("either may touch anything".into()),
-        (World, claim) | (claim, World) => Some(format!("one may touch anything, the other {claim}")),
+        (World, claim) => Some(format!("one may touch anything, the other {claim}")),
+        (claim, World) => Some(format!("one may look at anything, the other changes {claim}")),
         (Path(a), Path(b) | Tree(b)) if above(a, b) => path(a),
         (Path(a), Tree(b)) if above(b, a) => path(a),
         (Tree(a), Path(b) | Tree(b)) if above(a, b) || above(b, a) => path(b),

@@ -84,6 +84,7 @@ pub use footprint::{Claim, Footprint};
 pub use params::{FromValue, ParamSpec, finish as finish_params, optional as optional_param, read as read_param};
 pub(crate) use params::{documentation, params};
 pub use paths::{settle, settled};
+pub use program::expand_home;
 #[cfg(feature = "controller")]
 pub use python::regex as python_regex;
 pub use reboot::{GOES_DOWN, Reboot};

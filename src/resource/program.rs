@@ -162,7 +162,7 @@ fn absolute(machine: &dyn Inspect, chdir: Option<&Path>, text: &str) -> Result<P
 }
 
 /// Replaces `~` and `~user` at the start.
-pub(super) fn expand_home(machine: &dyn Inspect, text: &str) -> Result<String, Failure> {
+pub fn expand_home(machine: &dyn Inspect, text: &str) -> Result<String, Failure> {
     let Some(rest) = text.strip_prefix('~') else { return Ok(text.to_owned()) };
     let (name, rest) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
     let home = if name.is_empty() {

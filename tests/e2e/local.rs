@@ -50,6 +50,32 @@ fn independent_states_run_at_once_and_dependent_ones_in_order() {
 }
 
 #[test]
+fn what_is_written_after_a_failure_has_not_happened() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = dir.path().join("old");
+    let play = playbook(
+        dir.path(),
+        "- hosts: all\n  gather_facts: false\n  tasks:\n\
+         \x20   - { name: fails, copy: { dest: '{{ playbook_dir }}/missing/x', content: x } }\n\
+         \x20   - { name: looks, stat: { path: /etc/passwd } }\n\
+         \x20   - { name: writes, file: { path: '{{ playbook_dir }}/old', state: absent } }\n",
+    );
+    // Whether the later ones are quicker than the failure is a matter of luck.
+    for _ in 0..10 {
+        std::fs::write(&old, "").unwrap();
+        let run = events(cfg(&["apply", &play, "--local"]));
+        let ended: Vec<&str> = run
+            .events
+            .iter()
+            .filter(|e| e["event"] == "task_finished")
+            .map(|e| e["outcome"]["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(ended, ["fails"]);
+        assert!(old.exists(), "the states look at once, but change things in written order");
+    }
+}
+
+#[test]
 fn with_step_one_answer_counts_for_all_hosts() {
     let dir = tempfile::tempdir().unwrap();
     let play = playbook(
