@@ -6,6 +6,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 /// Static, and without tables for unwinding: an agent aborts on panic, so nothing ever unwinds. Of two definitions the
 /// first counts, for `agents/glibc.c`.
@@ -42,13 +43,34 @@ fn main() {
                 .iter()
                 .map(|cpu| (cpu.to_string(), PathBuf::from("agents/out").join(format!("cfg-agent-{cpu}")))),
         );
-        agents.retain(|(_, path)| path.exists());
+        let newest = ["src", "Cargo.toml", "Cargo.lock", "agents/glibc.c"].map(|path| changed(Path::new(path)));
+        let newest = newest.into_iter().max().flatten();
+        agents.retain(|(cpu, path)| path.exists() && is_current(cpu, changed(path), newest));
     }
     let cpu = std::env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets CARGO_CFG_TARGET_ARCH");
     if !agents.iter().any(|(name, _)| *name == cpu) {
         agents.push((cpu.clone(), build(&out, &cpu, release)));
     }
     embed(&out, &agents, release);
+}
+
+/// An agent of other sources than the controller's is one it cannot speak with, or worse, one that does things otherwise.
+fn is_current(cpu: &str, made: Option<SystemTime>, newest: Option<SystemTime>) -> bool {
+    // `agents/build` knows the time to the second.
+    let current = made.zip(newest).is_some_and(|(made, newest)| made + Duration::from_secs(1) > newest);
+    if !current {
+        println!(
+            "cargo:warning=the agent for {cpu} in agents/out is older than the sources and left out: run agents/build"
+        );
+    }
+    current
+}
+
+/// When a file, or any below a directory, was written last.
+fn changed(path: &Path) -> Option<SystemTime> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    let own = std::fs::metadata(path).ok().filter(|found| found.is_file()).and_then(|found| found.modified().ok());
+    entries.map(|entry| changed(&entry)).chain(std::iter::once(own)).max().flatten()
 }
 
 /// Inside the cargo that builds the agent: puts `agents/glibc.c` in place of parts of a static glibc.

@@ -10,7 +10,7 @@ use super::protocol::{FromAgent, Hello, MAGIC, PROTOCOL, Shelved, ToAgent};
 use crate::apply::{Machines, Session, Sink, Surroundings};
 use crate::event::TaskOutcome;
 use crate::graph::NodeId;
-use crate::machine::{Algorithm, Cancel, Inspect as _, Live, Machine, serve};
+use crate::machine::{Algorithm, Cancel, Inspect as _, Live, Machine, Preview, serve};
 use crate::resource::{Blobs, PartOf};
 use crate::template::Engine;
 
@@ -227,7 +227,8 @@ impl Worker {
                         variables.append(&mut prologue.variables);
                         prologue.variables = variables;
                     }
-                    session = Some(Session::new(*prologue, self.around(machines)));
+                    let preview = session.as_ref().and_then(|before| before.foreseen(&prologue.run));
+                    session = Some(Session::new(*prologue, self.around(machines, preview)));
                 }
                 ToAgent::HandOver => match &session {
                     Some(session) => self.out.send(&FromAgent::HandedOver(Box::new(session.hand_over()))),
@@ -235,7 +236,7 @@ impl Worker {
                 },
                 ToAgent::TakeOver(handover) => {
                     let machines = self.machines(&handover.prologue.run);
-                    session = Some(Session::taken_over(*handover, self.around(machines)));
+                    session = Some(Session::taken_over(*handover, self.around(machines, None)));
                 }
                 ToAgent::Run(segment) => match &session {
                     Some(session) => {
@@ -256,13 +257,14 @@ impl Worker {
         }
     }
 
-    fn around(&self, machines: Arc<dyn Machines>) -> Surroundings {
+    fn around(&self, machines: Arc<dyn Machines>, preview: Option<Preview>) -> Surroundings {
         Surroundings {
             engine: self.engine.clone(),
             machines,
             blobs: self.fetcher.clone(),
             sink: self.out.clone(),
             cancel: self.cancel.clone(),
+            preview,
         }
     }
 

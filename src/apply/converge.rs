@@ -188,6 +188,11 @@ impl Runner<'_> {
                 };
                 Attempt { result: failure.result, changes, message, ..Attempt::failed("") }
             }
+            // What it needs may be what the plan only foresees.
+            Err(failure) if really && self.session.foresees_changes() => {
+                let message = format!("it fails on the machine as it is ({}); known after apply", failure.message);
+                Attempt::unknown(message)
+            }
             Err(failure) if failure.unknown => Attempt { changes, ..Attempt::unknown(failure.message) },
             Err(failure) => Attempt {
                 // A program that failed may have changed things all the same.

@@ -130,6 +130,8 @@ pub struct Surroundings {
     pub sink: Arc<dyn Sink>,
     /// Says that it is to stop.
     pub cancel: Cancel,
+    /// In a plan, the machine as the plays before would leave it.
+    pub preview: Option<Preview>,
 }
 
 /// A play in the middle, from one agent of a host to its next one.
@@ -162,8 +164,8 @@ impl Session {
     /// Goes on where another agent was.
     pub fn taken_over(handover: Handover, around: Surroundings) -> Self {
         let Handover { prologue, state, runtime } = handover;
-        let Surroundings { engine, machines, blobs, sink, cancel } = around;
-        let (preview, state) = (Mutex::default(), Arc::new(Mutex::new(state)));
+        let Surroundings { engine, machines, blobs, sink, cancel, preview } = around;
+        let (preview, state) = (Mutex::new(preview), Arc::new(Mutex::new(state)));
         Self { prologue, engine, machines, blobs, sink, cancel, preview, runtime, state }
     }
 
@@ -249,6 +251,18 @@ impl Session {
 
     fn is_plan(&self) -> bool {
         self.prologue.mode == Mode::Plan
+    }
+
+    /// The machine as this run would leave it, where that was asked for and the session is of the run.
+    pub fn foreseen(&self, run: &str) -> Option<Preview> {
+        let preview = self.preview.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        preview.as_ref().filter(|_| self.prologue.run == run).map(|seen| seen.seen_by(Arc::new(crate::machine::Blank)))
+    }
+
+    /// Says whether this is a plan in which an earlier state would have changed something.
+    fn foresees_changes(&self) -> bool {
+        let preview = self.preview.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        self.is_plan() && preview.as_ref().is_some_and(Preview::is_touched)
     }
 
     /// The machine a node works on: the real one, or in a plan a preview of it, one overlay for all users.

@@ -137,6 +137,17 @@ pub struct ForeseenFile {
     pub target: Option<std::path::PathBuf>,
     /// The content of a small configuration or unit file.
     pub content: Option<Vec<u8>>,
-    /// Only set attributes of what is there; do not make it.
-    pub attributes_only: bool,
+    /// How it comes about.
+    pub comes: Comes,
+}
+
+/// How something a package brings comes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Comes {
+    /// It is unpacked.
+    Unpacked,
+    /// A script of the package makes it where there is nothing.
+    Made,
+    /// A script of the package sets attributes of what is there.
+    Changed,
 }

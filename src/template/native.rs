@@ -2,11 +2,12 @@
 
 use std::cell::RefCell;
 
-use minijinja::value::Value as Jinja;
+use minijinja::value::{Value as Jinja, ValueKind};
 use minijinja::{Error, Output, State};
 
 use super::filters::call::fail;
 use super::weight;
+use crate::value::float_repr;
 
 thread_local! {
     /// What the expressions of each text that is being rendered have yielded: how many, and the last.
@@ -27,7 +28,16 @@ pub fn format(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Jinja) ->
             *last = (last.0 + 1, Some(value.clone()));
         }
     });
-    minijinja::escape_formatter(out, state, value)
+    match number(value) {
+        Some(text) => Ok(out.write_str(&text)?),
+        None => minijinja::escape_formatter(out, state, value),
+    }
+}
+
+/// A number with a fraction as Python writes it.
+fn number(value: &Jinja) -> Option<String> {
+    let fraction = value.kind() == ValueKind::Number && !value.is_integer();
+    fraction.then(|| f64::try_from(value.clone()).map(float_repr).ok()).flatten()
 }
 
 /// Renders text that is not a file; gives a value with its type where one expression made all of it, and none where nothing
@@ -40,7 +50,8 @@ pub fn render(work: impl FnOnce() -> Result<String, Error>) -> Result<Jinja, Err
     Ok(match yielded {
         (0, _) if text.is_empty() => Jinja::from(()),
         (1, Some(value))
-            if value.as_str().is_none() && value.to_string() == text.strip_suffix('\n').unwrap_or(&text) =>
+            if value.as_str().is_none()
+                && number(&value).unwrap_or_else(|| value.to_string()) == text.strip_suffix('\n').unwrap_or(&text) =>
         {
             value
         }

@@ -15,7 +15,7 @@ use indexmap::IndexMap;
 pub use bytes::{bytes_of, readable, text_of};
 pub use json::{from_json, to_json};
 pub use serial::nested;
-pub use text::{is_truthy_word, parse_bool, python_repr};
+pub use text::{float_repr, is_truthy_word, parse_bool, python_repr};
 
 /// A mapping that keeps the order in which its keys were written.
 pub type Map = IndexMap<Arc<str>, Value>;

@@ -44,8 +44,21 @@ fn write_repr(value: &Value, out: &mut String) {
     }
 }
 
-fn float_repr(x: f64) -> String {
-    if x.is_finite() && x.fract() == 0.0 && x.abs() < 1e16 { format!("{x:.1}") } else { x.to_string() }
+/// A number as Python's `repr()` writes it: the shortest digits, with an exponent where there would be many zeros.
+pub fn float_repr(x: f64) -> String {
+    let scientific = format!("{x:e}");
+    let Some((digits, exponent)) = scientific.split_once('e') else {
+        // Not a number, or infinite.
+        return scientific.to_lowercase();
+    };
+    match exponent.parse::<i32>() {
+        Ok(exponent) if !(-4..16).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.abs())
+        }
+        _ if x.fract() == 0.0 => format!("{x:.1}"),
+        _ => x.to_string(),
+    }
 }
 
 /// Python prefers single quotes and falls back to double ones where the text holds only single quotes.

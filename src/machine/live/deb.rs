@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::super::package::ForeseenFile;
+use super::super::package::{Comes, ForeseenFile};
 use super::super::{Command, FileKind, Result};
 use super::{Live, exec};
 
@@ -61,7 +61,7 @@ fn files(tarball: &[u8]) -> Vec<ForeseenFile> {
             owner: header.username().ok().flatten().map(str::to_owned),
             group: header.groupname().ok().flatten().map(str::to_owned),
             target: entry.link_name().ok().flatten().map(|t| t.into_owned()),
-            attributes_only: false,
+            comes: Comes::Unpacked,
             path,
             kind,
             size,

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::super::FileKind;
-use super::super::package::{ForeseenFile, Foresight};
+use super::super::package::{Comes, ForeseenFile, Foresight};
 
 /// Adds what `script` would do to `foresight`.
 pub fn read(script: &str, foresight: &mut Foresight) {
@@ -105,6 +105,11 @@ impl Reader<'_> {
             ("adduser" | "useradd", _) => self.add_user(rest),
             ("addgroup" | "groupadd", [.., name]) => self.group(name),
             ("mkdir", paths) => paths.iter().for_each(|path| self.made_dir(path)),
+            ("ln", [target, path]) if rest.iter().any(|w| w.starts_with('-') && w.contains('s')) => {
+                self.made(path, FileKind::Link, 0o777, Some(target));
+            }
+            ("touch", paths) => paths.iter().for_each(|path| self.made(path, FileKind::File, 0o644, None)),
+            ("cp", [_, path]) => self.made(path, FileKind::File, 0o644, None),
             ("chown", [owner, paths @ ..]) => self.chown(owner, paths),
             ("chgrp", [group, paths @ ..]) => self.chown(&format!(":{group}"), paths),
             ("chmod", [mode, paths @ ..]) => self.chmod(mode, paths),
@@ -174,13 +179,18 @@ impl Reader<'_> {
     }
 
     fn made_dir(&mut self, path: &str) {
-        let file = ForeseenFile { attributes_only: false, ..self.attributes(path) };
-        self.foresight.files.push(ForeseenFile {
-            mode: Some(0o755),
-            owner: Some("root".into()),
-            group: Some("root".into()),
-            ..file
-        });
+        self.made(path, FileKind::Dir, 0o755, None);
+    }
+
+    /// Where nothing is yet. What is not the name of one thing, such as one that holds an unknown variable, is left out.
+    fn made(&mut self, path: &str, kind: FileKind, mode: u32, target: Option<&str>) {
+        if !path.starts_with('/') || path.contains("//") || path.contains('*') {
+            return;
+        }
+        let [owner, group] = [(); 2].map(|()| Some("root".to_owned()));
+        let (mode, target) = (Some(mode), target.map(Into::into));
+        let file = ForeseenFile { kind, mode, owner, group, target, comes: Comes::Made, ..self.attributes(path) };
+        self.foresight.files.push(file);
     }
 
     fn chown(&mut self, owner: &str, paths: &[&str]) {
@@ -210,7 +220,7 @@ impl Reader<'_> {
             size: 0,
             target: None,
             content: None,
-            attributes_only: true,
+            comes: Comes::Changed,
         }
     }
 
@@ -291,6 +301,9 @@ mod tests {
                 Setup_dir /etc/svc 2770 ${USER}
                 dpkg-statoverride --update --add ${USER} ${USER} 640 /etc/svc/svc.conf
             fi
+            ln -s /etc/svc/available /etc/svc/enabled
+            touch "$DPKG_ROOT/var/log/svc.log" /var/log/$UNKNOWN/svc.log
+            ln -s relative link
             deb-systemd-helper enable 'svc.service' >/dev/null || true
             deb-systemd-invoke $_dh_action 'svc.service' >/dev/null || true
         "#;
@@ -303,6 +316,10 @@ mod tests {
         let last = |path: &str| foresight.files.iter().rev().find(|f| f.path.to_str() == Some(path)).unwrap();
         assert_eq!(last("/etc/svc").mode, Some(0o2770));
         assert_eq!(last("/etc/svc/svc.conf").mode, Some(0o640));
+        assert_eq!(last("/etc/svc/enabled").target.as_deref(), Some(std::path::Path::new("/etc/svc/available")));
+        let made = |f: &&ForeseenFile| f.comes == Comes::Made && f.kind != FileKind::Dir;
+        let made: Vec<_> = foresight.files.iter().filter(made).filter_map(|f| f.path.to_str()).collect();
+        assert_eq!(made, ["/etc/svc/enabled", "/var/log/svc.log"]);
         assert!(
             foresight.files.iter().any(|f| f.path.to_str() == Some("/etc/svc") && f.owner.as_deref() == Some("svc"))
         );

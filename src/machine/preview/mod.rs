@@ -52,6 +52,14 @@ impl Preview {
         Self { under, state: self.state.clone() }
     }
 
+    /// Says whether anything would have changed by now.
+    pub fn is_touched(&self) -> bool {
+        let state = self.state();
+        let things =
+            [state.users.is_empty(), state.groups.is_empty(), state.packages.is_empty(), state.units.is_empty()];
+        !state.files.is_empty() || things.contains(&false)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }

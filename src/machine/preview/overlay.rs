@@ -39,6 +39,11 @@ pub enum Data {
 pub struct Overlay(BTreeMap<PathBuf, Option<Node>>);
 
 impl Overlay {
+    /// Says whether every path is as on the machine.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What the overlay says of a path: nothing, that it is gone, or what is there.
     pub fn find(&self, path: &Path) -> Option<Option<&Node>> {
         if let Some(entry) = self.0.get(path) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::super::package::ForeseenFile;
+use super::super::package::{Comes, ForeseenFile};
 use super::super::{
     Aging, FileKind, Group, GroupChange, Inspect as _, Key, Machine as _, Package, Result, Service, Stat, Transaction,
     TransactionReport, Unit, User, UserChange,
@@ -98,16 +98,17 @@ impl Preview {
         let old = self.lstat_real(&real)?;
         let uid = self.id_of(file.owner.as_deref(), |name| self.user(&Key::Name(name)).map(|u| u.map(|u| u.uid)))?;
         let gid = self.id_of(file.group.as_deref(), |name| self.group(&Key::Name(name)).map(|g| g.map(|g| g.gid)))?;
-        let keep_old = file.attributes_only || (file.kind == FileKind::Dir && old.is_some());
-        if keep_old {
-            if old.is_some() && file.attributes_only {
-                self.set_attrs(&real, &super::super::Attrs { mode: file.mode, uid, gid })?;
+        // dpkg keeps a changed configuration file that is there already, and a directory.
+        let keeps = file.comes == Comes::Made || file.kind == FileKind::Dir || file.path.starts_with("/etc");
+        match (&old, file.comes) {
+            (Some(_), Comes::Changed) => {
+                return self.set_attrs(&real, &super::super::Attrs { mode: file.mode, uid, gid });
             }
-            return Ok(());
-        }
-        // dpkg keeps a changed configuration file that is there already.
-        if old.is_some() && file.path.starts_with("/etc") {
-            return Ok(());
+            (None, Comes::Changed) => return Ok(()),
+            (Some(_), _) if keeps => return Ok(()),
+            // Without the directory above it a script did not come to making it.
+            (None, Comes::Made) if !self.has_parent(&real)? => return Ok(()),
+            _ => {}
         }
         let data = match (&file.content, &file.target, file.kind) {
             (_, _, FileKind::Dir) => Data::Dir,
@@ -130,6 +131,10 @@ impl Preview {
         };
         self.state().files.put(real, stat, data);
         Ok(())
+    }
+
+    fn has_parent(&self, path: &Path) -> Result<bool> {
+        path.parent().map_or(Ok(true), |dir| Ok(self.lstat_real(dir)?.is_some()))
     }
 
     fn id_of(&self, name: Option<&str>, find: impl Fn(String) -> Result<Option<u32>>) -> Result<Option<u32>> {

@@ -25,6 +25,7 @@ pub fn register(env: &mut Environment<'static>) {
         minijinja::filters::format(state, value, rest)
     });
     choosers(env);
+    named_by_place(env);
     env.add_filter(
         "first",
         |value: Jinja| {
@@ -52,6 +53,46 @@ pub fn register(env: &mut Environment<'static>) {
         }
         Ok(Jinja::from(mapped))
     });
+}
+
+/// Filters whose arguments the engine takes by name only; in Python they may be given by place.
+/// Source: the signatures in "List of Builtin Filters", Jinja 3.1.
+fn named_by_place(env: &mut Environment<'static>) {
+    use minijinja::filters::{dictsort, groupby, max, min};
+    type Named = fn(&State<'_, '_>, Jinja, Kwargs) -> Result<Jinja, Error>;
+    let filters: [(&str, &[&str], Named); 4] = [
+        ("dictsort", &["case_sensitive", "by", "reverse"], |_, value, named| dictsort(&value, named)),
+        ("groupby", &["attribute", "default", "case_sensitive"], |_, value, named| groupby(value, None, named)),
+        ("max", &["case_sensitive", "attribute"], max),
+        ("min", &["case_sensitive", "attribute"], min),
+    ];
+    for (name, names, filter) in filters {
+        env.add_filter(name, move |state: &State<'_, '_>, value: Jinja, rest: Rest<ValueOrKwargs>| {
+            if is_undefined(&value) {
+                return Ok(value);
+            }
+            // The engine's own names pay for the items; these functions do not.
+            state.consume_fuel(value.len().unwrap_or_default() as u64)?;
+            let named = by_name(rest, names)?;
+            filter(state, value, named)
+        });
+    }
+}
+
+/// Arguments by place and by name as arguments by name.
+fn by_name(rest: Rest<ValueOrKwargs>, names: &[&'static str]) -> Result<Kwargs, Error> {
+    let mut given: Vec<(String, Jinja)> = Vec::new();
+    for (i, value) in rest.into_values().into_iter().enumerate() {
+        if value.is_kwargs() {
+            let named = Kwargs::try_from(value)?;
+            let pairs = named.args().map(|name| named.peek(name).map(|value| (name.to_owned(), value)));
+            given.extend(pairs.collect::<Result<Vec<_>, Error>>()?);
+        } else {
+            let name = names.get(i).ok_or_else(|| Error::from(ErrorKind::TooManyArguments))?;
+            given.push(((*name).to_owned(), value));
+        }
+    }
+    Ok(Kwargs::from_iter(given))
 }
 
 /// Jinja's filters that choose; what is not defined stays that.

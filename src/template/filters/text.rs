@@ -71,8 +71,14 @@ fn comment(value: &Value, args: &Args) -> Outcome {
     if !edge("prefix").is_empty() {
         out += &before.repeat(count("prefix_count"));
     }
-    let lines: Vec<String> = text.split('\n').map(|line| format!("{decoration}{line}").trim_end().to_owned()).collect();
-    out += &lines.join(&newline);
+    // As in Ansible an empty line has no space at its end, unless it is the last one.
+    let lines: Vec<&str> = text.split('\n').collect();
+    for (i, line) in lines.iter().enumerate() {
+        let is_last = i + 1 == lines.len();
+        out += if line.is_empty() && !is_last { decoration.trim_end() } else { &decoration };
+        out += line;
+        out += if is_last { "" } else { &newline };
+    }
     if !edge("postfix").is_empty() {
         out += &format!("{newline}{}", edge("postfix")).repeat(count("postfix_count"));
     }

@@ -1,4 +1,5 @@
-//! YAML as PyYAML writes it. Long lines are not folded.
+//! YAML as PyYAML 6 with libyaml writes it, down to where it folds long lines. What is there twice is written twice, without
+//! anchors.
 
 use std::sync::OnceLock;
 
@@ -10,8 +11,8 @@ use crate::value::Value;
 
 /// Registers them.
 pub fn register(env: &mut Environment<'static>) {
-    add(env, &["to_yaml"], |v, a| dump(v, a, 2, a.named().get("default_flow_style").is_none_or(Value::is_true)));
-    add(env, &["to_nice_yaml"], |v, a| dump(v, a, 4, a.named().get("default_flow_style").is_some_and(Value::is_true)));
+    add(env, &["to_yaml"], |v, a| dump(v, a, 2, Brackets::Leaves));
+    add(env, &["to_nice_yaml"], |v, a| dump(v, a, 4, Brackets::Never));
     add(env, &["from_yaml"], |v, _| parse(v));
     add(env, &["from_yaml_all"], |v, _| parse_all(v));
 }
@@ -45,30 +46,61 @@ fn parse_all(value: &Value) -> Outcome {
 
 struct Style {
     indent: usize,
+    /// The column after which lines are folded.
+    width: usize,
     sorted: bool,
-    flow_leaves: bool,
+    brackets: Brackets,
 }
 
-fn dump(value: &Value, args: &Args, indent: usize, flow_leaves: bool) -> Outcome {
+/// What is written between brackets: `default_flow_style`. What is empty always is.
+#[derive(Clone, Copy, PartialEq)]
+enum Brackets {
+    Never,
+    /// What holds no lists and mappings.
+    Leaves,
+    Always,
+}
+
+fn dump(value: &Value, args: &Args, indent: usize, brackets: Brackets) -> Outcome {
+    const KNOWN: &[&str] = &["indent", "default_flow_style", "sort_keys", "width", "explicit_start", "explicit_end"];
+    // These say what is so anyway.
+    const GIVEN: &[&str] = &["allow_unicode", "encoding"];
+    if let Some(name) = args.named().keys().find(|name| !KNOWN.iter().chain(GIVEN).any(|known| known == &name.as_ref()))
+    {
+        return Err(fail(format!("`{name}` is not supported here; there are {}", KNOWN.join(", "))));
+    }
+    let number =
+        |name: &str| Ok::<_, minijinja::Error>(args.int(usize::MAX, name)?.and_then(|n| usize::try_from(n).ok()));
     let place = if indent == 4 { 0 } else { usize::MAX };
-    let indent = args
-        .int(place, "indent")?
-        .and_then(|n| usize::try_from(n).ok())
-        .filter(|n| (2..10).contains(n))
-        .unwrap_or(indent);
+    let given = args.int(place, "indent")?.and_then(|n| usize::try_from(n).ok());
+    let indent = given.filter(|n| (2..10).contains(n)).unwrap_or(indent);
+    let width = number("width")?.filter(|width| *width > 2 * indent).unwrap_or(80);
     let sorted = args.named().get("sort_keys").is_none_or(Value::is_true);
-    let mut out = String::new();
-    let style = Style { indent, sorted, flow_leaves };
-    write(value, &style, 0, &mut out);
-    out.push('\n');
-    Ok(out.into())
+    let brackets = match args.named().get("default_flow_style") {
+        None => brackets,
+        Some(Value::Null) => Brackets::Leaves,
+        Some(wanted) if wanted.is_true() => Brackets::Always,
+        Some(_) => Brackets::Never,
+    };
+    let style = Style { indent, width, sorted, brackets };
+    let mut emitter = Emitter { style: &style, out: String::new(), column: 0 };
+    if args.flag(usize::MAX, "explicit_start") {
+        emitter.push(if is_flow(value, &style) { "--- " } else { "---\n" });
+    }
+    emitter.root(value);
+    if args.flag(usize::MAX, "explicit_end") {
+        emitter.push("\n...");
+    }
+    emitter.push("\n");
+    Ok(emitter.out.into())
 }
 
 fn is_flow(value: &Value, style: &Style) -> bool {
     let scalar = |value: &Value| !matches!(value, Value::List(_) | Value::Map(_));
     match value {
-        Value::List(items) => items.is_empty() || (style.flow_leaves && items.iter().all(scalar)),
-        Value::Map(map) => map.is_empty() || (style.flow_leaves && map.values().all(scalar)),
+        _ if style.brackets == Brackets::Always => true,
+        Value::List(items) => items.is_empty() || (style.brackets == Brackets::Leaves && items.iter().all(scalar)),
+        Value::Map(map) => map.is_empty() || (style.brackets == Brackets::Leaves && map.values().all(scalar)),
         _ => true,
     }
 }
@@ -81,74 +113,216 @@ fn entries<'v>(map: &'v crate::value::Map, style: &Style) -> Vec<(&'v str, &'v V
     entries
 }
 
-fn write(value: &Value, style: &Style, at: usize, out: &mut String) {
-    match value {
-        value if is_flow(value, style) => flow(value, style, at, out),
-        Value::List(items) => {
-            for (n, item) in items.iter().enumerate() {
-                start_line(n, at, out);
-                out.push('-');
-                if is_flow(item, style) {
-                    out.push(' ');
-                } else {
-                    out.extend(std::iter::repeat_n(' ', style.indent - 1));
+/// Where text stands.
+#[derive(Clone, Copy, PartialEq)]
+enum Context {
+    Block,
+    /// Between brackets, where more of it would be syntax.
+    Flow,
+    /// As a key, which is one line.
+    Key,
+    FlowKey,
+}
+
+/// Writes a document, line by line. `at` is how far what continues a line is indented.
+struct Emitter<'s> {
+    style: &'s Style,
+    out: String,
+    /// Characters of the last line.
+    column: usize,
+}
+
+impl Emitter<'_> {
+    fn push(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.column = match text.rfind('\n') {
+            Some(end) => text.get(end + 1..).unwrap_or("").chars().count(),
+            None => self.column + text.chars().count(),
+        };
+    }
+
+    fn new_line(&mut self, at: usize) {
+        self.push("\n");
+        self.push(&" ".repeat(at));
+    }
+
+    fn root(&mut self, value: &Value) {
+        let at = if is_flow(value, self.style) { self.style.indent } else { 0 };
+        self.node(value, at);
+    }
+
+    fn node(&mut self, value: &Value, at: usize) {
+        let style = self.style;
+        match value {
+            value if is_flow(value, style) => self.flow(value, at, Context::Block),
+            Value::List(items) => {
+                for (n, item) in items.iter().enumerate() {
+                    if n > 0 {
+                        self.new_line(at);
+                    }
+                    let space = if is_flow(item, style) { 1 } else { style.indent - 1 };
+                    self.push("-");
+                    self.push(&" ".repeat(space));
+                    self.node(item, at + style.indent);
                 }
-                write(item, style, at + style.indent, out);
+            }
+            Value::Map(map) => {
+                for (n, (key, value)) in entries(map, style).into_iter().enumerate() {
+                    if n > 0 {
+                        self.new_line(at);
+                    }
+                    self.text(key, at, Context::Key);
+                    self.push(":");
+                    if is_flow(value, style) {
+                        self.push(" ");
+                        self.node(value, at + style.indent);
+                    } else {
+                        // A list in a mapping is not indented.
+                        let at = if matches!(value, Value::List(_)) { at } else { at + style.indent };
+                        self.new_line(at);
+                        self.node(value, at);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn flow(&mut self, value: &Value, at: usize, context: Context) {
+        let style = self.style;
+        match value {
+            Value::List(items) => {
+                self.push("[");
+                for (n, item) in items.iter().enumerate() {
+                    self.separate(n, at);
+                    self.flow(item, at + style.indent, Context::Flow);
+                }
+                self.push("]");
+            }
+            Value::Map(map) => {
+                self.push("{");
+                for (n, (key, item)) in entries(map, style).into_iter().enumerate() {
+                    self.separate(n, at);
+                    self.text(key, at, Context::FlowKey);
+                    self.push(": ");
+                    self.flow(item, at + style.indent, Context::Flow);
+                }
+                self.push("}");
+            }
+            Value::Str(text) => self.text(text, at, context),
+            Value::Null | Value::Omit | Value::Unknown => self.push("null"),
+            Value::Bool(b) => self.push(if *b { "true" } else { "false" }),
+            Value::Int(n) => self.push(&n.to_string()),
+            Value::Float(x) => self.push(&float(*x, value)),
+        }
+    }
+
+    fn separate(&mut self, n: usize, at: usize) {
+        if n > 0 {
+            self.push(",");
+        }
+        if self.column > self.style.width {
+            self.new_line(at);
+        } else if n > 0 {
+            self.push(" ");
+        }
+    }
+
+    fn text(&mut self, text: &str, at: usize, context: Context) {
+        let folds = matches!(context, Context::Block | Context::Flow);
+        match quotes(text, context) {
+            Quotes::Plain => self.words(text, at, folds, false),
+            Quotes::Single => {
+                self.push("'");
+                self.words(&text.replace('\'', "''"), at, folds, true);
+                self.push("'");
+            }
+            Quotes::Double => self.escaped(text, at, folds),
+        }
+    }
+
+    /// Text of which a line ends at a single space when it is too long. A line break is written as an empty line.
+    fn words(&mut self, text: &str, at: usize, folds: bool, quoted: bool) {
+        for (kind, start, part) in runs(text) {
+            let inside = !quoted || (start > 0 && start + part.len() < text.len());
+            match kind {
+                Run::Spaces if part.len() == 1 && self.column > self.style.width && folds && inside => {
+                    self.new_line(at)
+                }
+                Run::Breaks => {
+                    self.push(&"\n".repeat(part.len()));
+                    self.new_line(at);
+                }
+                _ => self.push(part),
             }
         }
-        Value::Map(map) => {
-            for (n, (key, value)) in entries(map, style).into_iter().enumerate() {
-                start_line(n, at, out);
-                scalar_text(key, at, true, out);
-                out.push(':');
-                if is_flow(value, style) {
-                    out.push(' ');
-                    write(value, style, at + style.indent, out);
-                } else {
-                    // A list in a mapping is not indented.
-                    let at = if matches!(value, Value::List(_)) { at } else { at + style.indent };
-                    start_line(1, at, out);
-                    write(value, style, at, out);
-                }
+    }
+
+    /// Text in double quotes. A line may end at the first of several spaces: what follows it is then marked as meant.
+    fn escaped(&mut self, text: &str, at: usize, folds: bool) {
+        self.push("\"");
+        for (kind, start, part) in runs(text) {
+            let inside = start > 0 && start + 1 < text.len();
+            if kind == Run::Spaces && self.column > self.style.width && folds && inside {
+                self.new_line(at);
+                self.push(if part.len() > 1 { "\\" } else { "" });
+                self.push(part.get(1..).unwrap_or(""));
+                continue;
             }
+            let escaped: String = part.chars().map(|c| escape(c).unwrap_or_else(|| c.to_string())).collect();
+            self.push(&escaped);
         }
-        _ => {}
+        self.push("\"");
     }
 }
 
-fn start_line(n: usize, at: usize, out: &mut String) {
-    if n > 0 {
-        out.push('\n');
-        out.extend(std::iter::repeat_n(' ', at));
-    }
+/// What a part of a text is made of.
+#[derive(Clone, Copy, PartialEq)]
+enum Run {
+    Spaces,
+    Breaks,
+    Other,
 }
 
-fn flow(value: &Value, style: &Style, at: usize, out: &mut String) {
-    match value {
-        Value::List(items) => {
-            out.push('[');
-            for (n, item) in items.iter().enumerate() {
-                out.push_str(if n > 0 { ", " } else { "" });
-                flow(item, style, at, out);
-            }
-            out.push(']');
+/// A text cut where spaces and line breaks begin and end: what each part is, where it begins, and the part.
+fn runs(text: &str) -> Vec<(Run, usize, &str)> {
+    let kind = |c: char| match c {
+        ' ' => Run::Spaces,
+        '\n' => Run::Breaks,
+        _ => Run::Other,
+    };
+    let mut runs: Vec<(Run, usize, &str)> = Vec::new();
+    let mut start = 0;
+    for (at, c) in text.char_indices() {
+        let next = text.get(at..).and_then(|rest| rest.chars().nth(1));
+        if next.map(kind) != Some(kind(c)) {
+            let end = at + c.len_utf8();
+            runs.push((kind(c), start, text.get(start..end).unwrap_or("")));
+            start = end;
         }
-        Value::Map(map) => {
-            out.push('{');
-            for (n, (key, item)) in entries(map, style).into_iter().enumerate() {
-                out.push_str(if n > 0 { ", " } else { "" });
-                scalar_text(key, at, true, out);
-                out.push_str(": ");
-                flow(item, style, at, out);
-            }
-            out.push('}');
-        }
-        Value::Str(text) => scalar_text(text, at, false, out),
-        Value::Null | Value::Omit | Value::Unknown => out.push_str("null"),
-        Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
-        Value::Int(n) => out.push_str(&n.to_string()),
-        Value::Float(x) => out.push_str(&float(*x, value)),
     }
+    runs
+}
+
+fn escape(c: char) -> Option<String> {
+    let named = match c {
+        '"' => "\\\"",
+        '\\' => "\\\\",
+        '\0' => "\\0",
+        '\u{7}' => "\\a",
+        '\u{8}' => "\\b",
+        '\t' => "\\t",
+        '\n' => "\\n",
+        '\u{b}' => "\\v",
+        '\u{c}' => "\\f",
+        '\r' => "\\r",
+        '\u{1b}' => "\\e",
+        '\u{85}' => "\\N",
+        '\u{feff}' => "\\uFEFF",
+        c if c < ' ' || ('\u{7f}'..'\u{a0}').contains(&c) => return Some(format!("\\x{:02X}", u32::from(c))),
+        _ => return None,
+    };
+    Some(named.to_owned())
 }
 
 fn float(x: f64, value: &Value) -> String {
@@ -187,18 +361,17 @@ enum Quotes {
     Double,
 }
 
-fn quotes(text: &str, key: bool) -> Quotes {
+fn quotes(text: &str, context: Context) -> Quotes {
     let special =
         |c: char| (c < ' ' && c != '\n') || ('\u{7f}'..'\u{a0}').contains(&c) && c != '\u{85}' || c == '\u{feff}';
     let lines = text.contains('\n');
-    if text.contains(special) || text.contains(" \n") || (key && lines) {
-        return Quotes::Double;
-    }
-    if text.contains("\n ") {
+    let key = matches!(context, Context::Key | Context::FlowKey);
+    if text.contains(special) || text.contains(" \n") || text.contains("\n ") || (key && lines) {
         return Quotes::Double;
     }
     let edges = text.starts_with([' ', '\n']) || text.ends_with([' ', '\n']);
-    if text.is_empty() || lines || edges || indicates(text) || resolves_otherwise(text) {
+    let flow = matches!(context, Context::Flow | Context::FlowKey);
+    if text.is_empty() || lines || edges || indicates(text, flow) || resolves_otherwise(text) {
         Quotes::Single
     } else {
         Quotes::Plain
@@ -206,11 +379,10 @@ fn quotes(text: &str, key: bool) -> Quotes {
 }
 
 /// Says whether plain text would be read as the syntax of YAML.
-fn indicates(text: &str) -> bool {
+fn indicates(text: &str, flow: bool) -> bool {
     let mut chars = text.chars();
     let first = chars.next().unwrap_or_default();
     let alone = chars.next().is_none_or(char::is_whitespace);
-    let flow = |c: char| matches!(c, ',' | '[' | ']' | '{' | '}');
     "#,[]{}&*!|>'\"%@`".contains(first)
         || (matches!(first, '?' | ':' | '-') && alone)
         || text.starts_with("---")
@@ -218,51 +390,5 @@ fn indicates(text: &str) -> bool {
         || text.ends_with(':')
         || text.contains(": ")
         || text.contains(" #")
-        || (flow(first))
-}
-
-fn scalar_text(text: &str, at: usize, key: bool, out: &mut String) {
-    match quotes(text, key) {
-        Quotes::Plain => out.push_str(text),
-        Quotes::Single => {
-            let text = text.replace('\'', "''");
-            out.push('\'');
-            // A line break in single quotes is written as an empty line.
-            let mut rest = text.as_str();
-            while let Some(start) = rest.find('\n') {
-                let (line, tail) = rest.split_at(start);
-                let body = tail.trim_start_matches('\n');
-                let breaks = tail.len() - body.len();
-                out.push_str(line);
-                out.extend(std::iter::repeat_n('\n', breaks + 1));
-                out.extend(std::iter::repeat_n(' ', at));
-                rest = body;
-            }
-            out.push_str(rest);
-            out.push('\'');
-        }
-        Quotes::Double => {
-            out.push('"');
-            for c in text.chars() {
-                match c {
-                    '"' => out.push_str("\\\""),
-                    '\\' => out.push_str("\\\\"),
-                    '\0' => out.push_str("\\0"),
-                    '\u{7}' => out.push_str("\\a"),
-                    '\u{8}' => out.push_str("\\b"),
-                    '\t' => out.push_str("\\t"),
-                    '\n' => out.push_str("\\n"),
-                    '\u{b}' => out.push_str("\\v"),
-                    '\u{c}' => out.push_str("\\f"),
-                    '\r' => out.push_str("\\r"),
-                    '\u{1b}' => out.push_str("\\e"),
-                    c if c < ' ' || ('\u{7f}'..'\u{a0}').contains(&c) => {
-                        out.push_str(&format!("\\x{:02X}", u32::from(c)))
-                    }
-                    c => out.push(c),
-                }
-            }
-            out.push('"');
-        }
-    }
+        || (flow && text.contains([',', '?', '[', ']', '{', '}', ':']))
 }
