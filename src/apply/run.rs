@@ -8,7 +8,7 @@ use super::outcome::{Attempt, combined};
 use super::{Session, actions};
 use crate::event::{ItemOutcome, Status, TaskOutcome, Warning};
 use crate::graph::{Action, Iteration, Node, RequisiteKind, Segment, Verdict, Work};
-use crate::template::{EvalError, Term, TermScope};
+use crate::template::{EvalError, NOT_A_BOOLEAN_HELP, Term, TermScope, not_a_boolean};
 use crate::value::{Map, Value, parse_bool};
 
 /// What the hidden variables start with that say whether a handler of several tasks was notified.
@@ -16,6 +16,8 @@ pub const HANDLER_GATE: &str = "__cfg_handler_";
 
 /// Says when a node may do more than look.
 pub trait Turns: Sync {
+    /// Says that the node has started, to whom it may concern, in its turn.
+    fn announce(&self, node: &Node, name: &str);
     /// Waits until all that is written before the node has ended, and says whether the node is still to run.
     fn await_turn(&self, node: &Node) -> bool;
 }
@@ -112,7 +114,7 @@ impl<'a> Runner<'a> {
             return None;
         }
         if !matches!(self.node.action, Action::Gate(_) | Action::HandlerDone(_)) {
-            self.session.sink.started(self.node.id, &self.name);
+            self.turns.announce(self.node, &self.name);
         }
         let Done { items, registered } = match verdict {
             Verdict::Nothing => self.single(Attempt::skipped("no requisite asks for it")),
@@ -278,12 +280,12 @@ impl<'a> Runner<'a> {
         if matches!(value, Value::Bool(_)) {
             return Ok(value);
         }
-        let message = format!("this condition is {}, not a boolean; it counts as {holds}", value.type_name());
+        let message = not_a_boolean(&value, holds);
         let place = match term {
             Term::Template(template) => EvalError::failed("").in_template(template, None).place,
             _ => None,
         };
-        let help = "compare it, or use a filter such as `| bool` or `| length > 0`".to_owned();
+        let help = NOT_A_BOOLEAN_HELP.to_owned();
         if self.session.prologue.strict {
             return Err(EvalError { place, help: Some(help), ..EvalError::failed(message) });
         }

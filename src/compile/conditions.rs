@@ -7,7 +7,7 @@ use super::frame::Frame;
 use super::host::HostCompiler;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::parse::{Keyword, Task};
-use crate::template::{Shape, Template, Term, TermScope};
+use crate::template::{NOT_A_BOOLEAN_HELP, Shape, Template, Term, TermScope, not_a_boolean};
 use crate::value::Value;
 
 impl HostCompiler<'_> {
@@ -45,18 +45,14 @@ impl HostCompiler<'_> {
         let written = term.origin().and_then(|o| self.project.files.sources.span_at(o, raw_length(term)));
         let whole = || task.keywords.get(Keyword::When).filter(|node| !node.is_null()).map(|node| node.span);
         let span = written.or_else(whole).unwrap_or(task.span);
-        let message = format!(
-            "this condition is {}, not a boolean; it counts as {}",
-            value.type_name(),
-            crate::apply_truth(value)
-        );
+        let message = not_a_boolean(value, crate::apply_truth(value));
         if self.project.strict {
             let report = Diagnostic::error(Code::NonBooleanCondition, message).at(span, "");
-            self.mistake(report.help("compare it, or use a filter such as `| bool` or `| length > 0`"));
+            self.mistake(report.help(NOT_A_BOOLEAN_HELP));
             return Err(Stop::Mistakes);
         }
         let report = Diagnostic::warning(Code::NonBooleanCondition, message).at(span, "");
-        self.project.files.report(report.help("compare it, or use a filter such as `| bool` or `| length > 0`"));
+        self.project.files.report(report.help(NOT_A_BOOLEAN_HELP));
         Ok(())
     }
 

@@ -30,6 +30,7 @@ mod modules;
 mod pause;
 mod play;
 mod reboot;
+mod refusal;
 mod requisites;
 mod rewrite;
 mod roles;

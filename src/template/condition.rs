@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::layout::Layout;
 use super::term::{Shape, Template, Term, has_markers, single_expression};
 use crate::source::Origin;
+use crate::value::Value;
 
 /// Something the new text is made of: a part of the old one, or a word in between.
 enum Piece {
@@ -19,6 +20,14 @@ enum Piece {
 /// The term of a condition.
 ///
 /// # Errors
+/// What to do about a condition that is no boolean.
+pub const NOT_A_BOOLEAN_HELP: &str = "compare it, or use a filter such as `| bool` or `| length > 0`";
+
+/// What is wrong with a condition that came to a value other than a boolean.
+pub fn not_a_boolean(value: &Value, counts_as: bool) -> String {
+    format!("this condition is {}, not a boolean; it counts as {counts_as}", value.type_name())
+}
+
 /// Where there are markers that mean nothing in an expression: where they stand.
 pub fn condition(text: &Arc<str>, origin: Origin, layout: Layout) -> Result<Term, Range<usize>> {
     if !has_markers(text) {

@@ -32,7 +32,7 @@ mod trace;
 mod version;
 mod weight;
 
-pub use condition::{condition, is_comparison};
+pub use condition::{NOT_A_BOOLEAN_HELP, condition, is_comparison, not_a_boolean};
 pub use engine::{Engine, FileOptions, Loader, filter_names};
 pub use error::{EvalError, Reason, Via};
 pub use filters::python_type;

@@ -64,13 +64,12 @@ fn what_is_written_after_a_failure_has_not_happened() {
     for _ in 0..10 {
         std::fs::write(&old, "").unwrap();
         let run = events(cfg(&["apply", &play, "--local"]));
-        let ended: Vec<&str> = run
-            .events
-            .iter()
-            .filter(|e| e["event"] == "task_finished")
-            .map(|e| e["outcome"]["name"].as_str().unwrap())
-            .collect();
-        assert_eq!(ended, ["fails"]);
+        let seen = |what: &str, name: fn(&serde_json::Value) -> &serde_json::Value| -> Vec<String> {
+            let events = run.events.iter().filter(|e| e["event"] == what);
+            events.map(|e| name(e).as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(seen("task_started", |e| &e["name"]), ["fails"]);
+        assert_eq!(seen("task_finished", |e| &e["outcome"]["name"]), ["fails"]);
         assert!(old.exists(), "the states look at once, but change things in written order");
     }
 }
