@@ -127,6 +127,9 @@ impl<'a> Runner<'a> {
         if let Some(name) = &self.node.register {
             self.session.runtime.set(name, registered);
         }
+        if self.node.action == Action::SetFact {
+            self.open_facts(&items);
+        }
         let hidden = matches!(self.node.action, Action::Gate(_) | Action::HandlerDone(_));
         if hidden && !items.iter().any(|i| i.status == Status::Failed) {
             return None;
@@ -136,6 +139,19 @@ impl<'a> Runner<'a> {
             self.session.state().notifications.finish(handler);
         }
         Some(outcome)
+    }
+
+    /// What `set_fact` would set where that is known after apply: it may set it or not, and to anything.
+    fn open_facts(&self, items: &[ItemOutcome]) {
+        let open = |item: &ItemOutcome| item.status == Status::Unknown;
+        let iterations: Vec<&Iteration> = match &self.node.work {
+            Work::Once(iteration) | Work::Late(_, _, iteration) if items.iter().any(open) => vec![iteration],
+            Work::Items(_, all) => all.iter().zip(items).filter(|(_, item)| open(item)).map(|(each, _)| each).collect(),
+            _ => Vec::new(),
+        };
+        for name in iterations.into_iter().flat_map(fact_names) {
+            self.session.runtime.set(&name, Value::Unknown);
+        }
     }
 
     fn outcome(&self, items: Vec<ItemOutcome>, because: Vec<String>, started: Instant) -> TaskOutcome {
@@ -492,6 +508,17 @@ impl<'a> Runner<'a> {
         }
         Ok(if unknown { Value::Unknown } else { Value::Bool(true) })
     }
+}
+
+/// The facts an iteration of `set_fact` names.
+fn fact_names(iteration: &Iteration) -> Vec<String> {
+    let mut names: Vec<String> = match &iteration.args {
+        Term::Value(Value::Map(map)) => map.keys().map(ToString::to_string).collect(),
+        Term::Map(entries) => entries.iter().filter_map(|(key, _)| Some(key.as_value()?.to_string())).collect(),
+        _ => Vec::new(),
+    };
+    names.retain(|name| name != "cacheable");
+    names
 }
 
 /// A condition about the result cannot be evaluated: the task fails with what it came to, and says why.

@@ -490,6 +490,12 @@ impl<'a> HostCompiler<'a> {
                 indices.push(self.intern(Binding { name, term, strong: false }));
                 continue;
             }
+            // In a plan what another host has found out for this one may be known after apply; its own agent cannot say so.
+            let given = kind == Some(LayerKind::SetFact) && !self.expected.contains_key(&name);
+            if open_value && given && self.project.plan {
+                indices.push(self.intern(Binding { name, term, strong: false }));
+                continue;
+            }
             // Of the variables of hosts a part may be open; the rest is known.
             if name == "hostvars" && open_value && term != Term::Value(Value::Unknown) {
                 indices.push(self.intern(Binding { name, term, strong: true }));

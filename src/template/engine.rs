@@ -137,8 +137,11 @@ impl Engine {
             Term::Map(entries) => {
                 let mut map = crate::value::Map::new();
                 for (key, value) in entries.iter() {
-                    let key = self.evaluate(key, scope)?.to_string();
-                    let value = self.evaluate(value, scope)?;
+                    let key = self.evaluate(key, scope)?;
+                    if key.has_unknown() {
+                        return Ok(Value::Unknown);
+                    }
+                    let (key, value) = (key.to_string(), self.evaluate(value, scope)?);
                     if value != Value::Omit {
                         map.insert(Arc::from(key), value);
                     }
