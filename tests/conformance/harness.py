@@ -56,8 +56,11 @@ def source():
     return place / "packages", next(place.glob("ansible_core-*/test/integration"))
 
 
-def prepare(packages, integration):
+def prepare(packages, integration, blank=False):
+    """With `blank`, cfg's host has nothing left of what ran on it before: some targets do not clean up behind them."""
     fleet("setup"); fleet("up", "2", "k")
+    if blank:
+        fleet("reset", HOSTS["cfg"])
     for host in HOSTS.values():
         rootfs = pathlib.Path(fleet("rootfs", host))
         if not (rootfs / "opt/conf/lib").exists():
