@@ -48,8 +48,14 @@ impl HostCompiler<'_> {
         {
             let Some(node) = node.cloned() else { continue };
             for round in self.rounds_at_once(task, frame)? {
-                let scope = self.scope(frame, round.locals);
-                let value = self.evaluate(&self.term(&node), &scope, node.span)?;
+                let mut scope = self.scope(frame, round.locals.clone());
+                let mut value = self.evaluate(&self.term(&node), &scope, node.span)?;
+                if value.has_unknown() {
+                    // Of what stands above it a result is asked, or what it leaves on this machine.
+                    self.flush(true, false)?;
+                    scope = self.scope(frame, round.locals);
+                    value = self.evaluate(&self.term(&node), &scope, node.span)?;
+                }
                 if value.has_unknown() {
                     return self.known_after_apply(task, frame);
                 }

@@ -266,6 +266,10 @@ impl HostCompiler<'_> {
 
     /// A node of which nothing is known before apply.
     pub(super) fn open_node(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
+        if !self.project.plan && !self.is_rehearsal() {
+            let message = "what it depends on is not known though all before it has run: a task with `check_mode: true` only looks";
+            return self.failing_node(task, frame, EvalError::failed(message));
+        }
         let when = vec![Term::Value(Value::Unknown)];
         let iteration = Iteration { item: None, when, args: Term::Value(Value::map::<&str>([])), template: None };
         self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::world())
