@@ -10,7 +10,7 @@ use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::graph::{Action, Iteration, Work};
 use crate::parse::{Keyword, Keywords, Task};
 use crate::resource::Footprint;
-use crate::template::{EvalError, Term};
+use crate::template::{EvalError, Term, TermScope};
 use crate::value::Value;
 use crate::yaml::Node as Yaml;
 
@@ -58,14 +58,7 @@ impl HostCompiler<'_> {
         frame: &Frame,
         file: &Yaml,
     ) -> Result<Option<(Arc<Vec<crate::parse::Item>>, Frame)>, Stop> {
-        let scope = self.scope(frame, Vec::new());
-        let term = self.term(file);
-        let mut value = self.evaluate(&term, &scope, file.span)?;
-        if value.has_unknown() {
-            self.flush(true, false)?;
-            let scope = self.scope(frame, Vec::new());
-            value = self.evaluate(&term, &scope, file.span)?;
-        }
+        let (value, _) = self.needed_now(file, frame, Vec::new())?;
         if value.has_unknown() {
             self.known_after_apply(task, frame)?;
             return Ok(None);
@@ -193,6 +186,25 @@ impl HostCompiler<'_> {
         self.set_runtime(&name, Value::Unknown);
         frame.gates.push(asked);
         Ok(true)
+    }
+
+    /// A value that is needed to go on compiling, with the scope it was found in. Where it asks for a result of what stands above
+    /// it, or for what that leaves on this machine, that runs first.
+    pub(super) fn needed_now(
+        &mut self,
+        node: &Yaml,
+        frame: &Frame,
+        locals: Vec<(String, Value)>,
+    ) -> Result<(Value, Arc<TermScope>), Stop> {
+        let term = self.term(node);
+        let scope = self.scope(frame, locals.clone());
+        let value = self.evaluate(&term, &scope, node.span)?;
+        if !value.has_unknown() {
+            return Ok((value, scope));
+        }
+        self.flush(true, false)?;
+        let scope = self.scope(frame, locals);
+        Ok((self.evaluate(&term, &scope, node.span)?, scope))
     }
 
     /// A part of the program that only an apply can know.

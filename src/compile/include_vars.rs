@@ -48,14 +48,7 @@ impl HostCompiler<'_> {
         {
             let Some(node) = node.cloned() else { continue };
             for round in self.rounds_at_once(task, frame)? {
-                let mut scope = self.scope(frame, round.locals.clone());
-                let mut value = self.evaluate(&self.term(&node), &scope, node.span)?;
-                if value.has_unknown() {
-                    // Of what stands above it a result is asked, or what it leaves on this machine.
-                    self.flush(true, false)?;
-                    scope = self.scope(frame, round.locals);
-                    value = self.evaluate(&self.term(&node), &scope, node.span)?;
-                }
+                let (value, scope) = self.needed_now(&node, frame, round.locals)?;
                 if value.has_unknown() {
                     return self.known_after_apply(task, frame);
                 }

@@ -69,12 +69,11 @@ fn dump(value: &Value, args: &Args, indent: usize, brackets: Brackets) -> Outcom
     {
         return Err(fail(format!("`{name}` is not supported here; there are {}", KNOWN.join(", "))));
     }
-    let number =
-        |name: &str| Ok::<_, minijinja::Error>(args.int(usize::MAX, name)?.and_then(|n| usize::try_from(n).ok()));
     let place = if indent == 4 { 0 } else { usize::MAX };
     let given = args.int(place, "indent")?.and_then(|n| usize::try_from(n).ok());
     let indent = given.filter(|n| (2..10).contains(n)).unwrap_or(indent);
-    let width = number("width")?.filter(|width| *width > 2 * indent).unwrap_or(80);
+    let given = args.int(usize::MAX, "width")?.and_then(|n| usize::try_from(n).ok());
+    let width = given.filter(|width| *width > 2 * indent).unwrap_or(80);
     let sorted = args.named().get("sort_keys").is_none_or(Value::is_true);
     let brackets = match args.named().get("default_flow_style") {
         None => brackets,
