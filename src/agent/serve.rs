@@ -10,7 +10,7 @@ use super::protocol::{FromAgent, Hello, MAGIC, PROTOCOL, Shelved, ToAgent};
 use crate::apply::{Machines, Session, Sink, Surroundings};
 use crate::event::TaskOutcome;
 use crate::graph::NodeId;
-use crate::machine::{Algorithm, Cancel, Inspect as _, Live, Machine, Preview, serve};
+use crate::machine::{Algorithm, Cancel, Inspect as _, Live, Machine, Preview, open_files, serve};
 use crate::resource::{Blobs, PartOf};
 use crate::template::Engine;
 
@@ -126,6 +126,7 @@ pub fn main(arguments: &[String]) -> i32 {
         }
         Some("--job") => crate::apply::background::detach(arguments.get(1).map_or("", String::as_str)),
         Some("--run-job") => crate::apply::background::run(arguments.get(1).map_or("", String::as_str)),
+        Some(open_files::OPTION) => open_files::become_limited(arguments.get(1..).unwrap_or_default()),
         Some("--machine") => match serve_machine(arguments.get(1).map_or("", String::as_str)) {
             Ok(()) => 0,
             Err(_) => 1,

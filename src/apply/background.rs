@@ -27,6 +27,8 @@ pub struct Job {
     pub args: Map,
     /// The environment of programs.
     pub environment: Vec<(String, String)>,
+    /// How many files each of its programs may have open.
+    pub open_files: Option<u64>,
     /// Seconds it may take.
     pub limit: u64,
 }
@@ -109,7 +111,8 @@ fn work(job: &Job) -> Map {
         Err(error) => return failed(error.message, Map::new()),
     };
     let machine = Tracked::new(std::sync::Arc::new(Live::new(None, Cancel::default())), false)
-        .within(Some(Duration::from_secs(job.limit.max(1))));
+        .within(Some(Duration::from_secs(job.limit.max(1))))
+        .with_open_files(job.open_files);
     let context = Context { environment: job.environment.clone(), ..Context::default() };
     match made.converge(&machine, &context) {
         Ok(outcome) => {

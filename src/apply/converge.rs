@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::outcome::Attempt;
 use super::run::Runner;
-use crate::graph::Diff;
+use crate::graph::{Diff, OPEN_FILES};
 use crate::machine::{Fault, Tracked};
 use crate::resource::{self, Args, Context, ParamErrorKind, Resource};
 use crate::template::{Term, TermScope};
@@ -87,15 +87,16 @@ impl Runner<'_> {
 
     /// Starts the task in the background.
     fn start_job(&self, kind: &str, args: Map, scope: &Arc<TermScope>, limit: u64) -> Attempt {
-        let context = match self.context(scope) {
-            Ok(context) => context,
-            Err(attempt) => return attempt,
+        let (context, open_files) = match (self.context(scope), self.open_files(scope)) {
+            (Ok(context), Ok(open_files)) => (context, open_files),
+            (Err(attempt), _) | (_, Err(attempt)) => return attempt,
         };
         let job = super::background::Job {
             id: self.job_id(),
             kind: kind.to_owned(),
             args,
             environment: context.environment,
+            open_files,
             limit,
         };
         let started = self.session.machine(self.node.r#become.as_ref(), false).and_then(|machine| {
@@ -130,12 +131,13 @@ impl Runner<'_> {
             }
             _ => machine,
         };
-        let context = match self.context(scope) {
-            Ok(context) => context,
-            Err(attempt) => return attempt,
+        let (context, open_files) = match (self.context(scope), self.open_files(scope)) {
+            (Ok(context), Ok(open_files)) => (context, open_files),
+            (Err(attempt), _) | (_, Err(attempt)) => return attempt,
         };
         let tracked = Tracked::new(machine, self.no_log)
             .within(limit)
+            .with_open_files(open_files)
             .keeping(self.node.diff == Diff::Wanted)
             .before_first_change(Box::new(|| self.before_first_change(scope)));
         let started = Instant::now();
@@ -213,6 +215,17 @@ impl Runner<'_> {
             Ok(0) => Ok(None),
             Ok(seconds @ 1..=MOST_SECONDS) => Ok(Some(Duration::from_secs(seconds.unsigned_abs()))),
             _ => Err(Attempt::failed(format!("Timeout {value} is invalid, must be between 0 and {MOST_SECONDS}."))),
+        }
+    }
+
+    /// How many files its programs may have open; nothing: as many as the machine says.
+    fn open_files(&self, scope: &Arc<TermScope>) -> Result<Option<u64>, Attempt> {
+        let Some(term) = &self.node.open_files else { return Ok(None) };
+        let value = scope.evaluate(term).map_err(Attempt::eval)?;
+        match value.to_string().parse() {
+            _ if matches!(value, Value::Null | Value::Omit | Value::Unknown) => Ok(None),
+            Ok(number) => Ok(Some(number).filter(|number| *number > 0)),
+            Err(_) => Err(Attempt::failed(format!("`{OPEN_FILES}` is a number of files, not `{value}`"))),
         }
     }
 

@@ -7,10 +7,10 @@ use super::host::HostCompiler;
 use super::rounds::Next;
 use super::{Stop, modules};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::graph::{Action, Background, Become, BlockRef, Diff, Iteration, Node, Section, Until, Work};
+use crate::graph::{Action, Background, Become, BlockRef, Diff, Iteration, Node, OPEN_FILES, Section, Until, Work};
 use crate::parse::{Block, Item, Keyword, Keywords, Task, TaskArgs};
 use crate::resource::{Claim, Footprint};
-use crate::template::{EvalError, Scope as _, Term, TermScope};
+use crate::template::{EvalError, Layout, Scope as _, Term, TermScope};
 use crate::value::Value;
 use crate::variables::LayerKind;
 use crate::yaml::Node as Yaml;
@@ -366,6 +366,7 @@ impl HostCompiler<'_> {
             check_mode: self.flag(frame, own, Keyword::CheckMode),
             environment: if skipped { Term::Value(Value::map::<&str>([])) } else { self.environment(frame, own)? },
             timeout: frame.keyword(own, Keyword::Timeout).map(|node| self.term(node)),
+            open_files: self.open_files(task, &scope),
             background: own.get(Keyword::Async).map(|limit| Background {
                 limit: self.term(limit),
                 poll: own.get(Keyword::Poll).map_or(Term::Value(Value::Int(15)), |poll| self.term(poll)),
@@ -379,6 +380,14 @@ impl HostCompiler<'_> {
             in_handler: frame.in_handler,
             guards: self.guards(own),
             tags: frame.tags.clone(),
+        })
+    }
+
+    /// How many files its programs may have open, where a variable says so: even one that cannot be evaluated.
+    fn open_files(&self, task: &Task, scope: &Arc<TermScope>) -> Option<Term> {
+        let said = !matches!(scope.get(OPEN_FILES), Ok(None));
+        said.then(|| {
+            Term::expression(&Arc::from(OPEN_FILES), self.project.files.sources.origin(task.span), Layout::default())
         })
     }
 
@@ -589,7 +598,7 @@ pub(super) fn node_terms(node: &Node) -> Vec<&Term> {
     let mut terms: Vec<&Term> =
         vec![&node.name, &node.ignore_errors, &node.ignore_unreachable, &node.no_log, &node.environment];
     terms.extend(node.gates.iter().chain(&node.notify).chain(&node.changed_when).chain(&node.failed_when));
-    terms.extend(node.guards.iter().map(|(_, term)| term));
+    terms.extend(node.guards.iter().map(|(_, term)| term).chain(&node.open_files));
     if let Some(until) = &node.until {
         terms.extend(until.condition.iter().chain([&until.retries, &until.delay]));
     }

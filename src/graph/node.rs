@@ -16,6 +16,9 @@ pub type NodeId = u32;
 /// Names a block of a host's program.
 pub type BlockId = u32;
 
+/// The variable that says how many files the programs of a task may have open.
+pub const OPEN_FILES: &str = "ansible_python_module_rlimit_nofile";
+
 /// One task on one host.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Node {
@@ -59,6 +62,8 @@ pub struct Node {
     pub environment: Term,
     /// Seconds it may take.
     pub timeout: Option<Term>,
+    /// How many files each of its programs may have open (`ansible_python_module_rlimit_nofile`); 0: as the machine has it.
+    pub open_files: Option<Term>,
     /// It may run in the background.
     pub background: Option<Background>,
     /// What becomes of its differences.

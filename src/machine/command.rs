@@ -24,6 +24,8 @@ pub struct Command {
     pub fills: Option<PathBuf>,
     /// The name the program sees in place of its own (`executable`).
     pub program: Option<String>,
+    /// How many files it may have open, where the machine allows as many (the soft limit of `RLIMIT_NOFILE`).
+    pub open_files: Option<u64>,
 }
 
 impl Command {

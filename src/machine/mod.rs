@@ -29,7 +29,7 @@ pub use difference::{Difference, Side};
 pub use fault::{Fault, FaultKind, Result};
 pub use file::{Algorithm, Attrs, Content, FileKind, FileTime, Stat, Usage, Written, hex};
 pub use journal::{Journal, state_dir};
-pub use live::{Cancel, Live};
+pub use live::{Cancel, Live, open_files};
 pub use net::{Address4, Fetch, Fetched, HttpAnswer, HttpRequest, Reach};
 pub use package::{ForeseenFile, Foresight, Package, Request, Selection, Transaction, TransactionReport};
 pub use preview::{Blank, Preview};

@@ -53,6 +53,7 @@ pub struct Tracked<'a> {
     secret: bool,
     first: Mutex<Option<FirstChange<'a>>>,
     deadline: Option<Instant>,
+    open_files: Option<u64>,
     differences: Option<Mutex<Vec<Difference>>>,
 }
 
@@ -62,7 +63,15 @@ pub type FirstChange<'a> = Box<dyn FnMut() -> Result<()> + Send + 'a>;
 impl<'a> Tracked<'a> {
     /// Records the changes of one state. With `secret`, no content is recorded.
     pub fn new(machine: Arc<dyn Machine>, secret: bool) -> Self {
-        Self { machine, changes: Mutex::default(), secret, first: Mutex::default(), deadline: None, differences: None }
+        Self {
+            machine,
+            changes: Mutex::default(),
+            secret,
+            first: Mutex::default(),
+            deadline: None,
+            open_files: None,
+            differences: None,
+        }
     }
 
     /// Has something done before the first change is made; as long as that fails, no change is made.
@@ -89,6 +98,12 @@ impl<'a> Tracked<'a> {
         Self { deadline: limit.map(|limit| Instant::now() + limit), ..self }
     }
 
+    /// Gives programs no more than so many open files.
+    #[must_use]
+    pub fn with_open_files(self, open_files: Option<u64>) -> Self {
+        Self { open_files, ..self }
+    }
+
     /// The time that is left; an error where there is none.
     fn left(&self) -> Result<Option<Duration>> {
         let Some(deadline) = self.deadline else { return Ok(None) };
@@ -99,11 +114,11 @@ impl<'a> Tracked<'a> {
         Ok(Some(left))
     }
 
-    /// The command, with no more time than is left.
+    /// The command, with no more time than is left and no more open files than the task has.
     fn limited(&self, command: &Command) -> Result<Command> {
         let left = self.left()?;
         let timeout = [command.timeout, left].into_iter().flatten().min();
-        Ok(Command { timeout, ..command.clone() })
+        Ok(Command { timeout, open_files: self.open_files, ..command.clone() })
     }
 
     /// Says whether a change was made or begun.

@@ -8,7 +8,6 @@ LEFT_OUT = {
     "filter_encryption": "asserts with `ansible._protomatter`, plugins of Ansible's own test suite",
     "lookup-option-name": "asserts with a lookup plugin of its own",
     "missing-interpreter": "is about the Python that Ansible starts on a host: cfg starts none",
-    "python_module_rlimit_nofile": "is about the limits of the Python that Ansible starts on a host: cfg starts none",
     "unexpected_executor_exception": "is an action plugin of its own that fails inside of Ansible",
 }
 

@@ -41,11 +41,12 @@ pub fn run(command: &Command, cancel: &Cancel) -> Result<Stdio> {
 
 fn spawn(command: &Command) -> std::io::Result<Child> {
     let (first, rest) = command.argv.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
-    let mut process = std::process::Command::new(command.program.as_ref().unwrap_or(first));
-    if command.program.is_some() {
-        process.arg0(first);
-    }
-    process.args(rest).envs(command.env.iter().map(|(k, v)| (k, v))).process_group(0);
+    let program = command.program.as_ref().unwrap_or(first);
+    let mut process = match command.open_files {
+        Some(most) => super::open_files::limited(most, program, first),
+        None => std::process::Command::new(program),
+    };
+    process.arg0(first).args(rest).envs(command.env.iter().map(|(k, v)| (k, v))).process_group(0);
     if let Some(dir) = &command.chdir {
         process.current_dir(dir);
     }

@@ -13,6 +13,7 @@ mod files;
 mod foresee;
 mod maintainer;
 mod net;
+pub mod open_files;
 mod systemd;
 mod sysv;
 
