@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::frame::{read_frame, write_frame};
 use super::questions::{PROMPT, Questions};
 use crate::apply::{Machines, unreachable};
-use crate::graph::Become;
+use crate::graph::{Become, BecomeMethod};
 use crate::machine::{Call, Cancel, Inspect as _, Journal, Live, Machine, Remote, Reply};
 use crate::resource::Failure;
 use crate::value::Map;
@@ -89,7 +89,7 @@ fn start(wanted: &Become, run: &str) -> Result<Arc<dyn Machine>, Failure> {
         Failure { help: Some(hint(wanted, &reason)), ..Failure::new(message) }
     };
     let program = Program::for_user(&wanted.user).map_err(|e| failed(e.to_string()))?;
-    let argv = command_line(wanted, &program.path, run).map_err(failed)?;
+    let argv = command_line(wanted, &program.path, run);
     let (first, rest) = argv.split_first().ok_or_else(|| failed("no program".into()))?;
     let mut command = std::process::Command::new(first);
     command.args(rest).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -167,9 +167,9 @@ fn hint(wanted: &Become, reason: &str) -> String {
     format!("check that {} lets this user become {}", wanted.method, wanted.user)
 }
 
-fn command_line(wanted: &Become, agent: &Path, run: &str) -> Result<Vec<String>, String> {
+fn command_line(wanted: &Become, agent: &Path, run: &str) -> Vec<String> {
     let agent = agent.to_string_lossy().into_owned();
-    let program = wanted.exe.clone().unwrap_or_else(|| wanted.method.clone());
+    let program = wanted.exe.clone().unwrap_or_else(|| wanted.method.to_string());
     let mut argv = vec![program];
     if let Some(flags) = &wanted.flags {
         // With a password sudo has to ask for it.
@@ -177,23 +177,22 @@ fn command_line(wanted: &Become, agent: &Path, run: &str) -> Result<Vec<String>,
         argv.extend(flags.split_whitespace().filter(|flag| !unasked(flag)).map(str::to_owned));
     }
     let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-    match wanted.method.as_str() {
-        "sudo" => {
+    match wanted.method {
+        BecomeMethod::Sudo => {
             argv.extend(if wanted.password.is_some() { words(&["-S", "-p", PROMPT]) } else { words(&["-n"]) });
             argv.extend(words(&["-H", "-u", &wanted.user, "--", &agent, "--machine", run]));
         }
-        "doas" => {
+        BecomeMethod::Doas => {
             argv.extend(if wanted.password.is_some() { Vec::new() } else { words(&["-n"]) });
             argv.extend(words(&["-u", &wanted.user, "--", &agent, "--machine", run]));
         }
         // su knows shell lines only. The path and the run id are our own and hold nothing a shell would see.
-        "su" => {
+        BecomeMethod::Su => {
             let line = format!("exec '{agent}' --machine '{run}'");
             argv.extend(words(&["-s", "/bin/sh", &wanted.user, "-c", &line]));
         }
-        other => return Err(format!("cfg knows sudo, su and doas, not `{other}`")),
     }
-    Ok(argv)
+    argv
 }
 
 /// It waits for a password under a name that nobody knows. As in Ansible, such a host counts as unreachable.

@@ -78,6 +78,7 @@ impl Questions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::BecomeMethod;
 
     #[test]
     fn a_password_is_asked_for_in_the_language_of_the_target() {
@@ -96,7 +97,7 @@ mod tests {
         ];
         for (words, text, asks) in table {
             let prompts = words.iter().map(|word| (*word).to_owned()).collect();
-            let (user, method) = ("root".to_owned(), "su".to_owned());
+            let (user, method) = ("root".to_owned(), BecomeMethod::Su);
             let password = Some("secret".to_owned());
             let wanted = Become { user, method, password, flags: None, exe: None, chdir: None, prompts };
             let mut questions = Questions::of(&wanted);

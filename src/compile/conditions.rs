@@ -115,7 +115,7 @@ impl HostCompiler<'_> {
         let values: Vec<_> = conditions.iter().map(|term| scope.evaluate(term)).collect();
         for (term, value) in conditions.iter().zip(values) {
             let mut looks_up = false;
-            term.for_each_template(&mut |template| looks_up |= super::host::looks_up(&template.text));
+            term.for_each_template(&mut |template| looks_up |= super::binding::looks_up(&template.text));
             // It was asked so that the answer travels; what it says counts when the assertion is reached.
             if looks_up {
                 return Ok(());

@@ -275,7 +275,7 @@ impl HostCompiler<'_> {
             Ok(_) | Err(_) => {
                 // What is known of the rest is in the text; what it includes has to travel, whether it was reached or not.
                 lookups::load_all(&template.text, &loader);
-                if super::host::looks_up(&template.text) {
+                if super::binding::looks_up(&template.text) {
                     // With results there, all of it can be known here.
                     self.lookups.want_file();
                 }

@@ -33,7 +33,7 @@ impl HostCompiler<'_> {
         let mut iterations = Vec::new();
         for super::rounds::Round { item, locals } in self.rounds_at_once(task, frame)? {
             let mut done = self.change_once(task, frame, module, &locals)?;
-            if matches!(done, Done::Open) && self.flush(true, false).is_ok() {
+            if matches!(done, Done::Open) && self.flush().is_ok() {
                 done = self.change_once(task, frame, module, &locals)?;
             }
             let (when, args) = match done {

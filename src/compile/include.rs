@@ -202,7 +202,7 @@ impl HostCompiler<'_> {
         if !value.has_unknown() {
             return Ok((value, scope));
         }
-        self.flush(true, false)?;
+        self.flush()?;
         let scope = self.scope(frame, locals);
         Ok((self.evaluate(&term, &scope, node.span)?, scope))
     }

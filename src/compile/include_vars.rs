@@ -40,7 +40,7 @@ impl HostCompiler<'_> {
             return self.skipped_node(task, frame);
         }
         let unknown = frame.when.iter().any(|term| scope.evaluate(term).is_ok_and(|v| v.has_unknown()));
-        if unknown && self.flush(true, false).is_ok() && self.certainly_skipped(frame, &self.scope(frame, Vec::new())) {
+        if unknown && self.flush().is_ok() && self.certainly_skipped(frame, &self.scope(frame, Vec::new())) {
             return self.skipped_node(task, frame);
         }
         let (mut files, mut facts) = (Vec::new(), Map::new());
@@ -90,7 +90,7 @@ impl HostCompiler<'_> {
     ) -> Result<Found, Stop> {
         if self.here && !self.is_rehearsal() {
             // Earlier tasks may make the file.
-            self.flush(true, false)?;
+            self.flush()?;
         }
         let name = name.trim_end_matches('\n');
         let Some(path) = self.find_file(frame, "vars", name) else {

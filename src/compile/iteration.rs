@@ -79,7 +79,7 @@ impl HostCompiler<'_> {
                 let args = self.args_term(task, action);
                 // Lookups of such items are made as soon as the items are known.
                 args.for_each_template(&mut |template| {
-                    if super::host::looks_up(&template.text) {
+                    if super::binding::looks_up(&template.text) {
                         self.lookups.want_file();
                     }
                 });

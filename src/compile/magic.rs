@@ -47,7 +47,7 @@ impl HostCompiler<'_> {
             "hostvars" | "groups" | "group_names" if grows => Some(Value::Unknown),
             "hostvars" => Some(hostvars()),
             "ansible_search_path" => {
-                let dirs = super::host::search_path(role.as_deref(), &dir, &playbook);
+                let dirs = super::scope::search_path(role.as_deref(), &dir, &playbook);
                 Some(Value::list(dirs.iter().map(|dir| Value::str(dir.to_string_lossy()))))
             }
             "ansible_play_hosts" | "ansible_play_batch" | "play_hosts" if !gone.is_empty() => {

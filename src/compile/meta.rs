@@ -66,7 +66,7 @@ impl HostCompiler<'_> {
         let (work, _) = self.work(task, frame, &action)?;
         self.push(task, frame, action, work, Footprint::world())?;
         if clears {
-            self.flush(true, false)?;
+            self.flush()?;
             let scope = self.scope(frame, Vec::new());
             if matches!(self.facts, super::Facts::Known(_)) && !self.certainly_skipped(frame, &scope) {
                 self.facts_layer = Arc::new(crate::variables::Layer::new(crate::variables::LayerKind::Facts));
@@ -134,7 +134,7 @@ impl HostCompiler<'_> {
         }
         let scope = self.scope(frame, Vec::new());
         if !self.certainly_skipped(frame, &scope) && !self.certainly_holds(frame, &scope) {
-            self.flush(true, false)?;
+            self.flush()?;
         }
         let scope = self.scope(frame, Vec::new());
         if self.certainly_holds(frame, &scope) {

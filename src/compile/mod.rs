@@ -4,6 +4,7 @@
 //! [`Driver`]; the same input gives the same graph. What is known is rendered here; what depends on a result stays an
 //! expression, with just the variables it names. A mistake that is certain is reported before the host is changed.
 
+mod binding;
 mod cached;
 mod conditions;
 mod content;
@@ -20,6 +21,7 @@ mod hostvars;
 mod include;
 mod include_vars;
 mod iteration;
+mod keywords;
 mod listen;
 mod literals;
 mod login;
@@ -27,6 +29,7 @@ mod lookups;
 mod magic;
 mod meta;
 mod modules;
+mod node;
 mod pause;
 mod play;
 mod reboot;
@@ -36,6 +39,7 @@ mod rewrite;
 mod roles;
 mod rounds;
 mod scope;
+mod segment;
 mod sets;
 mod specs;
 mod step;

@@ -159,7 +159,7 @@ impl HostCompiler<'_> {
         self.local_facts(&frame)?;
         let result = self.sections(&frame, &calls);
         match result {
-            Err(Stop::Ended) | Ok(()) => self.flush(self.hosts.more_plays, true).map(drop),
+            Err(Stop::Ended) | Ok(()) => self.finish(),
             Err(stop) => Err(stop),
         }
     }

@@ -58,7 +58,7 @@ impl HostCompiler<'_> {
                 let module = Arc::from(name.to_string().trim());
                 return Ok(Some(Arc::new(Task { module, ..task.as_ref().clone() })));
             }
-            if settled || self.flush(true, false).is_err() {
+            if settled || self.flush().is_err() {
                 break;
             }
         }

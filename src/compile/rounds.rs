@@ -59,7 +59,7 @@ impl HostCompiler<'_> {
                     };
                     return Ok(items.iter().enumerate().map(round).collect());
                 }
-                Work::Late(..) if attempt == 0 => drop(self.flush(true, false)?),
+                Work::Late(..) if attempt == 0 => drop(self.flush()?),
                 Work::Late(..) => {}
             }
         }
@@ -93,7 +93,7 @@ impl HostCompiler<'_> {
         if next != Next::Unknown || self.is_rehearsal() {
             return Ok(if next == Next::Unknown { Next::Goes } else { next });
         }
-        self.flush(true, false)?;
+        self.flush()?;
         self.judged(node, frame, round)
     }
 

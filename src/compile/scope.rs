@@ -1,10 +1,17 @@
 //! The names a task can use, from the strongest layer to the weakest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::frame::{Frame, RoleInstance};
+use super::host::{Facts, HostCompiler};
 use super::lookups::Reach;
-use crate::template::{Bindings, Engine, EvalError, Lookup, LookupCall, Scope, Term};
+use super::magic::MAGIC;
+use super::{Stop, diagnose};
+use crate::graph::Node;
+use crate::source::Span;
+use crate::template::{Bindings, Engine, EvalError, Layout, Lookup, LookupCall, Scope, Term, TermScope};
 use crate::value::Value;
 use crate::variables::{Layer, LayerKind};
 
@@ -105,4 +112,128 @@ impl Bindings for Names {
         let project = &self.reach.project;
         project.literals.condition(text, &project.files.sources)
     }
+}
+
+impl HostCompiler<'_> {
+    /// The names a task sees.
+    pub(super) fn names(&self, frame: &Frame, locals: Vec<(String, Value)>) -> Names {
+        let mut layers: Vec<Arc<Layer>> = vec![self.project.extra.clone()];
+        let of = |kind: LayerKind| frame.vars.iter().filter(move |layer| layer.kind == kind).cloned();
+        layers.extend(of(LayerKind::IncludeParams));
+        let chain: Vec<&Arc<RoleInstance>> =
+            frame.role.iter().chain(frame.role.iter().flat_map(|role| role.parents.iter().rev())).collect();
+        layers.extend(chain.iter().map(|role| role.params.clone()));
+        layers.extend(self.included_vars.iter().rev().cloned());
+        layers.extend(of(LayerKind::Task));
+        layers.extend(of(LayerKind::Block));
+        for role in &chain {
+            layers.push(role.vars.clone());
+            let own = frame.role.as_ref().is_some_and(|own| Arc::ptr_eq(own, role));
+            let dependencies = role.dependencies.get().filter(|_| own);
+            layers.extend(dependencies.into_iter().flatten().rev().cloned());
+        }
+        layers.extend(self.roles.iter().rev().map(|role| role.vars.clone()));
+        layers.extend(self.play_layers.iter().rev().cloned());
+        layers.push(self.facts_layer.clone());
+        layers.extend(self.host_layers.iter().rev().cloned());
+        layers.extend(chain.iter().map(|role| role.defaults.clone()));
+        layers.extend(self.roles.iter().rev().map(|role| role.defaults.clone()));
+        let mut all = frame.locals.clone();
+        all.extend(locals);
+        Names {
+            magic: self.magic(frame),
+            magic_names: MAGIC,
+            layers,
+            runtime: self.runtime.clone(),
+            locals: all,
+            facts_unknown: matches!(self.facts, Facts::Unknown),
+            open: self.open_ended.then(|| self.project.engine.clone()),
+            reach: self.reach(frame),
+        }
+    }
+
+    /// What lookups of a task can see.
+    fn reach(&self, frame: &Frame) -> Reach {
+        Reach {
+            project: self.project.clone(),
+            search: self.search_path(frame),
+            rehearsal: self.is_rehearsal(),
+            here: self.here,
+            // A rehearsal runs nothing: whatever was compiled is pending.
+            pending: self.nodes.iter().any(makes_files) || (self.is_rehearsal() && self.worked),
+            ahead: !self.is_rehearsal() && !self.project.plan && !self.nodes.is_empty(),
+            early: self.may_be_made(),
+            log: self.lookups.clone(),
+        }
+    }
+
+    /// The scope expressions of a task are evaluated in.
+    pub(super) fn scope(&self, frame: &Frame, locals: Vec<(String, Value)>) -> Arc<TermScope> {
+        TermScope::new(self.project.engine.clone(), Arc::new(self.names(frame, locals)))
+    }
+
+    /// Directories relative paths are looked for in, before `files`, `templates` and the like are added.
+    pub(super) fn search_path(&self, frame: &Frame) -> Vec<PathBuf> {
+        search_path(frame.role.as_deref(), &frame.dir, &self.play.dir)
+    }
+
+    /// No host has been asked yet: this is for mistakes only.
+    pub(super) fn is_rehearsal(&self) -> bool {
+        self.hosts.rehearsal || matches!(self.facts, Facts::Unknown)
+    }
+
+    /// Says whether a file of the controller that is not there may yet be made by a task.
+    pub(super) fn may_be_made(&self) -> bool {
+        self.here && (self.project.plan || self.is_rehearsal()) && (self.worked || self.hosts.earlier_plays)
+    }
+
+    /// Evaluates a term. A failure is reported as a mistake.
+    pub(super) fn evaluate(&mut self, term: &Term, scope: &Arc<TermScope>, at: Span) -> Result<Value, Stop> {
+        scope.evaluate(term).map_err(|error| self.failed(&error, scope, at))
+    }
+
+    /// Reports a failed expression.
+    pub(super) fn failed(&mut self, error: &EvalError, scope: &Arc<TermScope>, at: Span) -> Stop {
+        let report = diagnose::expression(error, &scope.bindings().names(), &self.project.files, at);
+        self.mistake(report);
+        Stop::Mistakes
+    }
+
+    /// Evaluates what can be: collections in parts. The rest stays as it is.
+    pub(super) fn partial(&self, term: &Term, scope: &Arc<TermScope>) -> Result<Term, EvalError> {
+        let value = scope.evaluate(term)?;
+        if !value.has_unknown() {
+            return Ok(Term::Value(value));
+        }
+        match term {
+            Term::Map(entries) => {
+                let parts: Result<Vec<_>, EvalError> =
+                    entries.iter().map(|(k, v)| Ok((self.partial(k, scope)?, self.partial(v, scope)?))).collect();
+                Ok(Term::Map(Arc::new(parts?)))
+            }
+            Term::List(items) => {
+                let parts: Result<Vec<_>, EvalError> = items.iter().map(|item| self.partial(item, scope)).collect();
+                Ok(Term::List(Arc::new(parts?)))
+            }
+            other => Ok(other.clone()),
+        }
+    }
+
+    /// A bare expression as a term, for things that are written as the name of a variable.
+    pub(super) fn expression(&self, text: &str, at: Span) -> Term {
+        Term::expression(&Arc::from(text), self.project.files.sources.origin(at), Layout::default())
+    }
+}
+
+/// Directories relative paths are looked for in: those of the roles, of the file of tasks, of the playbook.
+pub(super) fn search_path(role: Option<&RoleInstance>, dir: &Path, playbook: &Path) -> Vec<PathBuf> {
+    let roles = role.into_iter().flat_map(|role| {
+        std::iter::once(role.role.path.clone()).chain(role.parents.iter().rev().map(|parent| parent.role.path.clone()))
+    });
+    roles.chain([dir.to_path_buf(), playbook.to_path_buf()]).collect()
+}
+
+/// Says whether a node may make files.
+pub(super) fn makes_files(node: &Node) -> bool {
+    matches!(node.action, crate::graph::Action::Resource(_))
 }

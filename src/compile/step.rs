@@ -53,7 +53,7 @@ impl HostCompiler<'_> {
 
     /// Runs what was compiled so far, and learns how the host stands even where that was nothing.
     pub(super) fn stand(&mut self) -> Result<(), Stop> {
-        self.flush(true, false)?;
+        self.flush()?;
         if self.so_far.waiting.is_none() {
             let report = self.driver.run(Segment { return_variables: true, ..Segment::default() })?;
             self.take_in(report)?;

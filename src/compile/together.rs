@@ -40,7 +40,7 @@ impl HostCompiler<'_> {
 
     /// Waits for the other hosts at this place of the play. Results are known from then on, those of others too.
     pub(super) fn meet(&mut self) -> Result<Met, Stop> {
-        self.flush(true, false)?;
+        self.flush()?;
         if self.alone {
             return Ok(Met { leads: true, stop: false, failures: self.seen_failures });
         }
@@ -218,7 +218,7 @@ impl HostCompiler<'_> {
 
     /// `set_fact` with `delegate_facts`: facts of another host, which nobody has to ask for that.
     fn give_facts(&mut self, task: &Arc<Task>, frame: &Frame, host: &Term) -> Result<(), Stop> {
-        self.flush(true, false)?;
+        self.flush()?;
         let frame = &strip(frame, &[Keyword::DelegateTo]);
         let mut iterations = Vec::new();
         let rounds = self.rounds(task, frame)?;
@@ -285,7 +285,7 @@ impl HostCompiler<'_> {
         }
         let mut value = scope.evaluate(&term);
         if value.as_ref().is_ok_and(Value::has_unknown) {
-            self.flush(true, false)?;
+            self.flush()?;
             value = self.scope(frame, Vec::new()).evaluate(&term);
         }
         let looped = task.keywords.get(Keyword::Loop).is_some() || task.with.is_some();
@@ -363,7 +363,7 @@ impl HostCompiler<'_> {
 
     /// A task that only so many hosts do at once.
     fn throttled(&mut self, task: &Arc<Task>, frame: &Frame, limit: usize) -> Result<(), Stop> {
-        self.flush(true, false)?;
+        self.flush()?;
         let key = self.place_key();
         if self.speaks_of_others() {
             self.meet()?;
@@ -380,7 +380,7 @@ impl HostCompiler<'_> {
     /// Runs a task for which other hosts wait: it cannot wait for them.
     fn by_itself(&mut self, task: &Arc<Task>, frame: &Frame, module: &str) -> Result<(), Stop> {
         let outer = std::mem::replace(&mut self.alone, true);
-        let result = self.plain_task(task, frame, module).and_then(|()| self.flush(true, false).map(drop));
+        let result = self.plain_task(task, frame, module).and_then(|()| self.flush().map(drop));
         self.alone = outer;
         result
     }
@@ -393,7 +393,7 @@ impl HostCompiler<'_> {
             Where::On(hosts) => hosts.clone(),
             Where::AfterReboot => vec![self.host.to_string()],
         };
-        self.flush(true, false)?;
+        self.flush()?;
         let admitted = self.so_far.blocks.admit(&frame.blocks, self.so_far.failed);
         let plain = without(task, &[Keyword::DelegateTo]);
         let stripped = Frame { in_login: true, ..strip(frame, &[Keyword::DelegateTo]) };

@@ -212,8 +212,8 @@ pub struct Background {
 pub struct Become {
     /// The user.
     pub user: String,
-    /// `sudo`, `su` or `doas`.
-    pub method: String,
+    /// With which program.
+    pub method: BecomeMethod,
     /// The password that is asked for.
     pub password: Option<String>,
     /// Options for the program.
@@ -224,6 +224,40 @@ pub struct Become {
     pub chdir: Option<String>,
     /// What su calls a password where it asks for one; empty for the words cfg knows.
     pub prompts: Vec<String>,
+}
+
+/// A program that makes a node work as somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum BecomeMethod {
+    /// `sudo`
+    Sudo,
+    /// `su`
+    Su,
+    /// `doas`
+    Doas,
+}
+
+impl BecomeMethod {
+    /// The one of this name, with a collection in front of it or without.
+    pub fn named(name: &str) -> Option<Self> {
+        let short = name.rsplit('.').next();
+        [Self::Sudo, Self::Su, Self::Doas].into_iter().find(|method| short == Some(method.name()))
+    }
+
+    /// What the program is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sudo => "sudo",
+            Self::Su => "su",
+            Self::Doas => "doas",
+        }
+    }
+}
+
+impl std::fmt::Display for BecomeMethod {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// A section of a block.

@@ -1,0 +1,226 @@
+//! From a task to a node of the graph: with its terms, the variables they name, and what it touches.
+
+use std::sync::Arc;
+
+use super::Stop;
+use super::frame::Frame;
+use super::host::HostCompiler;
+use crate::graph::{Action, Background, Iteration, Node, Work};
+use crate::parse::{Keyword, Task};
+use crate::resource::{Claim, Footprint};
+use crate::template::{EvalError, Term, TermScope};
+use crate::value::Value;
+use crate::yaml::Node as Yaml;
+
+impl HostCompiler<'_> {
+    /// A node that only says that it was skipped.
+    pub(super) fn skipped_node(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
+        let when = vec![Term::Value(Value::Bool(false))];
+        let iteration = Iteration { item: None, when, args: Term::Value(Value::map::<&str>([])), template: None };
+        self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::nothing())
+    }
+
+    /// A node of which nothing is known before apply.
+    pub(super) fn open_node(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
+        if !self.project.plan && !self.is_rehearsal() {
+            let message = "what it depends on is not known though all before it has run: a task with `check_mode: true` only looks";
+            return self.failing_node(task, frame, EvalError::failed(message));
+        }
+        let when = vec![Term::Value(Value::Unknown)];
+        let iteration = Iteration { item: None, when, args: Term::Value(Value::map::<&str>([])), template: None };
+        self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::world())
+    }
+
+    /// A node that fails where it is reached.
+    pub(super) fn failing_node(&mut self, task: &Arc<Task>, frame: &Frame, error: EvalError) -> Result<(), Stop> {
+        let args = Term::Failed(Arc::new(error));
+        let iteration = Iteration { item: None, when: frame.when.clone(), args, template: None };
+        self.push(task, frame, Action::Fail, Work::Once(iteration), Footprint::world())
+    }
+
+    /// Makes the node and adds it.
+    pub(super) fn push(
+        &mut self,
+        task: &Arc<Task>,
+        frame: &Frame,
+        action: Action,
+        work: Work,
+        footprint: Footprint,
+    ) -> Result<(), Stop> {
+        // Handlers come after everything that may notify them, and before everything after the flush.
+        let footprint = if frame.handler.is_some() { Footprint::world() } else { footprint };
+        let mut node = self.node(task, frame, action, work)?;
+        let footprint = around(footprint, &node);
+        let names = self.names(frame, Vec::new());
+        let scope = self.scope(frame, Vec::new());
+        let (bound, uses) = {
+            let terms = node_terms(&node);
+            self.bind(&terms, &names, &scope)
+        };
+        node.scope = bound;
+        let sets = self.sets(&node);
+        self.note_requests(task, frame, &node)?;
+        self.builder.add(&mut node, footprint, &uses, &sets);
+        self.worked |= super::scope::makes_files(&node);
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    fn node(&mut self, task: &Arc<Task>, frame: &Frame, action: Action, work: Work) -> Result<Node, Stop> {
+        let own = &task.keywords;
+        let id = self.next_node;
+        self.next_node += 1;
+        let scope = self.scope(frame, Vec::new());
+        let conditions = |this: &Self, keyword| {
+            let terms = own.get(keyword).map(|node| this.condition(node)).unwrap_or_default();
+            terms.iter().map(|term| this.settled(term, &scope)).collect()
+        };
+        for keyword in [Keyword::ChangedWhen, Keyword::FailedWhen, Keyword::Until] {
+            self.check_conditions(own.get(keyword), task, frame)?;
+        }
+        self.check_values(task, frame)?;
+        let flag = |this: &Self, keyword| {
+            let node = frame.keyword(own, keyword);
+            node.map_or(Term::Value(Value::Bool(false)), |node| this.flag_term(node))
+        };
+        let mut notify = frame.notify.clone();
+        notify.extend(own.get(Keyword::Notify).map(|node| self.term(node)));
+        let notify = self.known_notify(notify, frame, task)?;
+        let name = own.get(Keyword::Name).map(|node| self.term(node));
+        let name = name.unwrap_or_else(|| Term::Value(Value::str(&task.module)));
+        // A name that cannot be evaluated is shown as it was written.
+        let name = self.partial(&name, &scope).unwrap_or(name);
+        // As whom a task would work that does not is nobody's question.
+        let skipped = self.certainly_skipped(frame, &scope);
+        let stranger = if skipped { None } else { self.stranger(task, frame, &scope) };
+        let (action, work, skipped) = match stranger {
+            Some(error) => {
+                let args = Term::Failed(Arc::new(error));
+                let iteration = Iteration { item: None, when: frame.when.clone(), args, template: None };
+                (Action::Fail, Work::Once(iteration), true)
+            }
+            None => (action, work, skipped),
+        };
+        Ok(Node {
+            id,
+            name,
+            role: frame.role.as_ref().map(|role| role.role.name.clone()),
+            module: task.module.clone(),
+            origin: self.project.files.sources.origin(task.span),
+            action,
+            work,
+            gates: frame.gates.clone(),
+            scope: Vec::new(),
+            register: own.get(Keyword::Register).and_then(Yaml::text).map(str::to_owned),
+            notify,
+            changed_when: conditions(self, Keyword::ChangedWhen),
+            failed_when: conditions(self, Keyword::FailedWhen),
+            until: self.until(own, &scope),
+            ignore_errors: flag(self, Keyword::IgnoreErrors),
+            ignore_unreachable: flag(self, Keyword::IgnoreUnreachable),
+            no_log: flag(self, Keyword::NoLog),
+            check_mode: self.flag(frame, own, Keyword::CheckMode),
+            environment: if skipped { Term::Value(Value::map::<&str>([])) } else { self.environment(frame, own)? },
+            timeout: frame.keyword(own, Keyword::Timeout).map(|node| self.term(node)),
+            open_files: self.open_files(task, &scope),
+            background: own.get(Keyword::Async).map(|limit| Background {
+                limit: self.term(limit),
+                poll: own.get(Keyword::Poll).map_or(Term::Value(Value::Int(15)), |poll| self.term(poll)),
+            }),
+            diff: self.diff_of(frame, own),
+            r#become: if skipped { None } else { self.become_of(frame, own, task.span)? },
+            blocks: frame.blocks.clone(),
+            after: Vec::new(),
+            requisites: Vec::new(),
+            handler: frame.handler.clone(),
+            in_handler: frame.in_handler,
+            guards: self.guards(own),
+            tags: frame.tags.clone(),
+        })
+    }
+
+    /// Expressions of keywords that are asked where the task runs, and mean something else where they fail.
+    fn check_values(&mut self, task: &Task, frame: &Frame) -> Result<(), Stop> {
+        const FLAGS: &[Keyword] = &[Keyword::IgnoreErrors, Keyword::NoLog, Keyword::CheckMode, Keyword::Diff];
+        const OTHERS: &[Keyword] =
+            &[Keyword::Retries, Keyword::Delay, Keyword::Async, Keyword::Poll, Keyword::Timeout, Keyword::Notify];
+        // They may be about the item.
+        let looped = task.keywords.get(Keyword::Loop).is_some() || task.with.is_some();
+        let scope = self.scope(frame, Vec::new());
+        if looped || !self.certainly_runs(frame, &scope) {
+            return Ok(());
+        }
+        for keyword in FLAGS.iter().chain(OTHERS) {
+            let Some(node) = frame.keyword(&task.keywords, *keyword).cloned() else { continue };
+            let term = if FLAGS.contains(keyword) { self.flag_term(&node) } else { self.term(&node) };
+            self.evaluate(&term, &scope, node.span)?;
+        }
+        Ok(())
+    }
+
+    /// Conditions about a result: that they can be read at all is known before there is one.
+    pub(super) fn check_conditions(&mut self, node: Option<&Yaml>, task: &Task, frame: &Frame) -> Result<(), Stop> {
+        let Some(node) = node else { return Ok(()) };
+        let scope = self.scope(frame, Vec::new());
+        if frame.keyword(&task.keywords, Keyword::IgnoreErrors).is_some() || !self.certainly_runs(frame, &scope) {
+            return Ok(());
+        }
+        let mut wrong = None;
+        for term in self.condition(node) {
+            term.for_each_template(&mut |template| {
+                wrong = wrong.take().or_else(|| self.project.engine.check(template).err());
+            });
+        }
+        wrong.map_or(Ok(()), |error| Err(self.failed(&error, &scope, node.span)))
+    }
+
+    /// Why the user a task becomes cannot be told, where the task may never be reached or its failure may be meant: then it
+    /// fails where it is reached.
+    fn stranger(&self, task: &Task, frame: &Frame, scope: &Arc<TermScope>) -> Option<EvalError> {
+        if !self.tolerates(task, frame) || self.flag(frame, &task.keywords, Keyword::Become) != Some(true) {
+            return None;
+        }
+        let user = frame.keyword(&task.keywords, Keyword::BecomeUser)?;
+        scope.evaluate(&self.term(user)).err()
+    }
+}
+
+/// What a task touches, with what is asked before it runs and the rights it runs with.
+fn around(mut footprint: Footprint, node: &Node) -> Footprint {
+    if !node.guards.is_empty() {
+        footprint = footprint.and(Footprint::observer());
+    }
+    let Some(r#become) = &node.r#become else { return footprint };
+    footprint = footprint.read(Claim::User(r#become.user.clone()));
+    let rights = ["/etc/sudoers.d", "/etc/sudoers", "/etc/doas.conf", "/etc/pam.d"];
+    rights.into_iter().fold(footprint, |footprint, path| footprint.read(Claim::Tree(path.into())))
+}
+
+/// Every term of a node.
+pub(super) fn node_terms(node: &Node) -> Vec<&Term> {
+    let mut terms: Vec<&Term> =
+        vec![&node.name, &node.ignore_errors, &node.ignore_unreachable, &node.no_log, &node.environment];
+    terms.extend(node.gates.iter().chain(&node.notify).chain(&node.changed_when).chain(&node.failed_when));
+    terms.extend(node.guards.iter().map(|(_, term)| term).chain(&node.open_files));
+    if let Some(until) = &node.until {
+        terms.extend(until.condition.iter().chain([&until.retries, &until.delay]));
+    }
+    let iterations: Vec<&Iteration> = match &node.work {
+        Work::Once(iteration) => vec![iteration],
+        Work::Items(looped, iterations) => {
+            terms.extend(looped.label.iter().chain(&looped.break_when));
+            iterations.iter().collect()
+        }
+        Work::Late(looped, term, iteration) => {
+            terms.push(term);
+            terms.extend(looped.label.iter().chain(&looped.break_when));
+            vec![iteration]
+        }
+    };
+    for iteration in iterations {
+        terms.extend(&iteration.when);
+        terms.push(&iteration.args);
+        terms.extend(iteration.template.as_ref().map(|file| &file.term));
+    }
+    terms
+}
