@@ -27,7 +27,7 @@ pub fn run(
         Action::Assert => assert(runner, iteration, scope),
         Action::Fail => fail(args),
         Action::Validate => validate(args),
-        Action::Setup => setup(runner, args),
+        Action::Setup => setup(runner, args, scope),
         Action::Pause => pause(runner, args, limit),
         Action::Gate(name) => {
             runner.session.runtime.set(name, Value::Bool(true));
@@ -207,10 +207,14 @@ fn fail(args: &Map) -> Attempt {
     Attempt::failed(message)
 }
 
-fn setup(runner: &Runner<'_>, args: &Map) -> Attempt {
-    let machine = match runner.session.machine(runner.node.r#become.as_ref(), true) {
+fn setup(runner: &Runner<'_>, args: &Map, scope: &Arc<TermScope>) -> Attempt {
+    let machine = match runner.session.machine(runner.node.r#become.as_ref(), false) {
         Ok(machine) => machine,
         Err(failure) => return Attempt::of(failure),
+    };
+    let environment = match runner.environment(scope) {
+        Ok(environment) => environment,
+        Err(attempt) => return attempt,
     };
     let wanted = crate::facts::Wanted {
         subset: words(args.get("gather_subset")),
@@ -223,6 +227,10 @@ fn setup(runner: &Runner<'_>, args: &Map) -> Attempt {
         true => runner.session.machines.facts(&*machine),
         false => crate::facts::select(&*machine, &wanted),
     };
+    if let Some(Value::Map(env)) = facts.get_mut("env") {
+        let env = Arc::make_mut(env);
+        env.extend(environment.into_iter().map(|(name, value)| (name.into(), Value::from(value))));
+    }
     let filter: Vec<String> = words(args.get("filter")).into_iter().filter(|word| !word.is_empty()).collect();
     let shown = |name: &str| filter.is_empty() || filter.iter().any(|pattern| fits(pattern, name));
     facts.retain(|name, _| shown(&full(name)) || shown(name));

@@ -229,9 +229,14 @@ impl Runner<'_> {
         }
     }
 
-    fn context(&self, scope: &Arc<TermScope>) -> Result<Context, Attempt> {
+    /// What is added to the environment of its programs.
+    pub(super) fn environment(&self, scope: &Arc<TermScope>) -> Result<Vec<(String, String)>, Attempt> {
         let value = scope.evaluate(&self.node.environment).map_err(Attempt::eval)?;
-        let environment = value.as_map().into_iter().flatten().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        Ok(value.as_map().into_iter().flatten().map(|(k, v)| (k.to_string(), v.to_string())).collect())
+    }
+
+    fn context(&self, scope: &Arc<TermScope>) -> Result<Context, Attempt> {
+        let environment = self.environment(scope)?;
         let looks = self.looking
             || self.node.check_mode == Some(true)
             || (self.session.is_plan() && self.node.check_mode != Some(false));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use crate::facts::variable_name;
 use crate::graph::{Node, Segment};
 use crate::machine::{Command, Inspect, Machine, Output, Result};
 use crate::resource::{Blobs, PartOf};
@@ -38,13 +39,14 @@ impl Runtime {
         Arc::make_mut(&mut set).insert(name.to_owned(), value);
     }
 
-    /// Adds facts: to `ansible_facts` and, under `ansible_`, as variables.
+    /// Adds facts: to `ansible_facts` and, under `ansible_`, as variables. What a task has set under such a name stays.
     pub fn add_facts(&self, facts: &Map) {
         let mut all = self.get("ansible_facts").and_then(|v| v.as_map().cloned()).unwrap_or_default();
         for (name, value) in facts {
-            all.insert(name.clone(), value.clone());
-            if !name.starts_with("ansible_") {
-                self.set(&format!("ansible_{name}"), value.clone());
+            let variable = variable_name(name);
+            let before = all.insert(name.clone(), value.clone());
+            if self.get(&variable).is_none_or(|now| Some(now) == before) {
+                self.set(&variable, value.clone());
             }
         }
         self.set("ansible_facts", Value::from(all));
@@ -54,7 +56,7 @@ impl Runtime {
     pub fn clear_facts(&self) {
         let facts: Vec<String> = self
             .get("ansible_facts")
-            .and_then(|facts| Some(facts.as_map()?.keys().map(|name| format!("ansible_{name}")).collect()))
+            .and_then(|facts| Some(facts.as_map()?.keys().map(|name| variable_name(name)).collect()))
             .unwrap_or_default();
         let mut set = self.set.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         let set = Arc::make_mut(&mut set);

@@ -32,6 +32,8 @@ pub struct PlayHosts {
     pub more_plays: bool,
     /// Plays came before, whose tasks may have made files.
     pub earlier_plays: bool,
+    /// Tasks of earlier plays have changed something.
+    pub changed: bool,
     /// Nothing is run: this is for mistakes, or to look at the graph.
     pub rehearsal: bool,
     /// Both as values, made once for all hosts.

@@ -66,11 +66,11 @@ impl HostCompiler<'_> {
         let (work, _) = self.work(task, frame, &action)?;
         self.push(task, frame, action, work, Footprint::world())?;
         if clears {
+            let gathered = self.runtime.get("ansible_facts").cloned();
             self.flush()?;
             let scope = self.scope(frame, Vec::new());
             if matches!(self.facts, super::Facts::Known(_)) && !self.certainly_skipped(frame, &scope) {
-                self.facts_layer = Arc::new(crate::variables::Layer::new(crate::variables::LayerKind::Facts));
-                self.set_runtime("ansible_facts", Value::map::<&str>([]));
+                self.forget_facts(gathered);
             }
         }
         Ok(())

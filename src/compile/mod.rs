@@ -12,6 +12,7 @@ mod deposits;
 mod diagnose;
 mod early;
 mod frame;
+mod gather;
 mod groups;
 mod handlers;
 mod host;

@@ -6,10 +6,10 @@ use super::frame::{Frame, Inherited, RoleInstance};
 use super::host::HostCompiler;
 use super::{Project, Stop};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
-use crate::parse::{Keyword, Keywords, Play, Task, TaskArgs};
+use crate::parse::{Keyword, Play};
 use crate::value::Value;
 use crate::variables::{Layer, LayerKind};
-use crate::yaml::{Entry, Node as Yaml};
+use crate::yaml::Node as Yaml;
 
 /// What a play says about how its hosts are gone through.
 #[derive(Clone, Debug, Default)]
@@ -156,27 +156,12 @@ impl HostCompiler<'_> {
         for section in [&play.pre_tasks, &play.tasks, &play.post_tasks] {
             self.imported_roles(section, &frame)?;
         }
-        self.local_facts(&frame)?;
+        self.gather(&frame)?;
         let result = self.sections(&frame, &calls);
         match result {
             Err(Stop::Ended) | Ok(()) => self.finish(),
             Err(stop) => Err(stop),
         }
-    }
-
-    /// `fact_path`: local facts are elsewhere than where cfg has read them.
-    fn local_facts(&mut self, frame: &Frame) -> Result<(), Stop> {
-        let Some(path) = self.play.keywords.get(Keyword::FactPath).cloned() else { return Ok(()) };
-        let gathers = super::early::play_keyword(self.project, self.play, Keyword::GatherFacts).ok().flatten();
-        if gathers.is_some_and(|value| !crate::apply_truth(&value)) {
-            return Ok(());
-        }
-        let span = path.span;
-        let mut keywords = Keywords::default();
-        keywords.set_name("Gathering Facts", span);
-        let args = TaskArgs { named: vec![Entry { key: "fact_path".into(), key_span: span, value: path }], free: None };
-        let task = Task { span, module: "setup".into(), module_span: span, args, keywords, with: None };
-        self.task(&Arc::new(task), frame)
     }
 
     /// The variables of roles that are imported by name are everybody's from the start of the play, as in Ansible.

@@ -20,7 +20,8 @@ pub fn read(look: Look<'_>, directory: Option<&str>, facts: &mut Map) {
         let key = name.strip_suffix(".fact")?.to_owned();
         Some((key, one(look, &format!("{directory}/{name}"))))
     });
-    facts.insert("local".into(), Value::map(local));
+    // The one name that keeps its `ansible_` among the facts, as in Ansible.
+    facts.insert("ansible_local".into(), Value::map(local));
 }
 
 fn one(look: Look<'_>, path: &str) -> Value {

@@ -186,7 +186,7 @@ fn small_texts_are_read_as_ansible_reads_them() {
         ("dns", "{'nameservers': ['1.1.1.1'], 'search': ['a', 'b'], 'options': {'ndots': '2', 'rotate': True}}"),
         ("cmdline", "{'quiet': True, 'console': 'ttyS0'}"),
         ("proc_cmdline", "{'quiet': True, 'console': ['tty0', 'ttyS0']}"),
-        ("local", "{'a': {'main': {'key': '1'}}, 'b': {'x': [1]}}"),
+        ("ansible_local", "{'a': {'main': {'key': '1'}}, 'b': {'x': [1]}}"),
         ("service_mgr", "systemd"),
         ("user_id", "root"),
     ];

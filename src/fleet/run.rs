@@ -322,6 +322,7 @@ impl Runner {
             self.shared.emit(Event::PlayStarted { play: play.title(), hosts: names, batch: (i as u32 + 1, count) });
             let mut hosts = PlayHosts::new(alive.clone(), batch);
             (hosts.more_plays, hosts.earlier_plays) = (more_plays, earlier_plays);
+            hosts.changed = self.shared.state().counts.iter().any(|(_, counts)| counts.changed > 0);
             self.batch(play, &hosts, &settings).await;
             self.shared.emit(Event::PlayFinished { play: play.title() });
             if std::mem::take(&mut self.shared.state().play_ended) {

@@ -45,7 +45,7 @@ keywords! {
     Vars = "vars", ALL, "Variables.";
     VarsFiles = "vars_files", PLAY, "Files of variables; of a list the first that exists is taken.";
     VarsPrompt = "vars_prompt", PLAY, "Variables that are asked for.";
-    GatherFacts = "gather_facts", PLAY, "Whether facts are variables. cfg reads them with the first answer anyway.";
+    GatherFacts = "gather_facts", PLAY, "Whether facts are those the play would find; cfg always has those of the first answer.";
     GatherSubset = "gather_subset", PLAY, "Which facts; cfg always has all of them.";
     GatherTimeout = "gather_timeout", PLAY, "Seconds facts may take.";
     FactPath = "fact_path", PLAY, "Where local facts are.";

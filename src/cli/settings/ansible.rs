@@ -40,7 +40,6 @@ const HARMLESS: &[&str] = &[
     "duplicate_dict_key",
     "error_on_missing_handler",
     "force_color",
-    "gathering",
     "host_key_auto_add",
     "interpreter_python",
     "inject_facts_as_vars",

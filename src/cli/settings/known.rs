@@ -177,6 +177,14 @@ pub const KNOWN: &[Known] = &[
     ),
     known("forks", Kind::Count, (DEFAULTS, "forks"), "ANSIBLE_FORKS", "50", "how many hosts to work on at once"),
     known(
+        "gathering",
+        Kind::Word(&["implicit", "explicit", "smart"]),
+        (DEFAULTS, "gathering"),
+        "ANSIBLE_GATHERING",
+        "implicit",
+        "whether plays that do not say gather facts: each, none, or the first of a host",
+    ),
+    known(
         "inventory",
         Kind::Inventories,
         (DEFAULTS, "inventory"),

@@ -33,6 +33,7 @@ const ASKED_FOR: &[(&str, &str)] = &[
     ("force_handlers", "DEFAULT_FORCE_HANDLERS"),
     ("force_valid_group_names", "TRANSFORM_INVALID_GROUP_CHARS"),
     ("forks", "DEFAULT_FORKS"),
+    ("gathering", "DEFAULT_GATHERING"),
     ("inventory", "DEFAULT_HOST_LIST"),
     ("inventory_any_unparsed_is_failed", "INVENTORY_ANY_UNPARSED_IS_FAILED"),
     ("inventory_unparsed_is_failed", "INVENTORY_UNPARSED_IS_FAILED"),
