@@ -10,7 +10,7 @@ use crate::graph::{Action, Iteration};
 use crate::machine::{Command, Machine};
 use crate::resource::{Failure, FromValue as _, Words, expand_home};
 use crate::template::{EvalError, Shape, Term, TermScope};
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, is_variable_name};
 
 /// Runs one.
 pub fn run(
@@ -65,12 +65,27 @@ fn report(args: &Map) -> Attempt {
     let failed = result.shift_remove("failed").unwrap_or(Value::Bool(false));
     let message = result.get("msg").map(ToString::to_string).filter(|_| failed.is_true());
     if let Some(data) = result.shift_remove("data") {
+        if let Some(why) = not_to_report(&data) {
+            return Attempt::failed(why);
+        }
         let per_host = result.shift_remove("per_host").unwrap_or(Value::Bool(false));
         let aggregate = result.shift_remove("aggregate").unwrap_or(Value::Bool(true));
         let stats = Value::map([("data", data), ("per_host", per_host), ("aggregate", aggregate)]);
         result.insert("ansible_stats".into(), stats);
     }
     Attempt { result, changed, failed, message, ..Attempt::default() }
+}
+
+/// Why something cannot be reported with `set_stats`, in Ansible's words.
+fn not_to_report(data: &Value) -> Option<String> {
+    match data {
+        Value::Map(data) => {
+            let name = data.keys().find(|name| !is_variable_name(name))?;
+            Some(format!("Invalid variable name '{name}'."))
+        }
+        Value::Unknown => None,
+        _ => Some("The 'data' option needs to be a dictionary/hash".to_owned()),
+    }
 }
 
 fn set_fact(runner: &Runner<'_>, args: &Map) -> Attempt {
@@ -85,14 +100,6 @@ fn set_fact(runner: &Runner<'_>, args: &Map) -> Attempt {
         runner.session.runtime.set(name, value.clone());
     }
     fine([("ansible_facts", Value::from(facts))])
-}
-
-/// Says whether expressions can use a name.
-fn is_variable_name(name: &str) -> bool {
-    const WORDS: &[&str] =
-        &["true", "false", "none", "True", "False", "None", "and", "or", "not", "in", "is", "if", "else"];
-    let letters = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    letters && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && !WORDS.contains(&name)
 }
 
 /// The hidden argument of `debug` that holds what its `var` comes to. Only text of the playbook is an expression.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::outcome::Attempt;
-use super::run::Runner;
+use super::run::{Runner, number_of};
 use crate::graph::{Diff, OPEN_FILES};
 use crate::machine::{Fault, Tracked};
 use crate::resource::{self, Args, Context, ParamErrorKind, Resource};
-use crate::template::{Term, TermScope};
+use crate::template::TermScope;
 use crate::value::{Map, Value};
 
 /// The longest `timeout`: in Python more of them overflow an alarm.
@@ -48,8 +48,13 @@ impl Runner<'_> {
         let Some(background) = &self.node.background else {
             return self.converge(kind.name, &*resource, scope, refresh, limit);
         };
-        let number = |term: &Term| scope.evaluate(term).ok().and_then(|v| v.to_string().parse::<u64>().ok());
-        let (seconds, poll) = (number(&background.limit).unwrap_or(0), number(&background.poll).unwrap_or(15));
+        let number = |keyword, term, default: u64| {
+            number_of(scope, keyword, term).map(|number| number.map_or(default, |number| number.max(0.0) as u64))
+        };
+        let (seconds, poll) = match (number("async", &background.limit, 0), number("poll", &background.poll, 15)) {
+            (Ok(seconds), Ok(poll)) => (seconds, poll),
+            (Err(failed), _) | (_, Err(failed)) => return failed,
+        };
         if seconds == 0 {
             return self.converge(kind.name, &*resource, scope, refresh, limit);
         }

@@ -23,7 +23,7 @@ impl Runner<'_> {
         let items: Vec<Value> = iterations.iter().map(|i| i.item.clone().unwrap_or_default()).collect();
         for (i, iteration) in iterations.into_iter().enumerate() {
             if i > 0 && looped.pause > 0.0 && !self.session.is_plan() {
-                std::thread::sleep(Duration::from_secs_f64(looped.pause));
+                std::thread::sleep(Duration::try_from_secs_f64(looped.pause).unwrap_or_default());
             }
             let item = iteration.item.clone().unwrap_or_default();
             let locals = loop_variables(looped, &items, i);

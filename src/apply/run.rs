@@ -238,12 +238,13 @@ impl<'a> Runner<'a> {
         let Some(until) = self.node.until.as_ref().filter(|_| !self.looking) else {
             return self.try_once(iteration, &locals, refresh, None).unwrap_or_else(|failed| failed);
         };
-        let number = |term: &Term, default: f64| match scope.evaluate(term) {
-            Ok(value) => value.to_string().parse().unwrap_or(default),
-            Err(_) => default,
+        let number = |keyword, term, default| {
+            number_of(&scope, keyword, term).map(|n| n.unwrap_or(default).clamp(0.0, MOST_SECONDS))
         };
-        let retries = number(&until.retries, 3.0) as u32;
-        let delay = number(&until.delay, 5.0).max(0.0);
+        let (retries, delay) = match (number("retries", &until.retries, 3.0), number("delay", &until.delay, 5.0)) {
+            (Ok(retries), Ok(delay)) => (retries as u32, delay),
+            (Err(failed), _) | (_, Err(failed)) => return failed,
+        };
         for tried in 0..=retries {
             let attempt = match self.try_once(iteration, &locals, refresh, Some(tried + 1)) {
                 Ok(attempt) => attempt,
@@ -556,6 +557,20 @@ pub fn truth(value: &Value) -> bool {
     match value {
         Value::Str(text) => parse_bool(text).unwrap_or(!text.is_empty()),
         other => other.is_true(),
+    }
+}
+
+/// The longest time between two tries: about thirty years.
+const MOST_SECONDS: f64 = 1e9;
+
+/// The number a keyword comes to; nothing where it says none.
+pub fn number_of(scope: &Arc<TermScope>, keyword: &str, term: &Term) -> Result<Option<f64>, Attempt> {
+    let value = scope.evaluate(term).map_err(Attempt::eval)?;
+    match value.as_number() {
+        None if !matches!(value, Value::Null | Value::Omit) => {
+            Err(Attempt::failed(format!("`{keyword}` takes a number; found `{value}`")))
+        }
+        number => Ok(number),
     }
 }
 

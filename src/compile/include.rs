@@ -133,7 +133,7 @@ impl HostCompiler<'_> {
         }
         if let Some(node) = task.keywords.get(Keyword::RunOnce) {
             let scope = self.scope(frame, Vec::new());
-            if crate::apply_truth(&self.evaluate(&self.flag_term(node), &scope, node.span)?) && !self.meet()?.leads {
+            if crate::apply_truth(&self.keyword_value(Keyword::RunOnce, node, &scope)?) && !self.meet()?.leads {
                 return Ok(());
             }
         }

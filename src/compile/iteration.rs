@@ -107,7 +107,7 @@ impl HostCompiler<'_> {
             index_var: text("index_var"),
             label: get("label").map(|node| self.term(node)),
             break_when: get("break_when").map(|node| self.condition(node)).unwrap_or_default(),
-            pause: text("pause").and_then(|t| t.parse().ok()).unwrap_or(0.0),
+            pause: text("pause").and_then(|text| Value::from(text).as_number()).unwrap_or(0.0),
             extended: text("extended").is_some_and(|text| crate::apply_truth(&Value::from(text))),
             extended_items: text("extended_allitems").is_none_or(|text| crate::apply_truth(&Value::from(text))),
         }

@@ -7,7 +7,7 @@ use super::frame::Frame;
 use super::host::HostCompiler;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Become, BecomeMethod, Diff, OPEN_FILES, Until};
-use crate::parse::{Keyword, Keywords, Task};
+use crate::parse::{Keyword, Keywords, Shape, Task};
 use crate::source::Span;
 use crate::template::{Scope as _, Term, TermScope};
 use crate::value::Value;
@@ -22,6 +22,37 @@ impl HostCompiler<'_> {
             other => other,
         };
         Some(crate::apply_truth(&value))
+    }
+
+    /// What a keyword comes to. A value that it does not take is a mistake.
+    pub(super) fn keyword_value(
+        &mut self,
+        keyword: Keyword,
+        node: &Yaml,
+        scope: &Arc<TermScope>,
+    ) -> Result<Value, Stop> {
+        let shape = keyword.shape();
+        let term = if shape == Shape::Condition { self.flag_term(node) } else { self.term(node) };
+        self.shaped_value(keyword.name(), shape, &term, node.span, scope)
+    }
+
+    /// What the term of a keyword comes to. A value that is not of its shape is a mistake.
+    pub(super) fn shaped_value(
+        &mut self,
+        name: &str,
+        shape: Shape,
+        term: &Term,
+        at: Span,
+        scope: &Arc<TermScope>,
+    ) -> Result<Value, Stop> {
+        let value = self.evaluate(term, scope, at)?;
+        if !shape.takes(&value) {
+            let found = value.to_string();
+            let found = if found.is_empty() { "an empty text".to_owned() } else { format!("`{found}`") };
+            self.mistake(shape.report(name, &found, at));
+            return Err(Stop::Mistakes);
+        }
+        Ok(value)
     }
 
     /// A boolean that may be an expression.
@@ -110,8 +141,7 @@ impl HostCompiler<'_> {
             let Some(node) = frame.keyword(own, keyword) else {
                 return Ok(self.project.defaults.get(variable).cloned());
             };
-            let term = self.flag_or_text(node, keyword);
-            self.evaluate(&term, &scope, node.span).map(Some)
+            self.keyword_value(keyword, node, &scope).map(Some)
         };
         let wanted = value(Keyword::Become, "ansible_become")?.is_some_and(|v| crate::apply_truth(&v));
         if !wanted {
@@ -156,9 +186,5 @@ impl HostCompiler<'_> {
         let said = keyword.filter(|node| node.text() == Some(name));
         self.mistake(report.at(said.map_or(at, |node| node.span), "").help("use sudo, su or doas"));
         Stop::Mistakes
-    }
-
-    fn flag_or_text(&self, node: &Yaml, keyword: Keyword) -> Term {
-        if keyword == Keyword::Become { self.flag_term(node) } else { self.term(node) }
     }
 }

@@ -6,7 +6,7 @@ use super::Stop;
 use super::frame::Frame;
 use super::host::HostCompiler;
 use crate::graph::{Action, Background, Iteration, Node, Work};
-use crate::parse::{Keyword, Task};
+use crate::parse::{Keyword, Shape, Task};
 use crate::resource::{Claim, Footprint};
 use crate::template::{EvalError, Term, TermScope};
 use crate::value::Value;
@@ -141,19 +141,43 @@ impl HostCompiler<'_> {
 
     /// Expressions of keywords that are asked where the task runs, and mean something else where they fail.
     fn check_values(&mut self, task: &Task, frame: &Frame) -> Result<(), Stop> {
-        const FLAGS: &[Keyword] = &[Keyword::IgnoreErrors, Keyword::NoLog, Keyword::CheckMode, Keyword::Diff];
-        const OTHERS: &[Keyword] =
-            &[Keyword::Retries, Keyword::Delay, Keyword::Async, Keyword::Poll, Keyword::Timeout, Keyword::Notify];
-        // They may be about the item.
-        let looped = task.keywords.get(Keyword::Loop).is_some() || task.with.is_some();
+        const ASKED_LATER: &[Keyword] = &[
+            Keyword::AnyErrorsFatal,
+            Keyword::Async,
+            Keyword::CheckMode,
+            Keyword::Delay,
+            Keyword::DelegateFacts,
+            Keyword::Diff,
+            Keyword::IgnoreErrors,
+            Keyword::IgnoreUnreachable,
+            Keyword::NoLog,
+            Keyword::Notify,
+            Keyword::Poll,
+            Keyword::Port,
+            Keyword::Retries,
+            Keyword::Timeout,
+        ];
         let scope = self.scope(frame, Vec::new());
-        if looped || !self.certainly_runs(frame, &scope) {
+        if !self.certainly_runs(frame, &scope) {
             return Ok(());
         }
-        for keyword in FLAGS.iter().chain(OTHERS) {
+        if task.keywords.get(Keyword::Loop).is_some() || task.with.is_some() {
+            // The others may be about the item.
+            return self.check_loop_control(task, &scope);
+        }
+        for keyword in ASKED_LATER {
             let Some(node) = frame.keyword(&task.keywords, *keyword).cloned() else { continue };
-            let term = if FLAGS.contains(keyword) { self.flag_term(&node) } else { self.term(&node) };
-            self.evaluate(&term, &scope, node.span)?;
+            self.keyword_value(*keyword, &node, &scope)?;
+        }
+        Ok(())
+    }
+
+    /// Words of `loop_control` that are asked before there is an item.
+    fn check_loop_control(&mut self, task: &Task, scope: &Arc<TermScope>) -> Result<(), Stop> {
+        let Some(control) = task.keywords.get(Keyword::LoopControl) else { return Ok(()) };
+        for (name, shape) in [("pause", Shape::Number), ("extended", Shape::Flag), ("extended_allitems", Shape::Flag)] {
+            let Some(node) = control.get(name) else { continue };
+            self.shaped_value(name, shape, &self.term(node), node.span, scope)?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::frame::{Frame, Inherited, RoleInstance};
 use super::host::HostCompiler;
 use super::{Project, Stop};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
-use crate::parse::{Keyword, Play};
+use crate::parse::{Keyword, Play, Shape};
 use crate::value::Value;
 use crate::variables::{Layer, LayerKind};
 use crate::yaml::Node as Yaml;
@@ -46,10 +46,18 @@ impl PlaySettings {
                 None
             })
         };
-        let flag = |keyword| value(keyword).is_some_and(|v| crate::apply_truth(&v));
+        let flag = |keyword: Keyword| {
+            let value = value(keyword)?;
+            if !Shape::Flag.takes(&value) {
+                let span = play.keywords.get(keyword).map_or(play.span, |node| node.span);
+                report(Shape::Flag.report(keyword.name(), &format!("`{value}`"), span));
+            }
+            Some(crate::apply_truth(&value))
+        };
+        flag(Keyword::GatherFacts);
         let mut settings = Self {
-            any_errors_fatal: flag(Keyword::AnyErrorsFatal),
-            force_handlers: value(Keyword::ForceHandlers).map(|v| crate::apply_truth(&v)),
+            any_errors_fatal: flag(Keyword::AnyErrorsFatal) == Some(true),
+            force_handlers: flag(Keyword::ForceHandlers),
             order: value(Keyword::Order).map(|v| v.to_string()),
             ..Self::default()
         };

@@ -90,8 +90,7 @@ impl HostCompiler<'_> {
         if frame.handler.is_some() {
             return Ok(());
         }
-        let fatal = frame.keyword(&task.keywords, Keyword::AnyErrorsFatal).map(Yaml::to_value);
-        let fatal = fatal.is_some_and(|value| crate::apply_truth(&value));
+        let fatal = self.flag(frame, &task.keywords, Keyword::AnyErrorsFatal) == Some(true);
         if self.lockstep || fatal {
             self.meet()?;
             self.fatal = fatal;
@@ -167,16 +166,15 @@ impl HostCompiler<'_> {
     pub(super) fn goes_elsewhere(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<bool, Stop> {
         let scope = self.scope(frame, Vec::new());
         let once = match frame.keyword(&task.keywords, Keyword::RunOnce) {
-            Some(node) => crate::apply_truth(&self.evaluate(&self.flag_term(node), &scope, node.span)?),
+            Some(node) => crate::apply_truth(&self.keyword_value(Keyword::RunOnce, node, &scope)?),
             None => super::pause::has_prompt(task) && !self.alone && !self.is_rehearsal(),
         };
         if once {
             return self.once(task, frame).map(|()| true);
         }
         if let Some(node) = frame.keyword(&task.keywords, Keyword::Throttle) {
-            let limit = self.evaluate(&self.term(node), &scope, node.span)?;
-            let limit = limit.to_string().parse::<usize>().unwrap_or(0);
-            if limit > 0 {
+            let limit = self.keyword_value(Keyword::Throttle, node, &scope)?.as_whole_number();
+            if let Some(limit) = limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0) {
                 return self.throttled(task, frame, limit).map(|()| true);
             }
         }
@@ -268,8 +266,7 @@ impl HostCompiler<'_> {
             return Ok(Elsewhere::Here);
         };
         let scope = self.scope(frame, Vec::new());
-        let gives = frame.keyword(&task.keywords, Keyword::DelegateFacts).map(Yaml::to_value);
-        let gives = gives.is_some_and(|value| crate::apply_truth(&value));
+        let gives = self.flag(frame, &task.keywords, Keyword::DelegateFacts) == Some(true);
         let module = modules::short(&task.module);
         let about_the_run = super::hostless::is_about_the_run(module) && (!gives || module == "set_fact");
         if self.certainly_skipped(frame, &scope) {
@@ -403,8 +400,7 @@ impl HostCompiler<'_> {
         if self.mistakes {
             return Err(Stop::Mistakes);
         }
-        let to_others = frame.keyword(&task.keywords, Keyword::DelegateFacts).map(|node| node.to_value());
-        let to_others = to_others.is_some_and(|value| crate::apply_truth(&value));
+        let to_others = self.flag(frame, &task.keywords, Keyword::DelegateFacts) == Some(true);
         if to_others {
             // What it finds or sets is the other host's; what it registers stays here.
             let own = task.keywords.get(Keyword::Register).and_then(Yaml::text);

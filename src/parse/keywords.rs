@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::source::Span;
+use crate::value::is_variable_name;
 use crate::yaml::{Entry, Node};
 
 /// Where a keyword may stand.
@@ -129,6 +130,9 @@ keywords! {
 /// Keywords of Ansible that cfg refuses so far, with the reason.
 const REFUSED: &[(Keyword, &str)] = &[(Keyword::Debugger, "cfg has no interactive debugger; use `-vvv` and `debug`")];
 
+/// Keywords that say nothing where nothing stands behind them.
+const EMPTY: &[Keyword] = &[Keyword::When, Keyword::Loop, Keyword::Until, Keyword::Notify];
+
 impl Keyword {
     /// The keyword of this name.
     pub fn find(name: &str) -> Option<Self> {
@@ -191,56 +195,31 @@ impl Keywords {
             let report = Diagnostic::error(Code::Unsupported, format!("`{}` is not supported", entry.key));
             diagnostics.push(report.at(entry.key_span, "").help(*reason));
         }
+        if entry.value.is_null() && EMPTY.contains(&keyword) {
+            return true;
+        }
         check_shape(keyword, &entry.value, diagnostics);
         self.0.insert(keyword, (entry.key_span, entry.value.clone()));
         true
     }
 }
 
-/// Keywords that take one text, which may be an expression.
-const TEXTS: &[Keyword] = &[
-    Keyword::BecomeUser,
-    Keyword::BecomeMethod,
-    Keyword::BecomeExe,
-    Keyword::RemoteUser,
-    Keyword::Connection,
-    Keyword::Register,
-    Keyword::DelegateTo,
-];
-
-/// Keywords that take a number.
-const NUMBERS: &[Keyword] = &[
-    Keyword::Port,
-    Keyword::Throttle,
-    Keyword::Timeout,
-    Keyword::Retries,
-    Keyword::Delay,
-    Keyword::Async,
-    Keyword::Poll,
-];
-
-/// Says whether a node is a number, nothing, or an expression that may come to one.
-pub fn is_number(node: &Node) -> bool {
-    let fits = |text: &str| text.contains("{{") || text.contains("{%") || text.trim().parse::<f64>().is_ok();
-    node.is_null() || node.text().is_some_and(fits)
-}
-
 /// Reports a value that no task can do anything with, whatever its expressions come to.
 fn check_shape(keyword: Keyword, node: &Node, diagnostics: &mut Diagnostics) {
-    let (fits, wanted) = if TEXTS.contains(&keyword) {
-        (node.as_scalar().is_some(), "a text")
-    } else if NUMBERS.contains(&keyword) {
-        (is_number(node), "a number")
-    } else if keyword == Keyword::LoopControl {
-        (node.is_null() || node.as_map().is_some(), "a mapping")
-    } else if matches!(keyword, Keyword::Tags | Keyword::Notify) {
-        (node.as_map().is_none(), "a list of names")
-    } else {
-        return;
-    };
-    if !fits {
-        let message = format!("`{}` takes {wanted}; found {}", keyword.name(), node.type_name());
-        diagnostics.push(Diagnostic::error(Code::WrongShape, message).at(node.span, ""));
+    if !keyword.shape().fits(node) {
+        diagnostics.push(keyword.shape().report(keyword.name(), node.type_name(), node.span));
+    }
+    if keyword == Keyword::Vars {
+        node.as_map().unwrap_or_default().iter().for_each(|entry| check_variable(entry, diagnostics));
+    }
+}
+
+/// Reports what cannot be the name of a variable. A key that is no text was reported before, and is `?`.
+fn check_variable(entry: &Entry, diagnostics: &mut Diagnostics) {
+    if entry.key.as_ref() != "?" && !is_variable_name(&entry.key) {
+        let report = Diagnostic::error(Code::WrongShape, format!("`{}` is not the name of a variable", entry.key));
+        let help = "names have letters, digits and `_` in them, and begin with no digit";
+        diagnostics.push(report.at(entry.key_span, "").help(help));
     }
 }
 

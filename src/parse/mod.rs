@@ -8,6 +8,7 @@ mod files;
 mod keywords;
 mod play;
 mod role;
+mod shapes;
 mod task;
 
 pub use args::{TaskArgs, split_pairs};
@@ -15,4 +16,5 @@ pub use files::{Files, VarsFile};
 pub use keywords::{Keyword, Keywords, Level, levels, unknown_keyword};
 pub use play::{Play, Playbook, PlaybookEntry};
 pub use role::{Role, RoleRef};
+pub use shapes::Shape;
 pub use task::{Block, Item, Task, parse_items};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::args::{self, TaskArgs};
 use super::keywords::{Keyword, Keywords, levels, unknown};
+use super::shapes::Shape;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::source::Span;
 use crate::yaml::{Entry, Kind, Node, Scalar, Style, Tag};
@@ -207,10 +208,15 @@ fn check_loop(keywords: &Keywords, with: Option<Span>, diagnostics: &mut Diagnos
             let help = did_you_mean(&entry.key, known).unwrap_or_else(|| format!("it has {}", known.join(", ")));
             diagnostics.push(report.at(entry.key_span, "").help(help));
         }
-        let pauses = entry.key.as_ref() != "pause" || super::keywords::is_number(&entry.value);
-        if !pauses {
-            let message = format!("`pause` takes a number; found {}", entry.value.type_name());
-            diagnostics.push(Diagnostic::error(Code::WrongShape, message).at(entry.value.span, ""));
+        let shape = match entry.key.as_ref() {
+            "pause" => Shape::Number,
+            "extended" | "extended_allitems" => Shape::Flag,
+            "loop_var" | "index_var" if entry.value.text().is_none_or(|text| !text.contains("{{")) => Shape::Variable,
+            "label" => Shape::Text,
+            _ => Shape::Other,
+        };
+        if !shape.fits(&entry.value) {
+            diagnostics.push(shape.report(&entry.key, entry.value.type_name(), entry.value.span));
         }
     }
 }

@@ -4,6 +4,7 @@
 //! (collections are shared). [`Value::Unknown`] stands for a result that cannot exist yet; it spreads, it is never guessed.
 
 mod bytes;
+mod convert;
 mod json;
 mod serial;
 mod text;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 pub use bytes::{bytes_of, readable, text_of};
+pub use convert::is_variable_name;
 pub use json::{from_json, to_json};
 pub use serial::nested;
 pub use text::{float_repr, is_truthy_word, parse_bool, python_repr};
