@@ -21,6 +21,12 @@ pub fn run(
     iteration: &Iteration,
     limit: Option<Duration>,
 ) -> Attempt {
+    // What was not known before the run.
+    let kind = runner.node.module.rsplit('.').next().and_then(crate::resource::actions::find);
+    if let Some(Err(error)) = kind.filter(|_| *action != Action::Report).map(|kind| kind.check(args)) {
+        let param = error.param.map(|param| format!("`{param}`: ")).unwrap_or_default();
+        return Attempt::failed(param + &error.message);
+    }
     match action {
         Action::SetFact => set_fact(runner, args),
         Action::Debug => debug(args),
@@ -91,11 +97,6 @@ fn not_to_report(data: &Value) -> Option<String> {
 fn set_fact(runner: &Runner<'_>, args: &Map) -> Attempt {
     let mut facts = args.clone();
     facts.shift_remove("cacheable");
-    if let Some(name) = facts.keys().find(|name| !is_variable_name(name)) {
-        return Attempt::failed(format!(
-            "Invalid variable name '{name}': a name is made of letters, digits and `_`, and is no keyword"
-        ));
-    }
     for (name, value) in &facts {
         runner.session.runtime.set(name, value.clone());
     }
@@ -184,8 +185,10 @@ fn assert(runner: &Runner<'_>, iteration: &Iteration, scope: &Arc<TermScope>) ->
     if unknown {
         return Attempt { changed: Value::Bool(false), ..Attempt::unknown("whether it holds is known after apply") };
     }
-    let message = text(&["success_msg"]).and_then(Result::ok).unwrap_or_else(|| Value::str("All assertions passed"));
-    fine([("msg", message)])
+    match text(&["success_msg"]).unwrap_or_else(|| Ok(Value::str("All assertions passed"))) {
+        Ok(message) => fine([("msg", message)]),
+        Err(error) => Attempt::eval(error),
+    }
 }
 
 /// Arguments against their specification; the result tells of all that does not fit.

@@ -56,9 +56,19 @@ pub fn parameter(
         ParamErrorKind::Bad => format!("`{}` of `{module}`: {message}", error.param.as_deref().unwrap_or("")),
         _ => format!("`{module}`: {message}"),
     };
-    let help = help.or_else(|| {
-        matches!(code, Code::UnknownParameter | Code::MissingParameter)
-            .then(|| format!("`cfg doc {module}` shows the parameters"))
-    });
+    let help = help
+        .or_else(|| matches!(code, Code::UnknownParameter | Code::MissingParameter).then(|| shows_parameters(module)));
     Diagnostic::error(code, message).at(span, "").help_opt(help)
+}
+
+/// Where one learns what a module takes.
+pub fn shows_parameters(module: &str) -> String {
+    match crate::resource::actions::find(super::modules::short(module)) {
+        Some(action) if !action.params.is_empty() => {
+            let names: Vec<&str> = action.params.iter().map(|parameter| parameter.name).collect();
+            let more = if action.is_open { ", and variables by their names" } else { "" };
+            format!("it takes {}{more}", names.join(", "))
+        }
+        _ => format!("`cfg doc {module}` shows the parameters"),
+    }
 }

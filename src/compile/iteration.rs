@@ -399,12 +399,8 @@ impl HostCompiler<'_> {
             Ok(_) if !resource::settled(kind.params, args) => Ok(Footprint::world()),
             Ok(resource) => Ok(resource.footprint()),
             Err(error) if certain => {
-                let find = |name: &str| {
-                    let entry = task.args.named.iter().find(|e| e.key.as_ref() == name);
-                    let free = || task.args.free.as_ref().map(|free| (free.span, free.span));
-                    entry.map(|e| (e.key_span, e.value.span)).or_else(free)
-                };
-                let report = diagnose::parameter(&error, &task.module, task.module_span, find);
+                let places = super::refusal::places(task);
+                let report = diagnose::parameter(&error, &task.module, task.module_span, places);
                 self.mistake(report);
                 Err(Stop::Mistakes)
             }

@@ -6,10 +6,14 @@ use std::sync::Arc;
 
 use super::frame::Frame;
 use super::host::HostCompiler;
-use super::{Stop, modules};
+use super::{Stop, binding, diagnose, modules};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::parse::{Keyword, Task};
-use crate::template::{EvalError, Term};
+use crate::resource::{ParamSpec, actions};
+use crate::source::Span;
+use crate::template::{EvalError, Term, TermScope};
+use crate::value::{Map, Value};
+use crate::yaml::Entry;
 
 /// Why a task cannot be done by cfg.
 pub(super) struct Refusal {
@@ -55,11 +59,9 @@ impl HostCompiler<'_> {
     /// Arguments that no module of this name has.
     pub(super) fn argument_names(&self, task: &Task, module: &str) -> Option<Refusal> {
         let kind = crate::resource::find(&task.module);
-        let known: Vec<&str> = match (kind, modules::ACTIONS.iter().find(|(name, _)| *name == module)) {
-            (Some(kind), _) => {
-                kind.params.iter().flat_map(|p| std::iter::once(p.name).chain(p.aliases.iter().copied())).collect()
-            }
-            (None, Some((_, names))) if !names.is_empty() => names.to_vec(),
+        let known: Vec<&str> = match (kind, actions::find(module)) {
+            (Some(kind), _) => kind.params.iter().flat_map(ParamSpec::names).collect(),
+            (None, Some(action)) if !action.is_open => action.params.iter().map(|parameter| parameter.name).collect(),
             _ => return None,
         };
         // What only cfg itself gives starts so; this one Ansible lets tasks give.
@@ -79,11 +81,42 @@ impl HostCompiler<'_> {
             let keyword = Keyword::find(&entry.key)
                 .map(|_| format!("`{}` is a keyword of the task: check the indentation", entry.key));
             let help = keyword.or_else(|| did_you_mean(&entry.key, public));
-            let help = help.unwrap_or_else(|| format!("`cfg doc {module}` shows the parameters"));
+            let help = help.unwrap_or_else(|| diagnose::shows_parameters(module));
             let report =
                 Diagnostic::error(Code::UnknownParameter, format!("`{module}` has no parameter `{}`", entry.key));
             report.at(entry.key_span, "").help(help)
         });
         Some(Refusal { message, reports: reports.collect() })
+    }
+
+    /// Values that no task about the run itself can do anything with, as far as they are known.
+    pub(super) fn argument_values(&self, task: &Task, frame: &Frame, module: &str) -> Option<Refusal> {
+        let action = actions::find(module)?;
+        let scope = self.scope(frame, Vec::new());
+        let value = |entry: &Entry| match action.judges(&entry.key) {
+            true => self.known_now(&self.term(&entry.value), &scope),
+            false => Value::Unknown,
+        };
+        let given = task.args.named.iter().map(|entry| (entry.key.clone(), value(entry)));
+        let whole = task.args.free.is_some();
+        let error = action.check(&given.collect::<Map>()).err().filter(|error| !whole || error.param.is_some())?;
+        let report = diagnose::parameter(&error, &task.module, task.module_span, places(task));
+        Some(Refusal { message: error.message, reports: vec![report] })
+    }
+
+    /// What a term comes to, if that is known and nobody is asked for it.
+    fn known_now(&self, term: &Term, scope: &Arc<TermScope>) -> Value {
+        let mut asks = false;
+        term.for_each_template(&mut |template| asks |= binding::looks_up(&template.text));
+        if asks { Value::Unknown } else { scope.evaluate(term).unwrap_or(Value::Unknown) }
+    }
+}
+
+/// Finds where an argument of a task stands: its name, and its value.
+pub(super) fn places(task: &Task) -> impl Fn(&str) -> Option<(Span, Span)> {
+    |name| {
+        let entry = task.args.named.iter().find(|entry| entry.key.as_ref() == name);
+        let free = || task.args.free.as_ref().map(|free| (free.span, free.span));
+        entry.map(|entry| (entry.key_span, entry.value.span)).or_else(free)
     }
 }

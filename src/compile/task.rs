@@ -143,7 +143,8 @@ impl HostCompiler<'_> {
             return Ok(());
         }
         let includes = module.starts_with("import_") || module.starts_with("include_");
-        if let Some(refusal) = includes.then(|| self.argument_names(task, &module)).flatten() {
+        let refusal = || self.argument_names(task, &module).or_else(|| self.argument_values(task, &inner, &module));
+        if let Some(refusal) = includes.then(refusal).flatten() {
             return Err(self.mistakes(refusal.reports));
         }
         self.lookups.begin();
@@ -177,7 +178,8 @@ impl HostCompiler<'_> {
         if self.goes_elsewhere(task, frame)? {
             return Ok(());
         }
-        if let Some(refusal) = self.refusal(task, module) {
+        let refusal = self.refusal(task, module).or_else(|| self.argument_values(task, frame, module));
+        if let Some(refusal) = refusal {
             return self.refuse(task, frame, refusal);
         }
         if matches!(module, "add_host" | "group_by") {

@@ -131,7 +131,7 @@ keywords! {
 const REFUSED: &[(Keyword, &str)] = &[(Keyword::Debugger, "cfg has no interactive debugger; use `-vvv` and `debug`")];
 
 /// Keywords that say nothing where nothing stands behind them.
-const EMPTY: &[Keyword] = &[Keyword::When, Keyword::Loop, Keyword::Until, Keyword::Notify];
+const EMPTY: &[Keyword] = &[Keyword::When, Keyword::Loop, Keyword::Until, Keyword::Notify, Keyword::Order];
 
 impl Keyword {
     /// The keyword of this name.

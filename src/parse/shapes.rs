@@ -43,9 +43,16 @@ impl Keyword {
             | Self::BecomeExe
             | Self::RemoteUser
             | Self::Connection
+            | Self::FactPath
             | Self::DelegateTo => Shape::Text,
             Self::Delay => Shape::Number,
-            Self::Port | Self::Throttle | Self::Timeout | Self::Retries | Self::Async | Self::Poll => Shape::Integer,
+            Self::GatherTimeout
+            | Self::Port
+            | Self::Throttle
+            | Self::Timeout
+            | Self::Retries
+            | Self::Async
+            | Self::Poll => Shape::Integer,
             Self::AnyErrorsFatal | Self::DelegateFacts | Self::ForceHandlers | Self::GatherFacts => Shape::Flag,
             Self::Become
             | Self::CheckMode
@@ -56,7 +63,7 @@ impl Keyword {
             | Self::RunOnce => Shape::Condition,
             Self::Register => Shape::Variable,
             Self::Tags | Self::Notify | Self::Collections => Shape::Names,
-            Self::LoopControl => Shape::Mapping,
+            Self::LoopControl | Self::Vars => Shape::Mapping,
             Self::Args => Shape::Arguments,
             Self::ModuleDefaults => Shape::Mappings,
             _ => Shape::Other,

@@ -12,6 +12,7 @@ mod paths;
 mod registry;
 mod types;
 
+pub mod actions;
 pub mod attrs;
 mod attrs_extra;
 
