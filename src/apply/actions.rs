@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::judge::raw;
 use super::outcome::Attempt;
-use super::run::{Runner, raw};
+use super::run::Runner;
 use super::specification::{self, CONTEXT, SPECIFICATION};
 use crate::graph::{Action, Iteration};
 use crate::machine::{Command, Machine};

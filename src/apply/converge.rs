@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::judge::number_of;
 use super::outcome::Attempt;
-use super::run::{Runner, number_of};
+use super::run::Runner;
 use crate::graph::{Diff, OPEN_FILES};
 use crate::machine::{Fault, Tracked};
 use crate::resource::{self, Args, Context, ParamErrorKind, Resource};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::judge::misjudged;
 use super::outcome::Attempt;
-use super::run::{Done, Runner, misjudged};
+use super::run::{Done, Runner};
 use crate::graph::{Iteration, Loop};
 use crate::template::EvalError;
 use crate::value::{Map, Value};

@@ -10,6 +10,7 @@ pub mod background;
 mod blocks;
 mod converge;
 mod differences;
+mod judge;
 mod looped;
 mod notify;
 mod outcome;
@@ -30,9 +31,10 @@ use crate::value::{Map, Value};
 
 pub use actions::{DEBUG_VALUE, HOLDING};
 pub use blocks::Blocks;
+pub use judge::truth;
 pub use looped::{all_items, loop_variables};
 pub use outcome::{combined, unreachable};
-pub use run::{HANDLER_GATE, truth};
+pub use run::HANDLER_GATE;
 
 use notify::Notifications;
 use variables::Runtime;
