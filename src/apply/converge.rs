@@ -217,6 +217,9 @@ impl Runner<'_> {
     pub(super) fn limit(&self, scope: &Arc<TermScope>) -> Result<Option<Duration>, Attempt> {
         let Some(term) = &self.node.timeout else { return Ok(None) };
         let value = scope.evaluate(term).map_err(Attempt::eval)?;
+        if value.has_unknown() {
+            return Ok(None);
+        }
         match value.to_string().parse::<i64>() {
             Ok(0) => Ok(None),
             Ok(seconds @ 1..=MOST_SECONDS) => Ok(Some(Duration::from_secs(seconds.unsigned_abs()))),
