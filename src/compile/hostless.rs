@@ -136,7 +136,7 @@ fn role_talks(project: &Arc<Project>, play: &Play, name: &str, from: Option<&str
         }
         None => Some(role.tasks.clone()),
     };
-    role.dependencies.iter().all(|role| needed(&role.name))
+    role.meta.dependencies.iter().all(|role| needed(&role.name))
         && tasks
             .is_some_and(|tasks| tasks.iter().all(|item| talks(project, play, &path.join("tasks"), item, depth + 1)))
         && role.handlers.iter().all(|item| talks(project, play, &path.join("handlers"), item, depth + 1))

@@ -64,7 +64,7 @@ impl HostCompiler<'_> {
             };
             other.role.path == instance.role.path && equal(&other.params, &instance.params)
         };
-        if !instance.role.allow_duplicates && calls.iter().map(|(role, _)| role).chain(&self.roles_run).any(same) {
+        if !instance.role.meta.allow_duplicates && calls.iter().map(|(role, _)| role).chain(&self.roles_run).any(same) {
             return Ok(instance);
         }
         calls.push((instance.clone(), frame));
@@ -80,7 +80,7 @@ impl HostCompiler<'_> {
     ) -> Result<(), Stop> {
         let chain: Vec<_> = role.parents.iter().chain([role]).cloned().collect();
         let mut layers = Vec::new();
-        for dependency in &role.role.dependencies {
+        for dependency in &role.role.meta.dependencies {
             let called = self.role_call(dependency, frame, &chain, calls)?;
             layers.extend(called.dependencies.get().into_iter().flatten().cloned());
             layers.push(called.vars.clone());

@@ -26,7 +26,7 @@ impl HostCompiler<'_> {
         frame: &Frame,
         entry: &str,
     ) -> Result<(), Stop> {
-        let spec = role.role.argument_specs.as_ref().and_then(|specs| specs.get(entry));
+        let spec = role.role.meta.argument_specs.as_ref().and_then(|specs| specs.get(entry));
         match spec.filter(|spec| role.validated && !spec.is_null()) {
             Some(spec) => {
                 let task = Arc::new(validation(role, spec, entry));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::play::parse_roles;
+use super::meta::Meta;
 use super::role::Role;
 use super::task::{Item, parse_items};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
@@ -276,19 +276,12 @@ impl Files {
             let file = Self::main_file(&path.join(dir), None);
             file.and_then(|file| self.tasks(&file, None)).unwrap_or_default()
         };
-        let meta = Self::main_file(&path.join("meta"), None).and_then(|file| self.documents(&file, None));
-        let meta = meta.and_then(|documents| documents.first().cloned());
-        if let Some(node) = meta.as_ref().filter(|node| node.as_map().is_none() && !node.is_null()) {
-            let message = format!("`meta` of a role is a mapping; found {}", node.type_name());
-            self.report(Diagnostic::error(Code::WrongShape, message).at(node.span, ""));
-        }
-        let specs =
-            Self::main_file(&path.join("meta"), Some("argument_specs")).and_then(|file| self.documents(&file, None));
-        let specs = specs.and_then(|documents| documents.first()?.get("argument_specs").cloned());
+        let meta_file = |name| {
+            let file = Self::main_file(&path.join("meta"), name)?;
+            self.documents(&file, None)?.first().cloned()
+        };
         let mut diagnostics = Diagnostics::default();
-        let listed = meta.as_ref().and_then(|m| m.get("dependencies"));
-        let dependencies = listed.map(|node| parse_roles(node, &mut diagnostics)).unwrap_or_default();
-        let duplicates = meta.as_ref().and_then(|m| m.get("allow_duplicates")).map(Node::to_value);
+        let (main, specs) = (meta_file(None), meta_file(Some("argument_specs")));
         let role = Arc::new(Role {
             name: Arc::from(name),
             path: path.to_path_buf(),
@@ -296,9 +289,7 @@ impl Files {
             vars: vars("vars"),
             tasks: tasks("tasks"),
             handlers: tasks("handlers"),
-            dependencies,
-            allow_duplicates: duplicates.is_some_and(|v| v.is_true()),
-            argument_specs: specs.or_else(|| meta.and_then(|m| m.get("argument_specs").cloned())),
+            meta: Meta::parse(main.as_ref(), specs.as_ref(), &mut diagnostics),
         });
         let mut state = self.state();
         state.diagnostics.extend(diagnostics);

@@ -6,6 +6,7 @@
 mod args;
 mod files;
 mod keywords;
+mod meta;
 mod play;
 mod role;
 mod shapes;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::files::VarsFile;
 use super::keywords::{Keywords, levels};
+use super::meta::Meta;
 use super::task::Item;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Span;
@@ -36,12 +37,8 @@ pub struct Role {
     pub tasks: Arc<Vec<Item>>,
     /// `handlers/main.yml`
     pub handlers: Arc<Vec<Item>>,
-    /// Roles it depends on.
-    pub dependencies: Vec<RoleRef>,
-    /// It may run more than once with the same parameters.
-    pub allow_duplicates: bool,
-    /// `meta/argument_specs.yml`: by entry point.
-    pub argument_specs: Option<Node>,
+    /// What it says of itself.
+    pub meta: Meta,
 }
 
 impl RoleRef {
