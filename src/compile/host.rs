@@ -219,7 +219,8 @@ impl<'a> HostCompiler<'a> {
     pub fn play_become(&mut self) -> Option<crate::graph::Become> {
         let keywords = self.play.keywords.clone();
         let frame = Frame { dir: self.play.dir.clone(), ..Frame::default() };
-        self.become_of(&frame, &keywords, self.play.span).ok().flatten()
+        let scope = self.scope(&frame, Vec::new());
+        self.become_of(&frame, &keywords, self.play.span, &scope).ok().flatten()
     }
 
     /// The variables that say how the host is reached, as the play says it or a task. `local` makes that this machine itself.

@@ -91,15 +91,14 @@ impl HostCompiler<'_> {
     }
 
     /// Environments of all levels in one mapping, inner ones win.
-    pub(super) fn environment(&mut self, frame: &Frame, own: &Keywords) -> Result<Term, Stop> {
+    pub(super) fn environment(&mut self, frame: &Frame, own: &Keywords, scope: &Arc<TermScope>) -> Result<Term, Stop> {
         let mut entries: Vec<(Term, Term)> = Vec::new();
         let nodes: Vec<Yaml> = frame.all(own, Keyword::Environment).into_iter().cloned().collect();
-        let scope = self.scope(frame, Vec::new());
         for node in nodes {
             let parts = node.as_list().map_or_else(|| vec![node.clone()], <[Yaml]>::to_vec);
             for part in parts {
                 let term = self.term(&part);
-                let term = self.partial(&term, &scope).map_err(|error| self.failed(&error, &scope, part.span))?;
+                let term = self.partial(&term, scope).map_err(|error| self.failed(&error, scope, part.span))?;
                 match term {
                     Term::Value(Value::Map(map)) => {
                         entries.extend(
@@ -130,8 +129,13 @@ impl HostCompiler<'_> {
     }
 
     /// As whom the task works: keywords, or the variables of the same meaning.
-    pub(super) fn become_of(&mut self, frame: &Frame, own: &Keywords, at: Span) -> Result<Option<Become>, Stop> {
-        let scope = self.scope(frame, Vec::new());
+    pub(super) fn become_of(
+        &mut self,
+        frame: &Frame,
+        own: &Keywords,
+        at: Span,
+        scope: &Arc<TermScope>,
+    ) -> Result<Option<Become>, Stop> {
         let mut value = |keyword: Keyword, variable: &str| -> Result<Option<Value>, Stop> {
             if let Ok(Some(value)) = scope.get(variable)
                 && !value.has_unknown()
@@ -141,7 +145,7 @@ impl HostCompiler<'_> {
             let Some(node) = frame.keyword(own, keyword) else {
                 return Ok(self.project.defaults.get(variable).cloned());
             };
-            self.keyword_value(keyword, node, &scope).map(Some)
+            self.keyword_value(keyword, node, scope).map(Some)
         };
         let wanted = value(Keyword::Become, "ansible_become")?.is_some_and(|v| crate::apply_truth(&v));
         if !wanted {
@@ -165,7 +169,7 @@ impl HostCompiler<'_> {
             Some(word) => vec![word.to_string()],
             None => Vec::new(),
         };
-        Ok(Some(Become { user, method, password: self.become_password(&scope), flags, exe, chdir, prompts }))
+        Ok(Some(Become { user, method, password: self.become_password(scope), flags, exe, chdir, prompts }))
     }
 
     /// The password for becoming another user. It is shown nowhere from here on.

@@ -84,15 +84,19 @@ impl HostCompiler<'_> {
         Ok(login)
     }
 
-    /// The login of a task that reaches its own host in another way than the play does.
-    pub(super) fn other_login(&mut self, task: &Task, frame: &Frame) -> Result<Option<Login>, Stop> {
+    /// Says whether a task, or what is around it below the play, says anything of the way to its host.
+    pub(super) fn says_login(&self, task: &Task, frame: &Frame) -> bool {
         let below_play = |keyword: Keyword| {
             let here = frame.keyword(&task.keywords, keyword).map(|node| node.span);
             here.is_some() && here != self.play.keywords.get(keyword).map(|node| node.span)
         };
-        let says = KEYWORDS.iter().any(|(keyword, _)| below_play(*keyword))
-            || frame.vars.iter().any(|layer| VARIABLES.iter().any(|name| layer.get(name).is_some()));
-        if !says {
+        KEYWORDS.iter().any(|(keyword, _)| below_play(*keyword))
+            || frame.vars.iter().any(|layer| VARIABLES.iter().any(|name| layer.get(name).is_some()))
+    }
+
+    /// The login of a task that reaches its own host in another way than the play does.
+    pub(super) fn other_login(&mut self, task: &Task, frame: &Frame) -> Result<Option<Login>, Stop> {
+        if !self.says_login(task, frame) {
             return Ok(None);
         }
         let login = self.login(task, frame)?;

@@ -49,10 +49,9 @@ impl HostCompiler<'_> {
     ) -> Result<(), Stop> {
         // Handlers come after everything that may notify them, and before everything after the flush.
         let footprint = if frame.handler.is_some() { Footprint::world() } else { footprint };
-        let mut node = self.node(task, frame, action, work)?;
+        let (names, scope) = self.names_and_scope(frame);
+        let mut node = self.node(task, frame, action, work, &scope)?;
         let footprint = around(footprint, &node);
-        let names = self.names(frame, Vec::new());
-        let scope = self.scope(frame, Vec::new());
         let (bound, uses) = {
             let terms = node_terms(&node);
             self.bind(&terms, &names, &scope)
@@ -66,19 +65,25 @@ impl HostCompiler<'_> {
         Ok(())
     }
 
-    fn node(&mut self, task: &Arc<Task>, frame: &Frame, action: Action, work: Work) -> Result<Node, Stop> {
+    fn node(
+        &mut self,
+        task: &Arc<Task>,
+        frame: &Frame,
+        action: Action,
+        work: Work,
+        scope: &Arc<TermScope>,
+    ) -> Result<Node, Stop> {
         let own = &task.keywords;
         let id = self.next_node;
         self.next_node += 1;
-        let scope = self.scope(frame, Vec::new());
         let conditions = |this: &Self, keyword| {
             let terms = own.get(keyword).map(|node| this.condition(node)).unwrap_or_default();
-            terms.iter().map(|term| this.settled(term, &scope)).collect()
+            terms.iter().map(|term| this.settled(term, scope)).collect()
         };
         for keyword in [Keyword::ChangedWhen, Keyword::FailedWhen, Keyword::Until] {
             self.check_conditions(own.get(keyword), task, frame)?;
         }
-        self.check_values(task, frame)?;
+        self.check_values(task, frame, scope)?;
         let flag = |this: &Self, keyword| {
             let node = frame.keyword(own, keyword);
             node.map_or(Term::Value(Value::Bool(false)), |node| this.flag_term(node))
@@ -89,10 +94,10 @@ impl HostCompiler<'_> {
         let name = own.get(Keyword::Name).map(|node| self.term(node));
         let name = name.unwrap_or_else(|| Term::Value(Value::str(&task.module)));
         // A name that cannot be evaluated is shown as it was written.
-        let name = self.partial(&name, &scope).unwrap_or(name);
+        let name = self.partial(&name, scope).unwrap_or(name);
         // As whom a task would work that does not is nobody's question.
-        let skipped = self.certainly_skipped(frame, &scope);
-        let stranger = if skipped { None } else { self.stranger(task, frame, &scope) };
+        let skipped = self.certainly_skipped(frame, scope);
+        let stranger = if skipped { None } else { self.stranger(task, frame, scope) };
         let (action, work, skipped) = match stranger {
             Some(error) => {
                 let args = Term::Failed(Arc::new(error));
@@ -115,20 +120,24 @@ impl HostCompiler<'_> {
             notify,
             changed_when: conditions(self, Keyword::ChangedWhen),
             failed_when: conditions(self, Keyword::FailedWhen),
-            until: self.until(own, &scope),
+            until: self.until(own, scope),
             ignore_errors: flag(self, Keyword::IgnoreErrors),
             ignore_unreachable: flag(self, Keyword::IgnoreUnreachable),
             no_log: flag(self, Keyword::NoLog),
             check_mode: self.flag(frame, own, Keyword::CheckMode),
-            environment: if skipped { Term::Value(Value::map::<&str>([])) } else { self.environment(frame, own)? },
+            environment: if skipped {
+                Term::Value(Value::map::<&str>([]))
+            } else {
+                self.environment(frame, own, scope)?
+            },
             timeout: frame.keyword(own, Keyword::Timeout).map(|node| self.term(node)),
-            open_files: self.open_files(task, &scope),
+            open_files: self.open_files(task, scope),
             background: own.get(Keyword::Async).map(|limit| Background {
                 limit: self.term(limit),
                 poll: own.get(Keyword::Poll).map_or(Term::Value(Value::Int(15)), |poll| self.term(poll)),
             }),
             diff: self.diff_of(frame, own),
-            r#become: if skipped { None } else { self.become_of(frame, own, task.span)? },
+            r#become: if skipped { None } else { self.become_of(frame, own, task.span, scope)? },
             blocks: frame.blocks.clone(),
             after: Vec::new(),
             requisites: Vec::new(),
@@ -140,7 +149,7 @@ impl HostCompiler<'_> {
     }
 
     /// Expressions of keywords that are asked where the task runs, and mean something else where they fail.
-    fn check_values(&mut self, task: &Task, frame: &Frame) -> Result<(), Stop> {
+    fn check_values(&mut self, task: &Task, frame: &Frame, scope: &Arc<TermScope>) -> Result<(), Stop> {
         const ASKED_LATER: &[Keyword] = &[
             Keyword::AnyErrorsFatal,
             Keyword::Async,
@@ -157,17 +166,16 @@ impl HostCompiler<'_> {
             Keyword::Retries,
             Keyword::Timeout,
         ];
-        let scope = self.scope(frame, Vec::new());
-        if !self.certainly_runs(frame, &scope) {
+        if !self.certainly_runs(frame, scope) {
             return Ok(());
         }
         if task.keywords.get(Keyword::Loop).is_some() || task.with.is_some() {
             // The others may be about the item.
-            return self.check_loop_control(task, &scope);
+            return self.check_loop_control(task, scope);
         }
         for keyword in ASKED_LATER {
             let Some(node) = frame.keyword(&task.keywords, *keyword).cloned() else { continue };
-            self.keyword_value(*keyword, &node, &scope)?;
+            self.keyword_value(*keyword, &node, scope)?;
         }
         Ok(())
     }

@@ -152,6 +152,13 @@ impl HostCompiler<'_> {
         }
     }
 
+    /// The names a task sees, and the scope its expressions are evaluated in.
+    pub(super) fn names_and_scope(&self, frame: &Frame) -> (Arc<Names>, Arc<TermScope>) {
+        let names = Arc::new(self.names(frame, Vec::new()));
+        let scope = TermScope::new(self.project.engine.clone(), names.clone());
+        (names, scope)
+    }
+
     /// What lookups of a task can see.
     fn reach(&self, frame: &Frame) -> Reach {
         Reach {

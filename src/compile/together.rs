@@ -164,16 +164,19 @@ impl HostCompiler<'_> {
 
     /// `run_once`, `delegate_to` and `throttle`. Says whether the task was dealt with.
     pub(super) fn goes_elsewhere(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<bool, Stop> {
-        let scope = self.scope(frame, Vec::new());
-        let once = match frame.keyword(&task.keywords, Keyword::RunOnce) {
-            Some(node) => crate::apply_truth(&self.keyword_value(Keyword::RunOnce, node, &scope)?),
+        let once = match frame.keyword(&task.keywords, Keyword::RunOnce).cloned() {
+            Some(node) => {
+                let scope = self.scope(frame, Vec::new());
+                crate::apply_truth(&self.keyword_value(Keyword::RunOnce, &node, &scope)?)
+            }
             None => super::pause::has_prompt(task) && !self.alone && !self.is_rehearsal(),
         };
         if once {
             return self.once(task, frame).map(|()| true);
         }
-        if let Some(node) = frame.keyword(&task.keywords, Keyword::Throttle) {
-            let limit = self.keyword_value(Keyword::Throttle, node, &scope)?.as_whole_number();
+        if let Some(node) = frame.keyword(&task.keywords, Keyword::Throttle).cloned() {
+            let scope = self.scope(frame, Vec::new());
+            let limit = self.keyword_value(Keyword::Throttle, &node, &scope)?.as_whole_number();
             if let Some(limit) = limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0) {
                 return self.throttled(task, frame, limit).map(|()| true);
             }
@@ -189,8 +192,10 @@ impl HostCompiler<'_> {
         if frame.handler.is_some() || frame.in_login || super::hostless::is_about_the_run(module) {
             return Ok(false);
         }
-        let scope = self.scope(frame, Vec::new());
-        if self.certainly_skipped(frame, &scope) || self.other_login(task, frame)?.is_none() {
+        if !self.says_login(task, frame)
+            || self.certainly_skipped(frame, &self.scope(frame, Vec::new()))
+            || self.other_login(task, frame)?.is_none()
+        {
             return Ok(false);
         }
         self.away(task, frame, &Where::On(vec![self.host.to_string()])).map(|()| true)
