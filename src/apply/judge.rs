@@ -6,8 +6,12 @@ use super::actions;
 use super::outcome::Attempt;
 use super::run::Runner;
 use crate::event::Warning;
+use crate::graph::Iteration;
 use crate::template::{EvalError, NOT_A_BOOLEAN_HELP, Term, TermScope, not_a_boolean};
 use crate::value::{Value, parse_bool};
+
+/// Where a result says which condition does not hold.
+pub const FALSE_CONDITION: &str = "false_condition";
 
 impl Runner<'_> {
     /// Whether what is waited for holds. Without a condition: that it did not fail.
@@ -60,16 +64,14 @@ impl Runner<'_> {
     }
 
     /// Judges `when`. Gives the reason where the work is not to be done.
-    pub(super) fn condition(&self, scope: &Arc<TermScope>, when: &[Term]) -> Option<Attempt> {
+    pub(super) fn condition(&self, scope: &Arc<TermScope>, iteration: &Iteration) -> Option<Attempt> {
         let mut unknown = false;
-        for term in when {
+        for term in &iteration.when {
             match self.holding(term, scope) {
                 Err(error) => return Some(Attempt::eval(error)),
                 Ok(Value::Unknown) => unknown = true,
                 Ok(Value::Bool(false)) => {
-                    let mut attempt = Attempt::skipped("Conditional result was False");
-                    attempt.result.insert("false_condition".into(), Value::from(raw(term)));
-                    return Some(attempt);
+                    return Some(not_held(false_condition(term, iteration)));
                 }
                 Ok(_) => {}
             }
@@ -151,6 +153,27 @@ pub fn give_up(mut attempt: Attempt, retries: u32, judged: bool) -> Attempt {
     attempt.message = Some(format!("tried {tries} times and `until` did not hold{own}"));
     attempt.failed = Value::Bool(true);
     attempt
+}
+
+/// A task is skipped for a condition.
+fn not_held(condition: Value) -> Attempt {
+    let mut attempt = Attempt::skipped("Conditional result was False");
+    attempt.result.insert(FALSE_CONDITION.into(), condition);
+    attempt
+}
+
+/// What is registered where it is known before the run that a condition does not hold.
+pub fn result_of_skipped(iteration: &Iteration) -> Value {
+    not_held(false_condition(&Term::Value(Value::Bool(false)), iteration)).registered()
+}
+
+/// What does not hold, as it was written. Where that was known before the run, the arguments say it.
+fn false_condition(term: &Term, iteration: &Iteration) -> Value {
+    let known = || iteration.args.as_value()?.get(FALSE_CONDITION).cloned();
+    match term {
+        Term::Value(value) => known().unwrap_or_else(|| value.clone()),
+        _ => Value::from(raw(term)),
+    }
 }
 
 /// The truth of a condition's value; text counts by what it says.

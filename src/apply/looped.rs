@@ -15,6 +15,10 @@ impl Runner<'_> {
         if count == 0 {
             let attempt = Attempt::skipped("No items in the list");
             let mut result = attempt.registered().as_map().cloned().unwrap_or_default();
+            // The one result in which it is called so, as in Ansible.
+            if let Some(why) = result.shift_remove("skip_reason") {
+                result.insert("skipped_reason".into(), why);
+            }
             result.insert("results".into(), Value::list([]));
             return Done { items: vec![attempt.into_item(None, self.no_log)], registered: Value::from(result) };
         }
@@ -127,14 +131,16 @@ pub fn all_items(items: Vec<Value>) -> Value {
         }
     };
     let skipped = items.iter().all(|item| item.get("skipped") == Some(&Value::Bool(true)));
-    let message = if any("failed") == Value::Bool(true) { "One or more items failed" } else { "All items completed" };
+    let message = match () {
+        () if any("failed") == Value::Bool(true) => "One or more items failed",
+        () if skipped => "All items skipped",
+        () => "All items completed",
+    };
     let mut map = Map::new();
     map.insert("changed".into(), any("changed"));
     map.insert("failed".into(), any("failed"));
     map.insert("msg".into(), Value::str(message));
-    if skipped {
-        map.insert("skipped".into(), Value::Bool(true));
-    }
+    map.insert("skipped".into(), Value::Bool(skipped));
     map.insert("results".into(), Value::from(items));
     Value::from(map)
 }

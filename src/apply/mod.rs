@@ -31,7 +31,7 @@ use crate::value::{Map, Value};
 
 pub use actions::{DEBUG_VALUE, HOLDING};
 pub use blocks::Blocks;
-pub use judge::truth;
+pub use judge::{FALSE_CONDITION, raw, result_of_skipped, truth};
 pub use looped::{all_items, loop_variables};
 pub use outcome::{combined, unreachable};
 pub use run::HANDLER_GATE;

@@ -230,7 +230,7 @@ impl<'a> Runner<'a> {
     /// One item: its condition, its tries.
     pub(super) fn item(&self, iteration: &Iteration, locals: Vec<(String, Value)>, refresh: bool) -> Attempt {
         let scope = self.scope(locals.clone());
-        if let Some(no) = self.condition(&scope, &iteration.when) {
+        if let Some(no) = self.condition(&scope, iteration) {
             return no;
         }
         if let Some(no) = self.guarded(&scope) {

@@ -10,23 +10,26 @@ use crate::parse::{Keyword, Task};
 use crate::template::{NOT_A_BOOLEAN_HELP, Shape, Template, Term, TermScope, not_a_boolean};
 use crate::value::Value;
 
+/// What is known of the conditions of a task.
+pub(super) enum Judged {
+    /// All hold but for these, which are not known yet.
+    Open(Vec<Term>),
+    /// This one does not hold.
+    False(Term),
+}
+
 impl HostCompiler<'_> {
-    /// The conditions that are not known to hold; `None` where one is known not to.
-    pub(super) fn conditions(
-        &mut self,
-        frame: &Frame,
-        scope: &Arc<TermScope>,
-        task: &Task,
-    ) -> Result<Option<(Vec<Term>, bool)>, Stop> {
+    /// Judges `when`, as far as it is known.
+    pub(super) fn conditions(&mut self, frame: &Frame, scope: &Arc<TermScope>, task: &Task) -> Result<Judged, Stop> {
         let mut open = Vec::new();
-        for term in &frame.when {
-            let term = self.settled(term, scope);
+        for written in &frame.when {
+            let term = self.settled(written, scope);
             match scope.evaluate(&term) {
                 Ok(value) if value.has_unknown() => open.push(term),
                 Ok(value) => {
                     self.judge_condition(&value, &term, task)?;
                     if !crate::apply_truth(&value) {
-                        return Ok(None);
+                        return Ok(Judged::False(written.clone()));
                     }
                 }
                 // An earlier condition that is not known yet may keep this one from being asked.
@@ -34,8 +37,7 @@ impl HostCompiler<'_> {
                 Err(error) => return Err(self.failed(&error, scope, task.span)),
             }
         }
-        let unknown = !open.is_empty();
-        Ok(Some((open, unknown)))
+        Ok(Judged::Open(open))
     }
 
     fn judge_condition(&mut self, value: &Value, term: &Term, task: &Task) -> Result<(), Stop> {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::Stop;
 use super::early::play_keyword;
-use super::frame::Frame;
+use super::frame::{Frame, Inherited};
 use super::host::{Facts, HostCompiler};
 use crate::facts::variable_name;
 use crate::parse::{Keyword, Keywords, Task, TaskArgs};
 use crate::value::{Map, Value};
 use crate::variables::{Layer, LayerKind};
-use crate::yaml::Entry;
+use crate::yaml::{Entry, Kind, Node as Yaml};
 
 /// That the facts of a host were gathered by a play of this run: a variable that no playbook can name by chance.
 const GATHERED: &str = "__cfg_gathered";
@@ -33,7 +33,16 @@ impl HostCompiler<'_> {
         let named = path.into_iter().map(|value| Entry { key: "fact_path".into(), key_span: span, value }).collect();
         let args = TaskArgs { named, free: None };
         let task = Task { span, module: "setup".into(), module_span: span, args, keywords, with: None };
-        self.task(&Arc::new(task), frame)
+        let mut frame = frame.clone();
+        if let (Some(environment), Some(play)) = (self.environment_of_gathering(), frame.keywords.last_mut()) {
+            *play = Arc::new(Inherited(play.0.with(Keyword::Environment, environment)));
+        }
+        self.task(&Arc::new(task), &frame)
+    }
+
+    /// The environment facts are asked with: that of the play, without what is made of facts itself.
+    fn environment_of_gathering(&self) -> Option<Yaml> {
+        self.play.keywords.get(Keyword::Environment).map(without_facts)
     }
 
     /// Nothing is known of the host from here on, as if nobody had asked it; `gathered` is what tasks had found out.
@@ -69,7 +78,29 @@ impl HostCompiler<'_> {
         let at_hand = self.runtime.get("ansible_facts").and_then(Value::as_map).map_or_else(|| user(first), user);
         let own = user(first);
         let asks = self.play_become().map(|r#become| r#become.user).or(own);
-        let has_environment = self.play.keywords.get(Keyword::Environment).is_some_and(|node| !node.is_null());
+        let has_environment = self.environment_of_gathering().is_some_and(|node| !is_empty(&node));
         self.hosts.changed || has_environment || at_hand != asks
+    }
+}
+
+/// An environment without the entries that speak of facts, as in `PATH: "{{ ansible_env.PATH }}:/opt/bin"`.
+fn without_facts(node: &Yaml) -> Yaml {
+    let kind = match &node.kind {
+        Kind::Map(entries) => {
+            let known = |entry: &&Entry| entry.value.text().is_none_or(|text| !text.contains("ansible_"));
+            Kind::Map(Arc::new(entries.iter().filter(known).cloned().collect()))
+        }
+        Kind::List(items) => Kind::List(Arc::new(items.iter().map(without_facts).collect())),
+        Kind::Scalar(scalar) if scalar.text.contains("ansible_") => Kind::Map(Arc::default()),
+        Kind::Scalar(scalar) => Kind::Scalar(scalar.clone()),
+    };
+    Yaml { kind, ..node.clone() }
+}
+
+fn is_empty(node: &Yaml) -> bool {
+    match &node.kind {
+        Kind::Map(entries) => entries.is_empty(),
+        Kind::List(items) => items.iter().all(is_empty),
+        Kind::Scalar(_) => node.is_null(),
     }
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::conditions::Judged;
 use super::frame::Frame;
 use super::host::HostCompiler;
 use super::{Stop, diagnose};
+use crate::apply::FALSE_CONDITION;
 use crate::graph::{Action, Iteration, Loop, Work};
 use crate::parse::{Keyword, Task};
 use crate::resource::{self, Args, Footprint};
@@ -324,10 +326,13 @@ impl HostCompiler<'_> {
     ) -> Result<(Iteration, Footprint), Stop> {
         self.lookups.begin_iteration();
         let scope = self.scope(frame, locals.clone());
-        let (when, unknown_when) = match self.conditions(frame, &scope, task)? {
-            Some(found) => found,
-            None => return Ok((Iteration { item, ..skipped() }, Footprint::nothing())),
+        let when = match self.conditions(frame, &scope, task)? {
+            Judged::Open(when) => when,
+            Judged::False(condition) => {
+                return Ok((Iteration { item, ..skipped_for(&condition) }, Footprint::nothing()));
+            }
         };
+        let unknown_when = !when.is_empty();
         // What may never be reached is not judged here: its mistakes show up if it is reached.
         self.lookups.set_uncertain(unknown_when);
         let certain = !unknown_when && !self.tolerates(task, frame);
@@ -445,6 +450,12 @@ fn takes_arguments(action: &Action) -> bool {
             | Action::Validate
             | Action::Assert
     )
+}
+
+/// A time of work that is known not to be done, with the condition that does not hold.
+pub(super) fn skipped_for(condition: &Term) -> Iteration {
+    let written = condition.as_value().cloned().unwrap_or_else(|| Value::from(crate::apply::raw(condition)));
+    Iteration { args: Term::Value(Value::map([(FALSE_CONDITION, written)])), ..skipped() }
 }
 
 /// A time of work that is known not to be done.

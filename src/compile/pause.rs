@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Stop;
+use super::conditions::Judged;
 use super::frame::Frame;
 use super::host::HostCompiler;
 use super::rounds::Round;
@@ -37,13 +38,16 @@ impl HostCompiler<'_> {
         for Round { item, locals } in self.rounds_at_once(task, frame)? {
             let scope = self.scope(frame, locals);
             let (when, args) = match self.conditions(frame, &scope, task)? {
-                None => (vec![Term::Value(Value::Bool(false))], Term::Value(Value::map::<&str>([]))),
-                Some((when, _)) if timed => (when, Term::Value(self.timed(task, &scope)?)),
-                Some(_) if self.is_rehearsal() || self.project.plan || !admitted => {
+                Judged::False(condition) => {
+                    iterations.push(Iteration { item, ..super::iteration::skipped_for(&condition) });
+                    continue;
+                }
+                Judged::Open(when) if timed => (when, Term::Value(self.timed(task, &scope)?)),
+                Judged::Open(_) if self.is_rehearsal() || self.project.plan || !admitted => {
                     self.prompt(task, &scope)?;
                     (vec![Term::Value(Value::Unknown)], Term::Value(Value::Unknown))
                 }
-                Some((when, _)) => (when, Term::Value(self.answered(task, &scope)?)),
+                Judged::Open(when) => (when, Term::Value(self.answered(task, &scope)?)),
             };
             iterations.push(Iteration { item, when, args, template: None });
         }

@@ -133,12 +133,7 @@ fn registered_shape(node: &Node) -> Value {
         && node.gates.is_empty()
         && iteration.when.iter().any(|term| *term == Term::Value(Value::Bool(false)))
     {
-        return Value::map([
-            ("changed", Value::Bool(false)),
-            ("failed", Value::Bool(false)),
-            ("skipped", Value::Bool(true)),
-            ("skip_reason", Value::str("Conditional result was False")),
-        ]);
+        return crate::apply::result_of_skipped(iteration);
     }
     Value::Unknown
 }

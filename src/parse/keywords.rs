@@ -178,6 +178,14 @@ impl Keywords {
         Self(map)
     }
 
+    /// The same with another value for one of them.
+    #[must_use]
+    pub fn with(&self, keyword: Keyword, node: Node) -> Self {
+        let mut map = self.0.clone();
+        map.insert(keyword, (node.span, node));
+        Self(map)
+    }
+
     /// Names what cfg itself adds.
     pub fn set_name(&mut self, name: &str, span: Span) {
         use crate::yaml::{Kind, Scalar, Style, Tag};
