@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::blame::{self, Loaded, LoadedText, Texts};
 use super::convert::{from_jinja, placed, to_jinja};
 use super::error::EvalError;
+use super::lexer::Place;
 use super::open::Open;
-use super::percent::{self, Place};
+use super::percent;
 use super::scope::Scope;
+use super::subscripts::chainable;
 use super::term::{Shape, Template, Term};
 use super::{filters, globals, lookup, methods, mutable, native, tests, trace, weight};
 use crate::value::Value;
@@ -156,8 +158,8 @@ impl Engine {
     /// # Errors
     /// As [`Engine::evaluate`].
     pub fn evaluate_template(&self, template: &Template, scope: &Arc<dyn Scope>) -> Result<Value, EvalError> {
-        let text = chainable(&template.text);
-        let place = if template.shape == Shape::Text { Place::JINJA } else { Place::Everywhere };
+        let place = place_of(template);
+        let text = chainable(&template.text, &place);
         let (text, insertions) = rewritten(&text, &place, ("{%", "%}"));
         let texts = Texts::of(template, &insertions);
         self.run(template, &texts, scope, || match template.shape {
@@ -219,7 +221,7 @@ impl Engine {
             };
             let Some(text) = loader(name) else { return Ok(None) };
             let whole = cut(text);
-            let whole = chainable(&whole);
+            let whole = chainable(&whole, &included.place());
             let whole = with_newlines(&whole, &newline);
             let (replaced, insertions) = percent::replaced(&whole, &included.place());
             let replaced = replaced.into_owned();
@@ -229,7 +231,7 @@ impl Engine {
         });
         // As Ansible does: the last newline of the file is not part of the template, and the result ends in as many as
         // the file at least.
-        let text = chainable(template.text.strip_suffix('\n').unwrap_or(&template.text));
+        let text = chainable(template.text.strip_suffix('\n').unwrap_or(&template.text), &options.place());
         let text = with_newlines(&text, &options.newline);
         let (text, insertions) = rewritten(&text, &options.place(), (&options.block.0, &options.block.1));
         let texts =
@@ -252,7 +254,7 @@ impl Engine {
 
     /// The names a template uses that it does not set itself.
     pub fn names_in(&self, template: &Template) -> BTreeSet<String> {
-        let text = chainable(&template.text);
+        let text = chainable(&template.text, &place_of(template));
         let names = match template.shape {
             Shape::Expression | Shape::Line | Shape::Condition => {
                 self.env.compile_expression(&text).map(|e| e.undeclared_variables(false))
@@ -267,7 +269,7 @@ impl Engine {
     /// # Errors
     /// Where it is not.
     pub fn check(&self, template: &Template) -> Result<(), EvalError> {
-        let text = chainable(&template.text);
+        let text = chainable(&template.text, &place_of(template));
         let result = match template.shape {
             Shape::Expression | Shape::Line | Shape::Condition => self.env.compile_expression(&text).map(drop),
             Shape::Text => self.env.template_from_str(&text).map(drop),
@@ -376,67 +378,9 @@ fn beginning(text: &str) -> String {
     if shown.len() < text.trim().len() { format!("{shown}…") } else { shown }
 }
 
-/// Rewrites `a['b']` to `a.b` padded to the same length, because only attribute access can name what is missing, and go
-/// on through it: `a['b']['c'] | default(1)`.
-fn chainable(text: &str) -> std::borrow::Cow<'_, str> {
-    if !text.contains("['") && !text.contains("[\"") {
-        return std::borrow::Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('[') {
-        let (before, bracket) = rest.split_at(at);
-        out.push_str(before);
-        let subscript = literal_key(bracket).filter(|_| ends_with_value(&out));
-        match subscript {
-            Some((key, length)) => {
-                out.push('.');
-                out.push_str(key);
-                out.extend(std::iter::repeat_n(' ', length - key.len() - 1));
-                rest = bracket.get(length..).unwrap_or("");
-            }
-            None => {
-                out.push('[');
-                rest = bracket.get(1..).unwrap_or("");
-            }
-        }
-    }
-    out.push_str(rest);
-    std::borrow::Cow::Owned(out)
-}
-
-/// Reads `['name']` where the name is an identifier; gives it and the length of the whole.
-fn literal_key(text: &str) -> Option<(&str, usize)> {
-    let quote = text.get(1..2).filter(|q| matches!(*q, "'" | "\""))?;
-    let inner = text.get(2..)?;
-    let end = inner.find(quote)?;
-    let key = inner.get(..end)?;
-    let is_word =
-        key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !key.starts_with(|c: char| c.is_ascii_digit());
-    (is_word && !key.is_empty() && inner.get(end + 1..)?.starts_with(']')).then_some((key, end + 4))
-}
-
-/// Says whether text ends in something that can be subscripted, rather than where a list literal may start.
-fn ends_with_value(text: &str) -> bool {
-    let trimmed = text.trim_end_matches(' ');
-    // Padding left by an earlier rewrite is the only space allowed before a subscript.
-    if trimmed.len() != text.len()
-        && !trimmed
-            .rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))
-            .next()
-            .is_some_and(|w| w.contains('.'))
-    {
-        return false;
-    }
-    let word: String = trimmed.chars().rev().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-    let word: String = word.chars().rev().collect();
-    match trimmed.chars().last() {
-        Some(')' | ']') => trimmed.len() == text.len(),
-        Some(c) if c.is_ascii_alphanumeric() || c == '_' => {
-            !matches!(word.as_str(), "in" | "not" | "and" | "or" | "is" | "if" | "else" | "elif" | "return")
-        }
-        _ => false,
-    }
+/// Where expressions are in a template that is no file.
+fn place_of(template: &Template) -> Place<'static> {
+    if template.shape == Shape::Text { Place::JINJA } else { Place::Everywhere }
 }
 
 /// The result of a template with as many newlines at its end as that has, at least.
@@ -462,24 +406,4 @@ fn with_newlines<'t>(text: &'t str, newline: &str) -> std::borrow::Cow<'t, str> 
     }
     let plain = text.replace("\r\n", "\n").replace('\r', "\n");
     std::borrow::Cow::Owned(if newline == "\n" { plain } else { plain.replace('\n', newline) })
-}
-
-#[cfg(test)]
-mod unit {
-    use super::chainable;
-
-    #[test]
-    fn subscripts_become_attributes_and_lists_stay() {
-        let table = [
-            ("a['b']['c'] | d", "a.b   .c    | d"),
-            ("x in ['a', 'b']", "x in ['a', 'b']"),
-            ("f(['a'])", "f(['a'])"),
-            ("a['b-c']", "a['b-c']"),
-            ("h[i]['k']", "h[i].k   "),
-            ("x if y else ['a']", "x if y else ['a']"),
-        ];
-        for (text, expected) in table {
-            assert_eq!(chainable(text), expected);
-        }
-    }
 }
