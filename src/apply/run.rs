@@ -158,8 +158,7 @@ impl<'a> Runner<'a> {
     fn outcome(&self, items: Vec<ItemOutcome>, because: Vec<String>, started: Instant) -> TaskOutcome {
         let status = combined(&items);
         let unreachable = items.iter().any(|item| item.unreachable);
-        let ignore = if unreachable { &self.node.ignore_unreachable } else { &self.node.ignore_errors };
-        let ignore = self.scope(Vec::new()).evaluate(ignore).is_ok_and(|value| truth(&value));
+        let ignore = self.ignores(&items, unreachable);
         TaskOutcome {
             node: self.node.id,
             name: self.name.clone(),
@@ -176,6 +175,20 @@ impl<'a> Runner<'a> {
             because,
             warnings: std::mem::take(&mut *self.warnings()),
             millis: started.elapsed().as_millis() as u64,
+        }
+    }
+
+    /// Says whether a failure does not count. Of a loop each item that failed is asked.
+    fn ignores(&self, items: &[ItemOutcome], unreachable: bool) -> bool {
+        let term = if unreachable { &self.node.ignore_unreachable } else { &self.node.ignore_errors };
+        let holds = |locals| self.scope(locals).evaluate(term).is_ok_and(|value| truth(&value));
+        match &self.node.work {
+            Work::Items(looped, iterations) if !matches!(term, Term::Value(_)) => {
+                let failed = items.iter().zip(iterations).filter(|(item, _)| item.status == Status::Failed);
+                let of = |iteration: &Iteration| (looped.var.clone(), iteration.item.clone().unwrap_or_default());
+                failed.map(|(_, iteration)| of(iteration)).all(|item| holds(vec![item]))
+            }
+            _ => holds(Vec::new()),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Action, Iteration, Work};
 use crate::parse::Task;
 use crate::resource::Footprint;
-use crate::template::{Term, TermScope};
+use crate::template::{EvalError, Term, TermScope};
 use crate::value::{Map, Value};
 use crate::variables::{Definition, Layer, LayerKind};
 use crate::yaml::Node as Yaml;
@@ -30,19 +30,29 @@ struct Choice {
     ignore_unknown: bool,
 }
 
+/// What `when` comes to while the play is compiled.
+enum Asked {
+    Holds,
+    Not,
+    /// It cannot be evaluated.
+    Fails(EvalError),
+    /// That is known after apply.
+    Open,
+}
+
 type Entries = indexmap::IndexMap<Arc<str>, Definition>;
 
 impl HostCompiler<'_> {
     /// `include_vars`
     pub(super) fn include_vars(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
-        let scope = self.scope(frame, Vec::new());
-        if self.certainly_skipped(frame, &scope) {
-            return self.skipped_node(task, frame);
-        }
-        let unknown = frame.when.iter().any(|term| scope.evaluate(term).is_ok_and(|v| v.has_unknown()));
-        if unknown && self.flush().is_ok() && self.certainly_skipped(frame, &self.scope(frame, Vec::new())) {
-            return self.skipped_node(task, frame);
-        }
+        let certain = match self.asked_now(task, frame)? {
+            Asked::Holds => true,
+            Asked::Not => return self.skipped_node(task, frame),
+            Asked::Fails(error) => return self.failing_node(task, frame, error),
+            // For mistakes the files are read all the same, those that are there.
+            Asked::Open if self.is_rehearsal() => false,
+            Asked::Open => return self.known_after_apply(task, frame),
+        };
         let (mut files, mut facts) = (Vec::new(), Map::new());
         for (node, is_dir) in [(task.args.get("file").or(task.args.free.as_ref()), false), (task.args.get("dir"), true)]
         {
@@ -52,7 +62,11 @@ impl HostCompiler<'_> {
                 if value.has_unknown() {
                     return self.known_after_apply(task, frame);
                 }
-                let paths = match self.files_of_variables(task, frame, &value.to_string(), &node, is_dir, &scope)? {
+                let name = value.to_string();
+                if !certain && self.find_file(frame, "vars", &name).is_none() {
+                    return self.known_after_apply(task, frame);
+                }
+                let paths = match self.files_of_variables(task, frame, &name, &node, is_dir, &scope)? {
                     Found::Files(paths) => paths,
                     Found::Later => return self.known_after_apply(task, frame),
                     Found::Refused(message) => return self.not_included(task, frame, &message),
@@ -68,6 +82,35 @@ impl HostCompiler<'_> {
         let args = Term::Value(Value::map(result));
         let iteration = Iteration { item: None, when: Vec::new(), args, template: None };
         self.push(task, frame, Action::Report, Work::Once(iteration), Footprint::nothing())
+    }
+
+    /// Judges `when` of something that is done while the play is compiled: where it depends on results, what was compiled so
+    /// far runs first.
+    fn asked_now(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<Asked, Stop> {
+        for again in [false, true] {
+            let scope = self.scope(frame, Vec::new());
+            if self.certainly_skipped(frame, &scope) {
+                return Ok(Asked::Not);
+            }
+            let mut open = false;
+            for term in &frame.when {
+                match scope.evaluate(&self.settled(term, &scope)) {
+                    Ok(value) => open |= value.has_unknown(),
+                    // An earlier condition that is not known yet may keep this one from being asked.
+                    Err(_) if open => {}
+                    Err(error) if again || self.tolerates(task, frame) => return Ok(Asked::Fails(error)),
+                    Err(error) => return Err(self.failed(&error, &scope, task.span)),
+                }
+            }
+            if !open {
+                return Ok(Asked::Holds);
+            }
+            if self.is_rehearsal() {
+                break;
+            }
+            self.flush()?;
+        }
+        Ok(Asked::Open)
     }
 
     /// A failure that may be meant, with the result that Ansible gives.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::Stop;
 use super::frame::Frame;
 use super::host::HostCompiler;
+use super::refusal::Refusal;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Become, BecomeMethod, Diff, OPEN_FILES, Until};
 use crate::parse::{Keyword, Keywords, Shape, Task};
 use crate::source::Span;
-use crate::template::{Scope as _, Term, TermScope};
+use crate::template::{EvalError, Scope as _, Term, TermScope};
 use crate::value::Value;
 use crate::yaml::Node as Yaml;
 
@@ -22,6 +23,47 @@ impl HostCompiler<'_> {
             other => other,
         };
         Some(crate::apply_truth(&value))
+    }
+
+    /// Keywords that say as whom a task works, and whether it does. They are asked while it is compiled.
+    const SAID_BEFORE: [Keyword; 6] = [
+        Keyword::Become,
+        Keyword::BecomeUser,
+        Keyword::BecomeMethod,
+        Keyword::BecomeFlags,
+        Keyword::BecomeExe,
+        Keyword::CheckMode,
+    ];
+
+    /// What those keywords come to where they are expressions.
+    fn said_before(&self, task: &Task, frame: &Frame) -> Vec<(Keyword, Span, Result<Value, EvalError>)> {
+        let nodes = Self::SAID_BEFORE.iter().filter_map(|keyword| {
+            let node = frame.keyword(&task.keywords, *keyword)?;
+            let term = if keyword.shape() == Shape::Condition { self.flag_term(node) } else { self.term(node) };
+            term.as_value().is_none().then_some((*keyword, node.span, term))
+        });
+        let nodes: Vec<(Keyword, Span, Term)> = nodes.collect();
+        if nodes.is_empty() {
+            return Vec::new();
+        }
+        let scope = self.scope(frame, Vec::new());
+        nodes.into_iter().map(|(keyword, span, term)| (keyword, span, scope.evaluate(&term))).collect()
+    }
+
+    /// Says whether it depends on results as whom a task works, or whether it does.
+    pub(super) fn waits_for_results(&self, task: &Task, frame: &Frame) -> bool {
+        self.said_before(task, frame).iter().any(|(_, _, said)| said.as_ref().is_ok_and(Value::has_unknown))
+    }
+
+    /// Each item of a loop has a say in that: a node has one answer for all.
+    pub(super) fn differs_by_item(&self, task: &Task, frame: &Frame) -> Option<Refusal> {
+        let looped = task.keywords.get(Keyword::Loop).is_some() || task.with.is_some();
+        let said = if looped { self.said_before(task, frame) } else { Vec::new() };
+        let (keyword, span, _) = said.into_iter().find(|(_, _, said)| said.is_err())?;
+        let message = format!("`{}` about the item of a loop is not supported", keyword.name());
+        let report = Diagnostic::error(Code::Unsupported, message.clone()).at(span, "");
+        let help = "put the task into a `block` and loop over that: a block can be looped in cfg";
+        Some(Refusal { message, reports: vec![report.help(help)] })
     }
 
     /// What a keyword comes to. A value that it does not take is a mistake.
@@ -91,14 +133,21 @@ impl HostCompiler<'_> {
     }
 
     /// Environments of all levels in one mapping, inner ones win.
-    pub(super) fn environment(&mut self, frame: &Frame, own: &Keywords, scope: &Arc<TermScope>) -> Result<Term, Stop> {
+    pub(super) fn environment(&mut self, task: &Task, frame: &Frame, scope: &Arc<TermScope>) -> Result<Term, Stop> {
+        let own = &task.keywords;
         let mut entries: Vec<(Term, Term)> = Vec::new();
+        let looped = own.get(Keyword::Loop).is_some() || task.with.is_some();
         let nodes: Vec<Yaml> = frame.all(own, Keyword::Environment).into_iter().cloned().collect();
         for node in nodes {
             let parts = node.as_list().map_or_else(|| vec![node.clone()], <[Yaml]>::to_vec);
             for part in parts {
                 let term = self.term(&part);
-                let term = self.partial(&term, scope).map_err(|error| self.failed(&error, scope, part.span))?;
+                let term = match self.partial(&term, scope) {
+                    Ok(term) => term,
+                    // It may be about the item: that is known where the item is.
+                    Err(_) if looped && matches!(term, Term::Map(_)) => term,
+                    Err(error) => return Err(self.failed(&error, scope, part.span)),
+                };
                 match term {
                     Term::Value(Value::Map(map)) => {
                         entries.extend(

@@ -95,8 +95,8 @@ impl HostCompiler<'_> {
         let name = name.unwrap_or_else(|| Term::Value(Value::str(&task.module)));
         // A name that cannot be evaluated is shown as it was written.
         let name = self.partial(&name, scope).unwrap_or(name);
-        // As whom a task would work that does not is nobody's question.
-        let skipped = self.certainly_skipped(frame, scope);
+        // As whom a task would work that does not, or has done so elsewhere, is nobody's question.
+        let skipped = action == Action::Report || self.certainly_skipped(frame, scope);
         let stranger = if skipped { None } else { self.stranger(task, frame, scope) };
         let (action, work, skipped) = match stranger {
             Some(error) => {
@@ -128,7 +128,7 @@ impl HostCompiler<'_> {
             environment: if skipped {
                 Term::Value(Value::map::<&str>([]))
             } else {
-                self.environment(frame, own, scope)?
+                self.environment(task, frame, scope)?
             },
             timeout: frame.keyword(own, Keyword::Timeout).map(|node| self.term(node)),
             open_files: self.open_files(task, scope),

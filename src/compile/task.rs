@@ -175,10 +175,18 @@ impl HostCompiler<'_> {
     }
 
     pub(super) fn plain_task(&mut self, task: &Arc<Task>, frame: &Frame, module: &str) -> Result<(), Stop> {
+        if self.waits_for_results(task, frame) && !self.is_rehearsal() {
+            self.flush()?;
+            let scope = self.scope(frame, Vec::new());
+            if self.waits_for_results(task, frame) && !self.certainly_skipped(frame, &scope) {
+                return self.open_node(task, frame);
+            }
+        }
         if self.goes_elsewhere(task, frame)? {
             return Ok(());
         }
         let refusal = self.refusal(task, module).or_else(|| self.argument_values(task, frame, module));
+        let refusal = refusal.or_else(|| self.differs_by_item(task, frame));
         if let Some(refusal) = refusal {
             return self.refuse(task, frame, refusal);
         }
