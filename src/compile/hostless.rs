@@ -93,9 +93,10 @@ fn task_talks(project: &Arc<Project>, play: &Play, dir: &Path, task: &Arc<Task>,
     if is_about_the_run(module) {
         return true;
     }
-    // What works elsewhere needs that other host.
-    if task.keywords.get(Keyword::DelegateTo).is_some() && module != "setup" {
-        return true;
+    // What works elsewhere needs that other host, if it is another one.
+    if let Some(node) = task.keywords.get(Keyword::DelegateTo).filter(|_| module != "setup") {
+        let hosts = play.hosts.text().unwrap_or("all");
+        return node.text().is_some_and(|name| !name.contains("{{") && hosts != "all" && !hosts.contains(name));
     }
     let written =
         |node: Option<&Yaml>| node.and_then(Yaml::text).filter(|name| !name.contains("{{")).map(str::to_owned);

@@ -7,7 +7,7 @@ use super::edit::{Edit, lines};
 use super::params::params;
 use super::types::choices;
 use super::{Claim, Context, Failure, Footprint, Outcome, ParamError, Resource};
-use crate::machine::{Command, Inspect, Machine};
+use crate::machine::{Command, Inspect, Key, Machine};
 use crate::value::Value;
 
 /// The line above each job says which one it is.
@@ -251,10 +251,17 @@ impl Cron {
         let output = machine.probe(&command)?;
         let Some(stdio) = output.known() else { return Ok(String::new()) };
         // Without a crontab the status is 1, and so it is where one may not have any.
-        if !stdio.ok() && !stdio.err().to_lowercase().contains("no crontab") {
+        let said = stdio.err().to_lowercase();
+        if !stdio.ok() && !said.contains("no crontab") && !self.is_foreseen(&said, machine) {
             return Err(Failure::new(format!("crontab -l: {}", stdio.tail())));
         }
         Ok(without_header(&stdio.out()))
+    }
+
+    /// The user is not there yet, but a plan foresees it.
+    fn is_foreseen(&self, said: &str, machine: &dyn Inspect) -> bool {
+        let user = self.user.as_deref().filter(|_| said.contains("unknown"));
+        user.is_some_and(|user| machine.user(&Key::Name(user.to_owned())).is_ok_and(|found| found.is_some()))
     }
 
     fn in_crontab(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {

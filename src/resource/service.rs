@@ -14,6 +14,10 @@ choices! {
     pub enum Manager {
         /// The one of the host.
         Auto = "auto",
+        /// The one of the host, through what all have in common.
+        Service = "service",
+        /// systemd; it is the one of the host, or the task fails.
+        Systemd = "systemd",
     }
 }
 
@@ -52,7 +56,6 @@ impl Service {
     /// # Errors
     /// Where nothing is asked for.
     pub fn check(&self) -> Result<(), ParamError> {
-        let Manager::Auto = self.r#use;
         if self.state.is_none() && self.enabled.is_none() {
             return Err(ParamError::conflict("nothing is asked for: give `state` or `enabled`"));
         }
@@ -83,6 +86,9 @@ impl Resource for Service {
     fn converge(&self, machine: &dyn Machine, _context: &Context) -> Result<Outcome, Failure> {
         let idle = self.idle();
         let systemd = machine.stat(Path::new("/run/systemd/system"))?.is_some();
+        if self.r#use == Manager::Systemd && !systemd {
+            return Err(Failure::new("this host is not managed by systemd, which `use` asks for"));
+        }
         if let (Some(name), false) = (idle.first(), systemd) {
             return Err(Failure::new(format!("cfg does not know `{name}` for the scripts of /etc/init.d")));
         }
