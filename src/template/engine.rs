@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Object, Value as Jinja};
@@ -159,16 +159,18 @@ impl Engine {
     /// As [`Engine::evaluate`].
     pub fn evaluate_template(&self, template: &Template, scope: &Arc<dyn Scope>) -> Result<Value, EvalError> {
         let place = place_of(template);
+        let own = OwnNames::default();
+        own.add(&template.text);
         let text = chainable(&template.text, &place);
         let (text, insertions) = rewritten(&text, &place, ("{%", "%}"));
         let texts = Texts::of(template, &insertions);
         self.run(template, &texts, scope, || match template.shape {
             Shape::Expression | Shape::Line | Shape::Condition => {
-                self.env.compile_expression(&text)?.eval(self.context(scope))
+                self.env.compile_expression(&text)?.eval(self.context(scope, OwnNames::default()))
             }
-            Shape::Text => {
-                native::render(|| self.env.render_named_str(&template.origin.file, &text, self.context(scope)))
-            }
+            Shape::Text => native::render(|| {
+                self.env.render_named_str(&template.origin.file, &text, self.context(scope, own.clone()))
+            }),
         })
         .and_then(|value| match (value, template.shape) {
             (Value::Str(text), Shape::Line) => Ok(Value::from(format!("{text}\n"))),
@@ -214,6 +216,9 @@ impl Engine {
         let (newline, included) = (options.newline.clone(), options.clone());
         let loaded = Loaded::default();
         let seen = loaded.clone();
+        let own = OwnNames::default();
+        own.add(&template.text);
+        let of_all = own.clone();
         env.set_loader(move |name| {
             // An included template loses the newline at its end, as in Jinja.
             let cut = |text: String| {
@@ -221,6 +226,7 @@ impl Engine {
             };
             let Some(text) = loader(name) else { return Ok(None) };
             let whole = cut(text);
+            of_all.add(&whole);
             let whole = chainable(&whole, &included.place());
             let whole = with_newlines(&whole, &newline);
             let (replaced, insertions) = percent::replaced(&whole, &included.place());
@@ -237,7 +243,7 @@ impl Engine {
         let texts =
             Texts { insertions: &insertions, marks: vec![pair(&options.variable), pair(&options.block)], loaded };
         let value = self.run(template, &texts, scope, || {
-            env.render_named_str(&template.origin.file, &text, self.context(scope)).map(Jinja::from)
+            env.render_named_str(&template.origin.file, &text, self.context(scope, own)).map(Jinja::from)
         })?;
         Ok(match value {
             // What writes nothing at all, like a lone comment, has no last line to end either.
@@ -277,8 +283,8 @@ impl Engine {
         result.map_err(|error| blame::error(template, &Texts::of(template, &Vec::new()), &error))
     }
 
-    fn context(&self, scope: &Arc<dyn Scope>) -> Jinja {
-        Jinja::from_object(Context { scope: scope.clone(), globals: self.globals.clone() })
+    fn context(&self, scope: &Arc<dyn Scope>, own: OwnNames) -> Jinja {
+        Jinja::from_object(Context { scope: scope.clone(), globals: self.globals.clone(), own })
     }
 
     fn run(
@@ -326,6 +332,29 @@ pub fn filter_names() -> Vec<String> {
 struct Context {
     scope: Arc<dyn Scope>,
     globals: BTreeSet<String>,
+    own: OwnNames,
+}
+
+/// The names templates with macros define. A macro asks for all it names where it stands; what is defined further down, or the
+/// macro itself, is not missing then.
+#[derive(Clone, Default)]
+struct OwnNames(Arc<Mutex<BTreeSet<String>>>);
+
+impl OwnNames {
+    fn add(&self, text: &str) {
+        if !text.contains("macro") {
+            return;
+        }
+        let name = |rest: &str| -> String { rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
+        let after =
+            |word: &'static str| text.match_indices(word).filter_map(move |(at, _)| text.get(at + word.len()..));
+        let names = after("macro ").chain(after("set ")).map(|rest| name(rest.trim_start()));
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(names.filter(|name| !name.is_empty()));
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).contains(name)
+    }
 }
 
 impl std::fmt::Debug for Context {
@@ -348,7 +377,7 @@ impl Object for Context {
             Ok(Some(value)) => Some(placed(&value, || Some(Arc::from(name)))),
             Ok(None) if name == "vars" => Some(Jinja::from_object(globals::AllVariables(self.scope.clone()))),
             Ok(None) if name == "omit" => Some(to_jinja(&Value::Omit)),
-            Ok(None) if self.globals.contains(name) => None,
+            Ok(None) if self.globals.contains(name) || self.own.contains(name) => None,
             Ok(None) => Some(trace::missing(name.to_owned(), None)),
             Err(error) => Some(trace::unavailable(name, error)),
         }
