@@ -45,19 +45,27 @@ type Entries = indexmap::IndexMap<Arc<str>, Definition>;
 impl HostCompiler<'_> {
     /// `include_vars`
     pub(super) fn include_vars(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
-        let certain = match self.asked_now(task, frame)? {
-            Asked::Holds => true,
-            Asked::Not => return self.skipped_node(task, frame),
-            Asked::Fails(error) => return self.failing_node(task, frame, error),
-            // For mistakes the files are read all the same, those that are there.
-            Asked::Open if self.is_rehearsal() => false,
-            Asked::Open => return self.known_after_apply(task, frame),
-        };
-        let (mut files, mut facts) = (Vec::new(), Map::new());
+        if self.certainly_skipped(frame, &self.scope(frame, Vec::new())) {
+            return self.skipped_node(task, frame);
+        }
+        let (mut files, mut facts, mut left) = (Vec::new(), Map::new(), false);
         for (node, is_dir) in [(task.args.get("file").or(task.args.free.as_ref()), false), (task.args.get("dir"), true)]
         {
             let Some(node) = node.cloned() else { continue };
             for round in self.rounds_at_once(task, frame)? {
+                let mut inner = frame.clone();
+                inner.locals.extend(round.locals.clone());
+                let certain = match self.asked_now(task, &inner)? {
+                    Asked::Holds => true,
+                    Asked::Not => {
+                        left = true;
+                        continue;
+                    }
+                    Asked::Fails(error) => return self.failing_node(task, frame, error),
+                    // For mistakes the files are read all the same, those that are there.
+                    Asked::Open if self.is_rehearsal() => false,
+                    Asked::Open => return self.known_after_apply(task, frame),
+                };
                 let (value, scope) = self.needed_now(&node, frame, round.locals)?;
                 if value.has_unknown() {
                     return self.known_after_apply(task, frame);
@@ -76,6 +84,9 @@ impl HostCompiler<'_> {
                     .for_each(|(k, v)| drop(facts.insert(k, v)));
                 files.extend(paths);
             }
+        }
+        if left && files.is_empty() {
+            return self.skipped_node(task, frame);
         }
         let files = Value::list(files.iter().map(|path| Value::str(path.to_string_lossy())));
         let result = [("ansible_included_var_files", files), ("ansible_facts", Value::from(facts))];

@@ -97,7 +97,9 @@ impl HostCompiler<'_> {
             true => self.known_now(&self.term(&entry.value), &scope),
             false => Value::Unknown,
         };
-        let given = task.args.named.iter().map(|entry| (entry.key.clone(), value(entry)));
+        // A name that is an expression may come to any.
+        let name = |entry: &Entry| if entry.key.contains("{{") { "_".into() } else { entry.key.clone() };
+        let given = task.args.named.iter().map(|entry| (name(entry), value(entry)));
         let whole = task.args.free.is_some();
         let error = action.check(&given.collect::<Map>()).err().filter(|error| !whole || error.param.is_some())?;
         let report = diagnose::parameter(&error, &task.module, task.module_span, places(task));

@@ -223,7 +223,7 @@ impl ActionKind {
     }
 }
 
-/// What `set_fact` sets. Names may be expressions.
+/// What `set_fact` sets.
 fn check_facts(args: &Map) -> Result<(), ParamError> {
     let refused = |message: String, kind| Err(ParamError { param: None, message, kind });
     let mut names = args.keys().filter(|name| name.as_ref() != CACHEABLE).peekable();
@@ -231,7 +231,7 @@ fn check_facts(args: &Map) -> Result<(), ParamError> {
         let message = "No key/value pairs provided, at least one is required for this action to succeed";
         return refused(message.to_owned(), ParamErrorKind::Missing);
     }
-    match names.find(|name| !name.contains("{{") && !is_variable_name(name)) {
+    match names.find(|name| !is_variable_name(name)) {
         Some(name) => {
             let rule = "a name is made of letters, digits and `_`, and is no keyword";
             refused(format!("Invalid variable name '{name}': {rule}"), ParamErrorKind::Conflict)
@@ -262,7 +262,8 @@ mod tests {
             ("include_role", "{name: web, apply: all}", Some("expected a mapping")),
             ("include_vars", "{file: a.yml, dir: vars}", Some("mutually exclusive")),
             ("set_fact", "{cacheable: true}", Some("No key/value pairs")),
-            ("set_fact", "{'{{ name }}': 1, a_1: 2}", None),
+            ("set_fact", "{a_1: 2}", None),
+            ("set_fact", "{'{{ name }}': 1}", Some("Invalid variable name '{{ name }}'")),
             ("set_fact", "{'web port': 1}", Some("Invalid variable name 'web port'")),
             ("set_fact", "{a: 1, cacheable: maybe}", Some("expected a boolean")),
             ("add_host", "{host: web1, groups: {a: 1}}", Some("expected a string")),
