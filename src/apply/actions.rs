@@ -22,11 +22,8 @@ pub fn run(
     iteration: &Iteration,
     limit: Option<Duration>,
 ) -> Attempt {
-    // What was not known before the run.
-    let kind = runner.node.module.rsplit('.').next().and_then(crate::resource::actions::find);
-    if let Some(Err(error)) = kind.filter(|_| *action != Action::Report).map(|kind| kind.check(args)) {
-        let param = error.param.map(|param| format!("`{param}`: ")).unwrap_or_default();
-        return Attempt::failed(param + &error.message);
+    if let Some(failed) = misfit(runner, action, args) {
+        return failed;
     }
     match action {
         Action::SetFact => set_fact(runner, args),
@@ -59,6 +56,16 @@ pub fn run(
         Action::Report => report(args),
         Action::Noop | Action::Resource(_) => fine([]),
     }
+}
+
+/// Arguments that were not known before the run and cannot be meant.
+fn misfit(runner: &Runner<'_>, action: &Action, args: &Map) -> Option<Attempt> {
+    // The others have arguments of cfg's own making, or none.
+    let theirs = matches!(action, Action::SetFact | Action::Debug | Action::Fail | Action::Setup | Action::Pause);
+    let module = runner.node.module.rsplit('.').next().filter(|_| theirs)?;
+    let error = crate::resource::actions::find(module)?.check(args).err()?;
+    let param = error.param.map(|param| format!("`{param}`: ")).unwrap_or_default();
+    Some(Attempt::failed(param + &error.message))
 }
 
 fn fine<const N: usize>(result: [(&str, Value); N]) -> Attempt {

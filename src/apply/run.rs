@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::judge::{give_up, number_of, raw, truth};
+use super::looped::loop_variables;
 use super::notify::Due;
 use super::outcome::{Attempt, combined};
 use super::{Session, actions};
@@ -184,9 +185,9 @@ impl<'a> Runner<'a> {
         let holds = |locals| self.scope(locals).evaluate(term).is_ok_and(|value| truth(&value));
         match &self.node.work {
             Work::Items(looped, iterations) if !matches!(term, Term::Value(_)) => {
-                let failed = items.iter().zip(iterations).filter(|(item, _)| item.status == Status::Failed);
-                let of = |iteration: &Iteration| (looped.var.clone(), iteration.item.clone().unwrap_or_default());
-                failed.map(|(_, iteration)| of(iteration)).all(|item| holds(vec![item]))
+                let of_loop: Vec<Value> = iterations.iter().map(|i| i.item.clone().unwrap_or_default()).collect();
+                let failed = items.iter().enumerate().filter(|(_, item)| item.status == Status::Failed);
+                failed.map(|(i, _)| loop_variables(looped, &of_loop, i)).all(holds)
             }
             _ => holds(Vec::new()),
         }

@@ -11,6 +11,12 @@ use crate::value::Value;
 use crate::variables::{Layer, LayerKind, Terms};
 use crate::yaml::Node as Yaml;
 
+/// Whether a play says that it gathers facts, or that it does not.
+pub fn says_gathering(project: &Arc<Project>, play: &Play) -> Option<bool> {
+    let said = play_keyword(project, play, Keyword::GatherFacts).ok().flatten();
+    said.map(|value| crate::apply_truth(&value))
+}
+
 /// The value of a keyword of a play, which may be an expression; `None` where the play does not say it.
 ///
 /// # Errors

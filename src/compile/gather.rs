@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::Stop;
-use super::early::play_keyword;
+use super::early::says_gathering;
 use super::frame::{Frame, Inherited};
 use super::host::{Facts, HostCompiler};
 use crate::facts::variable_name;
@@ -57,14 +57,13 @@ impl HostCompiler<'_> {
 
     /// Says whether the play gathers facts: by its keyword, or as the setting `gathering` has it.
     fn gathers(&self) -> bool {
-        let said = play_keyword(self.project, self.play, Keyword::GatherFacts).ok().flatten();
         let by_default =
             || match self.project.settings.get("DEFAULT_GATHERING").map(|(how, _)| how.to_string()).as_deref() {
                 Some("explicit") => false,
                 Some("smart") => !self.runtime.contains_key(GATHERED),
                 _ => true,
             };
-        said.map_or_else(by_default, |value| crate::apply_truth(&value))
+        says_gathering(self.project, self.play).unwrap_or_else(by_default)
     }
 
     /// Facts are about the user who asks, the environment of the question, and the machine as it was then.
@@ -74,12 +73,13 @@ impl HostCompiler<'_> {
         if first.is_empty() || self.is_rehearsal() {
             return false;
         }
+        if self.hosts.changed || self.environment_of_gathering().is_some_and(|node| !is_empty(&node)) {
+            return true;
+        }
         let user = |facts: &Map| facts.get("user_id").map(ToString::to_string);
-        let at_hand = self.runtime.get("ansible_facts").and_then(Value::as_map).map_or_else(|| user(first), user);
         let own = user(first);
-        let asks = self.play_become().map(|r#become| r#become.user).or(own);
-        let has_environment = self.environment_of_gathering().is_some_and(|node| !is_empty(&node));
-        self.hosts.changed || has_environment || at_hand != asks
+        let at_hand = self.runtime.get("ansible_facts").and_then(Value::as_map).map_or_else(|| own.clone(), user);
+        at_hand != self.play_become().map(|r#become| r#become.user).or(own)
     }
 }
 

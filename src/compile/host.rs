@@ -32,7 +32,7 @@ pub struct PlayHosts {
     pub more_plays: bool,
     /// Plays came before, whose tasks may have made files.
     pub earlier_plays: bool,
-    /// Tasks of earlier plays have changed something.
+    /// Tasks have changed something since the host was met.
     pub changed: bool,
     /// Nothing is run: this is for mistakes, or to look at the graph.
     pub rehearsal: bool,

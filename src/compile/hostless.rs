@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::{Project, modules};
 use crate::parse::{Files, Item, Keyword, Keywords, Play, Task};
-use crate::value::Value;
 use crate::yaml::Node as Yaml;
 
 /// What tasks may do without a host. Their expressions are evaluated wherever that is convenient.
@@ -49,8 +48,7 @@ pub fn is_about_the_run(module: &str) -> bool {
 
 /// The task that says how long a play waits for its hosts: the first that needs them is `wait_for_connection`.
 pub fn waits_first<'p>(project: &Arc<Project>, play: &'p Play) -> Option<&'p Arc<Task>> {
-    let said = super::early::play_keyword(project, play, Keyword::GatherFacts).ok().flatten();
-    if said.is_none_or(|value| crate::apply_truth(&value)) {
+    if super::early::says_gathering(project, play).unwrap_or(true) {
         return None;
     }
     let mut items = play.pre_tasks.iter().chain(&play.tasks);
@@ -65,82 +63,89 @@ pub fn waits_first<'p>(project: &Arc<Project>, play: &'p Play) -> Option<&'p Arc
     }
 }
 
-/// Says whether nothing a play says needs its hosts themselves. Where that is not certain, it does.
-pub fn needs_no_host(project: &Arc<Project>, play: &Play) -> bool {
-    let gathers = match super::early::play_keyword(project, play, Keyword::GatherFacts) {
-        Ok(Some(value)) => !matches!(value, Value::Bool(false)) && crate::apply_truth(&value),
-        _ => true,
-    };
+/// Says whether nothing a play says needs a host of it itself. Where that is not certain, it does.
+pub fn needs_no_host(project: &Arc<Project>, play: &Play, host: &str) -> bool {
+    let said = Said { project, play, host };
+    let gathers = super::early::says_gathering(project, play).unwrap_or(true);
     let sections = [&play.pre_tasks, &play.tasks, &play.post_tasks, &play.handlers];
     !gathers
-        && play.roles.iter().all(|role| role.name.text().is_some_and(|name| role_talks(project, play, name, None, 0)))
-        && sections.into_iter().flatten().all(|item| talks(project, play, &play.dir, item, 0))
+        && play.roles.iter().all(|role| role.name.text().is_some_and(|name| said.role_talks(name, None, 0)))
+        && sections.into_iter().flatten().all(|item| said.talks(&play.dir, item, 0))
         && !speaks_of_facts(project)
 }
 
-fn talks(project: &Arc<Project>, play: &Play, dir: &Path, item: &Item, depth: usize) -> bool {
-    match item {
-        Item::Block(block) => {
-            let sections = [&block.body, &block.rescue, &block.always];
-            plain(&block.keywords) && sections.into_iter().flatten().all(|item| talks(project, play, dir, item, depth))
-        }
-        Item::Task(task) => plain(&task.keywords) && task_talks(project, play, dir, task, depth),
-    }
+/// What a play says to one of its hosts.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    project: &'a Arc<Project>,
+    play: &'a Play,
+    host: &'a str,
 }
 
-fn task_talks(project: &Arc<Project>, play: &Play, dir: &Path, task: &Arc<Task>, depth: usize) -> bool {
-    let module = modules::short(&task.module);
-    if is_about_the_run(module) {
-        return true;
-    }
-    // What works elsewhere needs that other host, if it is another one.
-    if let Some(node) = task.keywords.get(Keyword::DelegateTo).filter(|_| module != "setup") {
-        let hosts = play.hosts.text().unwrap_or("all");
-        return node.text().is_some_and(|name| !name.contains("{{") && hosts != "all" && !hosts.contains(name));
-    }
-    let written =
-        |node: Option<&Yaml>| node.and_then(Yaml::text).filter(|name| !name.contains("{{")).map(str::to_owned);
-    if depth > DEEPEST || task.args.get("apply").is_some() {
-        return false;
-    }
-    match module {
-        "import_tasks" | "include_tasks" => {
-            let name = written(task.args.get("file").or(task.args.free.as_ref()));
-            name.is_some_and(|name| file_talks(project, play, &dir.join(name), depth))
+impl Said<'_> {
+    fn talks(&self, dir: &Path, item: &Item, depth: usize) -> bool {
+        match item {
+            Item::Block(block) => {
+                let sections = [&block.body, &block.rescue, &block.always];
+                plain(&block.keywords) && sections.into_iter().flatten().all(|item| self.talks(dir, item, depth))
+            }
+            Item::Task(task) => plain(&task.keywords) && self.task_talks(dir, task, depth),
         }
-        "import_role" | "include_role" => {
-            let name = written(task.args.get("name").or_else(|| task.args.get("role")));
-            let from = task.args.get("tasks_from").map(|node| written(Some(node)).unwrap_or_default());
-            task.args.get("handlers_from").is_none()
-                && name.is_some_and(|name| role_talks(project, play, &name, from.as_deref(), depth))
-        }
-        _ => false,
     }
-}
 
-fn file_talks(project: &Arc<Project>, play: &Play, path: &Path, depth: usize) -> bool {
-    let dir = path.parent().unwrap_or(path);
-    let items = if path.is_file() { project.files.tasks(path, None).unwrap_or_default() } else { Arc::default() };
-    !items.is_empty() && items.iter().all(|item| talks(project, play, dir, item, depth + 1))
-}
-
-fn role_talks(project: &Arc<Project>, play: &Play, name: &str, from: Option<&str>, depth: usize) -> bool {
-    if depth > DEEPEST || name.contains("{{") {
-        return false;
-    }
-    let Ok(path) = project.files.find_role(name, &play.dir, None) else { return false };
-    let role = project.files.role(name, &path);
-    let needed = |node: &Yaml| node.text().is_some_and(|name| role_talks(project, play, name, None, depth + 1));
-    let tasks = match from {
-        Some(from) => {
-            Files::main_file(&path.join("tasks"), Some(from)).and_then(|file| project.files.tasks(&file, None))
+    fn task_talks(&self, dir: &Path, task: &Arc<Task>, depth: usize) -> bool {
+        let module = modules::short(&task.module);
+        if is_about_the_run(module) {
+            return true;
         }
-        None => Some(role.tasks.clone()),
-    };
-    role.meta.dependencies.iter().all(|role| needed(&role.name))
-        && tasks
-            .is_some_and(|tasks| tasks.iter().all(|item| talks(project, play, &path.join("tasks"), item, depth + 1)))
-        && role.handlers.iter().all(|item| talks(project, play, &path.join("handlers"), item, depth + 1))
+        // What works elsewhere needs that other host, if it is another one.
+        if let Some(node) = task.keywords.get(Keyword::DelegateTo).filter(|_| module != "setup") {
+            return node.text().is_some_and(|name| !name.contains("{{") && name != self.host);
+        }
+        let written =
+            |node: Option<&Yaml>| node.and_then(Yaml::text).filter(|name| !name.contains("{{")).map(str::to_owned);
+        if depth > DEEPEST || task.args.get("apply").is_some() {
+            return false;
+        }
+        match module {
+            "import_tasks" | "include_tasks" => {
+                let name = written(task.args.get("file").or(task.args.free.as_ref()));
+                name.is_some_and(|name| self.file_talks(&dir.join(name), depth))
+            }
+            "import_role" | "include_role" => {
+                let name = written(task.args.get("name").or_else(|| task.args.get("role")));
+                let from = task.args.get("tasks_from").map(|node| written(Some(node)).unwrap_or_default());
+                task.args.get("handlers_from").is_none()
+                    && name.is_some_and(|name| self.role_talks(&name, from.as_deref(), depth))
+            }
+            _ => false,
+        }
+    }
+
+    fn file_talks(&self, path: &Path, depth: usize) -> bool {
+        let dir = path.parent().unwrap_or(path);
+        let items =
+            if path.is_file() { self.project.files.tasks(path, None).unwrap_or_default() } else { Arc::default() };
+        !items.is_empty() && items.iter().all(|item| self.talks(dir, item, depth + 1))
+    }
+
+    fn role_talks(&self, name: &str, from: Option<&str>, depth: usize) -> bool {
+        if depth > DEEPEST || name.contains("{{") {
+            return false;
+        }
+        let Ok(path) = self.project.files.find_role(name, &self.play.dir, None) else { return false };
+        let role = self.project.files.role(name, &path);
+        let needed = |node: &Yaml| node.text().is_some_and(|name| self.role_talks(name, None, depth + 1));
+        let tasks = match from {
+            Some(from) => {
+                Files::main_file(&path.join("tasks"), Some(from)).and_then(|file| self.project.files.tasks(&file, None))
+            }
+            None => Some(role.tasks.clone()),
+        };
+        role.meta.dependencies.iter().all(|role| needed(&role.name))
+            && tasks.is_some_and(|tasks| tasks.iter().all(|item| self.talks(&path.join("tasks"), item, depth + 1)))
+            && role.handlers.iter().all(|item| self.talks(&path.join("handlers"), item, depth + 1))
+    }
 }
 
 /// Nothing that runs a program on the host before the task itself.

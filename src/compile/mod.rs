@@ -67,7 +67,7 @@ use crate::variables::Layer;
 pub use cached::FactCache;
 pub use deposits::{Deposit, Deposits};
 pub use diagnose::expression as mistake_of;
-pub use early::play_keyword;
+pub use early::{play_keyword, says_gathering};
 pub use host::{Facts, HostCompiler, PlayHosts};
 pub use hostless::{needs_no_host, waits_first};
 pub use hostvars::Store as HostVars;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::link::{Link, LinkError};
 use super::run::Shared;
-use crate::compile::{needs_no_host, play_keyword, waits_first};
+use crate::compile::{needs_no_host, play_keyword, says_gathering, waits_first};
 use crate::event::Unreachable;
 use crate::parse::{Keyword, Play};
 use crate::resource::{Args, Patience, WaitForConnection};
@@ -34,7 +34,7 @@ impl Shared {
             let link = self.connections.stand_in().await.map_err(|error| error.unreachable())?;
             Ok(Reached { link, facts: Map::new(), absent: Some(why) })
         };
-        if !self.connections.is_local(scope) && needs_no_host(&self.project, play) {
+        if !self.connections.is_local(scope) && needs_no_host(&self.project, play, host) {
             return stand_in("nobody is connected to this host, as no task of its play works on it".to_owned()).await;
         }
         let opened = match self.patience(play) {
@@ -74,17 +74,13 @@ impl Shared {
         }
     }
 
-    fn gathers(&self, play: &Play) -> bool {
-        let said = play_keyword(&self.project, play, Keyword::GatherFacts).ok().flatten();
-        said.is_none_or(|value| crate::apply_truth(&value))
-    }
-
     /// Says whether a play has tasks for hosts that cannot be reached. Gathering facts is the first of its tasks.
     fn goes_on_without(&self, play: &Play) -> bool {
         let of_play = |keyword| play_keyword(&self.project, play, keyword).ok().flatten();
         if of_play(Keyword::IgnoreUnreachable).is_some_and(|value| crate::apply_truth(&value)) {
             return true;
         }
-        !self.gathers(play) && self.project.files.sources.mentions("ignore_unreachable")
+        let gathers = says_gathering(&self.project, play).unwrap_or(true);
+        !gathers && self.project.files.sources.mentions("ignore_unreachable")
     }
 }

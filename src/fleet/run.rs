@@ -373,7 +373,7 @@ impl Shared {
         self: Arc<Self>,
         play: Arc<Play>,
         host: Arc<str>,
-        hosts: PlayHosts,
+        mut hosts: PlayHosts,
         meeting: Arc<Meeting>,
         turn: Arc<Turn>,
         settings: PlaySettings,
@@ -385,6 +385,8 @@ impl Shared {
             );
             self.emit(Event::HostMessage { host: host.to_string(), level: "warning".into(), text });
         }
+        // Of a host that is met now the facts are new.
+        hosts.changed &= self.known_facts(&host).is_some();
         let reached = match self.reach(&play, &host, &scope).await {
             Ok(reached) => reached,
             Err(why) => {

@@ -2,6 +2,7 @@
 
 use super::play::parse_roles;
 use super::role::RoleRef;
+use super::shapes::Shape;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::yaml::{Entry, Node};
 
@@ -45,13 +46,14 @@ impl Meta {
             DUPLICATES => match value.to_value().as_flag() {
                 Some(flag) => self.allow_duplicates = flag,
                 None if value.is_null() => {}
-                None => wrong(DUPLICATES, "a boolean", value, diagnostics),
+                None => diagnostics.push(Shape::Flag.report(DUPLICATES, value.type_name(), value.span)),
             },
             SPECS => {
                 let points = entries(value, "`argument_specs`", diagnostics);
-                let odd = points.iter().find(|point| point.value.as_map().is_none() && !point.value.is_null());
-                match odd {
-                    Some(point) => wrong(&point.key, "a mapping", &point.value, diagnostics),
+                match points.iter().find(|point| !Shape::Mapping.fits(&point.value)) {
+                    Some(Entry { key, value, .. }) => {
+                        diagnostics.push(Shape::Mapping.report(key, value.type_name(), value.span));
+                    }
                     None => self.argument_specs = value.as_map().map(|_| value.clone()),
                 }
             }
@@ -63,11 +65,6 @@ impl Meta {
             }
         }
     }
-}
-
-fn wrong(name: &str, wanted: &str, found: &Node, diagnostics: &mut Diagnostics) {
-    let message = format!("`{name}` takes {wanted}; found {}", found.type_name());
-    diagnostics.push(Diagnostic::error(Code::WrongShape, message).at(found.span, ""));
 }
 
 /// The entries of what has to be a mapping, or empty.

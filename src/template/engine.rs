@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::blame::{self, Loaded, LoadedText, Texts};
 use super::convert::{from_jinja, placed, to_jinja};
 use super::error::EvalError;
-use super::lexer::Place;
+use super::lexer::{self, Place};
 use super::open::Open;
 use super::percent;
 use super::scope::Scope;
@@ -159,8 +159,6 @@ impl Engine {
     /// As [`Engine::evaluate`].
     pub fn evaluate_template(&self, template: &Template, scope: &Arc<dyn Scope>) -> Result<Value, EvalError> {
         let place = place_of(template);
-        let own = OwnNames::default();
-        own.add(&template.text);
         let text = chainable(&template.text, &place);
         let (text, insertions) = rewritten(&text, &place, ("{%", "%}"));
         let texts = Texts::of(template, &insertions);
@@ -169,7 +167,11 @@ impl Engine {
                 self.env.compile_expression(&text)?.eval(self.context(scope, OwnNames::default()))
             }
             Shape::Text => native::render(|| {
-                self.env.render_named_str(&template.origin.file, &text, self.context(scope, own.clone()))
+                self.env.render_named_str(
+                    &template.origin.file,
+                    &text,
+                    self.context(scope, OwnNames::of(&template.text, &place)),
+                )
             }),
         })
         .and_then(|value| match (value, template.shape) {
@@ -216,8 +218,7 @@ impl Engine {
         let (newline, included) = (options.newline.clone(), options.clone());
         let loaded = Loaded::default();
         let seen = loaded.clone();
-        let own = OwnNames::default();
-        own.add(&template.text);
+        let own = OwnNames::with_included(&template.text, &options.place());
         let of_all = own.clone();
         env.set_loader(move |name| {
             // An included template loses the newline at its end, as in Jinja.
@@ -226,7 +227,7 @@ impl Engine {
             };
             let Some(text) = loader(name) else { return Ok(None) };
             let whole = cut(text);
-            of_all.add(&whole);
+            of_all.add(&whole, &included.place());
             let whole = chainable(&whole, &included.place());
             let whole = with_newlines(&whole, &newline);
             let (replaced, insertions) = percent::replaced(&whole, &included.place());
@@ -336,24 +337,44 @@ struct Context {
 }
 
 /// The names templates with macros define. A macro asks for all it names where it stands; what is defined further down, or the
-/// macro itself, is not missing then.
+/// macro itself, is not missing then. Nothing for an expression, and for a text without macros.
 #[derive(Clone, Default)]
-struct OwnNames(Arc<Mutex<BTreeSet<String>>>);
+struct OwnNames(Option<Arc<Mutex<BTreeSet<String>>>>);
 
 impl OwnNames {
-    fn add(&self, text: &str) {
-        if !text.contains("macro") {
-            return;
+    /// Those of a text alone.
+    fn of(text: &str, place: &Place<'_>) -> Self {
+        let own = if text.contains("macro") { Self(Some(Arc::default())) } else { Self(None) };
+        own.add(text, place);
+        own
+    }
+
+    /// Those of a text, and of the ones it includes.
+    fn with_included(text: &str, place: &Place<'_>) -> Self {
+        let own = Self(Some(Arc::default()));
+        own.add(text, place);
+        own
+    }
+
+    fn add(&self, text: &str, place: &Place<'_>) {
+        let Some(names) = self.0.as_ref().filter(|_| text.contains("macro")) else { return };
+        let mut names = names.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        for region in lexer::regions(text, place) {
+            let tokens = lexer::tokens(text, region);
+            let written = |token: &lexer::Token| text.get(token.at.clone()).unwrap_or("");
+            let named = tokens.windows(2).filter_map(|pair| match pair {
+                [word, name] if matches!(written(word), "macro" | "set") => Some(written(name).to_owned()),
+                _ => None,
+            });
+            names.extend(named);
         }
-        let name = |rest: &str| -> String { rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
-        let after =
-            |word: &'static str| text.match_indices(word).filter_map(move |(at, _)| text.get(at + word.len()..));
-        let names = after("macro ").chain(after("set ")).map(|rest| name(rest.trim_start()));
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(names.filter(|name| !name.is_empty()));
     }
 
     fn contains(&self, name: &str) -> bool {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).contains(name)
+        let has = |names: &Arc<Mutex<BTreeSet<String>>>| {
+            names.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).contains(name)
+        };
+        self.0.as_ref().is_some_and(has)
     }
 }
 
