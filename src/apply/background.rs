@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::machine::{Attrs, Cancel, Command, Content, Live, Machine, Tracked, Written};
 use crate::resource::{self, Args, Context, Failure};
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, to_json};
 
 /// Where jobs leave their results, below the user's home.
 pub const ASYNC_DIR: &str = ".ansible_async";
@@ -43,27 +43,36 @@ impl Job {
         if machine.lstat(&dir)?.is_none() {
             machine.make_dir(&dir, &Attrs { mode: Some(0o700), ..Attrs::default() })?;
         }
-        let file = dir.join(format!("{}.job", self.id));
-        let text = serde_json::to_vec(self).map_err(|e| Failure::new(e.to_string()))?;
-        let attrs = Attrs { mode: Some(0o600), ..Attrs::default() };
-        let how = Written { secret: true, ..Written::default() };
-        machine.write(&file, &Content::bytes(text), &attrs, &how)?;
+        let (file, result) = (dir.join(format!("{}.job", self.id)), dir.join(&self.id));
+        // The result first: whoever asks after the job the moment it is named finds one that has begun.
+        self.lay_down(machine, &result, &to_json(&Value::from(state(&self.id, false))))?;
+        self.lay_down(machine, &file, self)?;
         let command = Command::new([agent.to_string_lossy(), "--job".into(), file.to_string_lossy()]);
         let output = machine.run(&command)?;
         if output.known().is_some_and(|stdio| !stdio.ok()) {
             let tail = output.known().map(|stdio| stdio.tail()).unwrap_or_default();
             return Err(Failure::new(format!("the job could not be started: {tail}")));
         }
-        let result = dir.join(&self.id);
-        Ok([
-            ("ansible_job_id".into(), Value::str(&self.id)),
-            ("started".into(), Value::Bool(true)),
-            ("finished".into(), Value::Bool(false)),
-            ("results_file".into(), Value::from(result.to_string_lossy().into_owned())),
-        ]
-        .into_iter()
-        .collect())
+        let mut begun = state(&self.id, false);
+        begun.insert("results_file".into(), Value::from(result.to_string_lossy().into_owned()));
+        Ok(begun)
     }
+
+    /// Writes a file for its user's eyes only.
+    fn lay_down<T: Serialize>(&self, machine: &dyn Machine, file: &Path, what: &T) -> Result<(), Failure> {
+        let text = serde_json::to_vec(what).map_err(|e| Failure::new(e.to_string()))?;
+        let attrs = Attrs { mode: Some(0o600), ..Attrs::default() };
+        Ok(machine.write(file, &Content::bytes(text), &attrs, &Written { secret: true, ..Written::default() })?)
+    }
+}
+
+/// What a result says of the job itself.
+fn state(id: &str, finished: bool) -> Map {
+    Map::from_iter([
+        ("ansible_job_id".into(), Value::str(id)),
+        ("started".into(), Value::Bool(true)),
+        ("finished".into(), Value::Bool(finished)),
+    ])
 }
 
 /// Starts the job of a file apart from this process, so that who asked for it need not wait. Gives the exit status.
@@ -84,18 +93,9 @@ pub fn run(file: &str) -> i32 {
     let Ok(bytes) = std::fs::read(&path) else { return 1 };
     let _ = std::fs::remove_file(&path);
     let Ok(job) = serde_json::from_slice::<Job>(&bytes) else { return 1 };
-    let result = path.with_file_name(&job.id);
-    let started = Map::from_iter([
-        ("ansible_job_id".into(), Value::str(&job.id)),
-        ("started".into(), Value::Bool(true)),
-        ("finished".into(), Value::Bool(false)),
-    ]);
-    store(&result, &started);
     let mut done = work(&job);
-    done.insert("ansible_job_id".into(), Value::str(&job.id));
-    done.insert("started".into(), Value::Bool(true));
-    done.insert("finished".into(), Value::Bool(true));
-    store(&result, &done);
+    done.extend(state(&job.id, true));
+    store(&path.with_file_name(&job.id), &done);
     0
 }
 
@@ -129,10 +129,36 @@ fn work(job: &Job) -> Map {
 fn store(path: &Path, result: &Map) {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let text = serde_json::to_vec(&crate::value::to_json(&Value::from(result.clone()))).unwrap_or_default();
+    let text = serde_json::to_vec(&to_json(&Value::from(result.clone()))).unwrap_or_default();
     let temporary = path.with_extension("tmp");
     let made = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary);
     if made.and_then(|mut file| file.write_all(&text)).is_ok() {
         let _ = std::fs::rename(&temporary, path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::machine::{Blank, Preview};
+
+    #[test]
+    fn a_job_that_has_not_got_going_yet_is_known() {
+        let machine: Arc<dyn Machine> = Arc::new(Preview::new(Arc::new(Blank)));
+        let job = Job {
+            id: "j1.2".into(),
+            kind: "command".into(),
+            args: Map::new(),
+            environment: Vec::new(),
+            open_files: None,
+            limit: 30,
+        };
+        job.start(&*machine, Path::new("/not/started/in/a/preview")).unwrap();
+        let args = Args::new(Map::from_iter([("jid".into(), Value::str("j1.2"))]));
+        let status = (resource::find("async_status").unwrap().parse)(args).unwrap();
+        let outcome = status.converge(&*machine, &Context::default()).unwrap();
+        assert_eq!(outcome.result.get("finished"), Some(&Value::Bool(false)));
     }
 }
