@@ -12,7 +12,7 @@ use crate::value::Map;
 pub const MAGIC: &str = "cfg-agent";
 
 /// The version of these messages. Controller and agent are built together, so a difference is a stale file.
-pub const PROTOCOL: u32 = 7;
+pub const PROTOCOL: u32 = 8;
 
 /// What an agent says first.
 #[derive(Clone, Debug, Serialize, Deserialize)]

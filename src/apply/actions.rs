@@ -5,34 +5,27 @@ use std::time::Duration;
 
 use super::judge::raw;
 use super::outcome::Attempt;
-use super::run::Runner;
+use super::run::{Runner, Try};
 use super::specification::{self, CONTEXT, SPECIFICATION};
-use crate::graph::{Action, Iteration};
+use crate::graph::{Action, Execution};
 use crate::machine::{Command, Machine};
 use crate::resource::{Failure, FromValue as _, Words, expand_home};
-use crate::template::{EvalError, Shape, Term, TermScope};
+use crate::template::{EvalError, Shape, Term};
 use crate::value::{Map, Value, is_variable_name};
 
 /// Runs one.
-pub fn run(
-    runner: &Runner<'_>,
-    action: &Action,
-    args: &Map,
-    scope: &Arc<TermScope>,
-    iteration: &Iteration,
-    limit: Option<Duration>,
-) -> Attempt {
+pub(super) fn run(runner: &Runner<'_>, action: &Action, args: &Map, how: &Try<'_>) -> Attempt {
     if let Some(failed) = misfit(runner, action, args) {
         return failed;
     }
     match action {
         Action::SetFact => set_fact(runner, args),
         Action::Debug => debug(args),
-        Action::Assert => assert(runner, iteration, scope),
+        Action::Assert => assert(runner, how),
         Action::Fail => fail(args),
         Action::Validate => validate(args),
-        Action::Setup => setup(runner, args, scope),
-        Action::Pause => pause(runner, args, limit),
+        Action::Setup => setup(runner, args, how),
+        Action::Pause => pause(runner, args, how.limit),
         Action::Gate(name) => {
             runner.session.runtime.set(name, Value::Bool(true));
             fine([])
@@ -152,7 +145,8 @@ fn late_conditions(value: Result<Value, EvalError>) -> Attempt {
 }
 
 /// The conditions of an `assert` are expressions; they are evaluated one by one, so that the one that fails is named.
-fn assert(runner: &Runner<'_>, iteration: &Iteration, scope: &Arc<TermScope>) -> Attempt {
+fn assert(runner: &Runner<'_>, how: &Try<'_>) -> Attempt {
+    let (iteration, scope) = (how.iteration, how.scope);
     let Term::Map(entries) = &iteration.args else { return late_conditions(scope.evaluate(&iteration.args)) };
     let find = |name: &str| {
         entries.iter().find(|(key, _)| key.as_value().and_then(Value::as_str) == Some(name)).map(|(_, value)| value)
@@ -225,12 +219,12 @@ fn fail(args: &Map) -> Attempt {
     Attempt::failed(message)
 }
 
-fn setup(runner: &Runner<'_>, args: &Map, scope: &Arc<TermScope>) -> Attempt {
-    let machine = match runner.session.machine(runner.node.r#become.as_ref(), false) {
+fn setup(runner: &Runner<'_>, args: &Map, how: &Try<'_>) -> Attempt {
+    let machine = match runner.session.machine(how.execution.r#become.as_ref(), false) {
         Ok(machine) => machine,
         Err(failure) => return Attempt::of(failure),
     };
-    let environment = match runner.environment(scope) {
+    let environment = match runner.environment(how.scope) {
         Ok(environment) => environment,
         Err(attempt) => return attempt,
     };
@@ -314,8 +308,8 @@ fn pause(runner: &Runner<'_>, args: &Map, limit: Option<Duration>) -> Attempt {
 ///
 /// # Errors
 /// Where the program cannot be run.
-pub fn guard(runner: &Runner<'_>, kind: &str, value: &Value) -> Result<bool, Failure> {
-    let machine = runner.session.machine(runner.node.r#become.as_ref(), false)?;
+pub fn guard(runner: &Runner<'_>, kind: &str, value: &Value, execution: &Execution) -> Result<bool, Failure> {
+    let machine = runner.session.machine(execution.r#become.as_ref(), false)?;
     let each = match value {
         Value::List(items) => items.to_vec(),
         other => vec![other.clone()],

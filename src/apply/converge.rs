@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::judge::number_of;
 use super::outcome::Attempt;
-use super::run::Runner;
-use crate::graph::{Diff, OPEN_FILES};
-use crate::machine::{Fault, Tracked};
-use crate::resource::{self, Args, Context, ParamErrorKind, Resource};
+use super::run::{Runner, Try};
+use crate::graph::{CheckMode, Diff, Execution, OPEN_FILES};
+use crate::machine::{Fault, Machine, Tracked};
+use crate::resource::{self, Args, Context, Failure, ParamErrorKind, Resource};
 use crate::template::TermScope;
 use crate::value::{Map, Value};
 
@@ -17,20 +17,13 @@ const MOST_SECONDS: i64 = 100_000_000;
 
 impl Runner<'_> {
     /// Brings a resource about, here or in the background.
-    pub(super) fn resource(
-        &self,
-        kind: &str,
-        args: Map,
-        scope: &Arc<TermScope>,
-        refresh: bool,
-        limit: Option<Duration>,
-    ) -> Attempt {
+    pub(super) fn resource(&self, kind: &str, args: Map, how: &Try<'_>) -> Attempt {
         let unknown: Vec<&str> = args.iter().filter(|(_, v)| v.has_unknown()).map(|(k, _)| k.as_ref()).collect();
         if !unknown.is_empty() {
             return Attempt::unknown(format!("`{}` is known after apply", unknown.join("`, `")));
         }
         let Some(kind) = resource::find(kind) else { return Attempt::failed(format!("cfg has no module `{kind}`")) };
-        let args = match self.settled(kind, args, scope) {
+        let args = match self.settled(kind, args, how) {
             Ok(args) => args,
             Err(attempt) => return attempt,
         };
@@ -47,26 +40,26 @@ impl Runner<'_> {
             }
         };
         let Some(background) = &self.node.background else {
-            return self.converge(kind.name, &*resource, scope, refresh, limit);
+            return self.converge(kind.name, &*resource, how);
         };
         let number = |keyword, term, default: u64| {
-            number_of(scope, keyword, term).map(|number| number.map_or(default, |number| number.max(0.0) as u64))
+            number_of(how.scope, keyword, term).map(|number| number.map_or(default, |number| number.max(0.0) as u64))
         };
         let (seconds, poll) = match (number("async", &background.limit, 0), number("poll", &background.poll, 15)) {
             (Ok(seconds), Ok(poll)) => (seconds, poll),
             (Err(failed), _) | (_, Err(failed)) => return failed,
         };
         if seconds == 0 {
-            return self.converge(kind.name, &*resource, scope, refresh, limit);
+            return self.converge(kind.name, &*resource, how);
         }
         if kind.name == "script" {
             return Attempt::failed("This action (script) does not support async.");
         }
         if poll == 0 && !self.session.is_plan() && !self.looking {
-            return self.start_job(kind.name, args, scope, seconds);
+            return self.start_job(kind.name, args, how, seconds);
         }
-        let limit = limit.or(Some(Duration::from_secs(seconds)));
-        let mut attempt = self.converge(kind.name, &*resource, scope, refresh, limit);
+        let limit = how.limit.or(Some(Duration::from_secs(seconds)));
+        let mut attempt = self.converge(kind.name, &*resource, &Try { limit, ..*how });
         // Somebody waits for it: it is an ordinary task with a limit, and says what Ansible's say.
         let id = if poll == 0 { Value::Unknown } else { Value::from(self.job_id()) };
         attempt.result.insert("ansible_job_id".into(), id);
@@ -75,14 +68,18 @@ impl Runner<'_> {
         attempt
     }
 
+    /// The machine as who works sees it. What works in a plan too sees it as it is.
+    fn machine(&self, execution: &Execution) -> Result<Arc<dyn Machine>, Failure> {
+        self.session.machine(execution.r#become.as_ref(), execution.check_mode == CheckMode::Off)
+    }
+
     /// The arguments with paths that lead somewhere whoever looks.
-    fn settled(&self, kind: &resource::Kind, mut args: Map, scope: &Arc<TermScope>) -> Result<Map, Attempt> {
+    fn settled(&self, kind: &resource::Kind, mut args: Map, how: &Try<'_>) -> Result<Map, Attempt> {
         if resource::settled(kind.params, &args) {
             return Ok(args);
         }
-        let really = self.node.check_mode == Some(false);
-        let machine = self.session.machine(self.node.r#become.as_ref(), really).map_err(Attempt::of)?;
-        resource::settle(kind.params, &mut args, &*machine, &self.context(scope)?).map_err(Attempt::of)?;
+        let machine = self.machine(how.execution).map_err(Attempt::of)?;
+        resource::settle(kind.params, &mut args, &*machine, &self.context(how)?).map_err(Attempt::of)?;
         Ok(args)
     }
 
@@ -92,8 +89,8 @@ impl Runner<'_> {
     }
 
     /// Starts the task in the background.
-    fn start_job(&self, kind: &str, args: Map, scope: &Arc<TermScope>, limit: u64) -> Attempt {
-        let (context, open_files) = match (self.context(scope), self.open_files(scope)) {
+    fn start_job(&self, kind: &str, args: Map, how: &Try<'_>, limit: u64) -> Attempt {
+        let (context, open_files) = match (self.context(how), self.open_files(how.scope)) {
             (Ok(context), Ok(open_files)) => (context, open_files),
             (Err(attempt), _) | (_, Err(attempt)) => return attempt,
         };
@@ -105,7 +102,7 @@ impl Runner<'_> {
             open_files,
             limit,
         };
-        let started = self.session.machine(self.node.r#become.as_ref(), false).and_then(|machine| {
+        let started = self.session.machine(how.execution.r#become.as_ref(), false).and_then(|machine| {
             let agent = self.session.machines.agent();
             job.start(&*machine, &agent.unwrap_or_else(|| std::path::PathBuf::from("/proc/self/exe")))
         });
@@ -117,31 +114,22 @@ impl Runner<'_> {
         }
     }
 
-    fn converge(
-        &self,
-        kind: &str,
-        resource: &dyn Resource,
-        scope: &Arc<TermScope>,
-        refresh: bool,
-        limit: Option<Duration>,
-    ) -> Attempt {
-        // `check_mode: false` works for real in a plan; `check_mode: true` only ever looks.
-        let really = self.node.check_mode == Some(false);
-        let machine = match self.session.machine(self.node.r#become.as_ref(), really) {
+    fn converge(&self, kind: &str, resource: &dyn Resource, how: &Try<'_>) -> Attempt {
+        let Try { scope, refresh, limit, execution, .. } = *how;
+        let machine = match self.machine(execution) {
             Ok(machine) => machine,
             Err(failure) => return Attempt::of(failure),
         };
-        let machine = match self.node.check_mode {
-            check if (check == Some(true) || self.looking) && !self.session.is_plan() => {
-                Arc::new(crate::machine::Preview::new(Arc::new(super::variables::ReadOnly(machine))))
-            }
-            _ => machine,
+        let only_looks = (execution.check_mode == CheckMode::On || self.looking) && !self.session.is_plan();
+        let machine = match only_looks {
+            true => Arc::new(crate::machine::Preview::new(Arc::new(super::variables::ReadOnly(machine)))),
+            false => machine,
         };
-        let (context, open_files) = match (self.context(scope), self.open_files(scope)) {
+        let (context, open_files) = match (self.context(how), self.open_files(scope)) {
             (Ok(context), Ok(open_files)) => (context, open_files),
             (Err(attempt), _) | (_, Err(attempt)) => return attempt,
         };
-        let tracked = Tracked::new(machine, self.no_log)
+        let tracked = Tracked::new(machine, how.no_log)
             .within(limit)
             .with_open_files(open_files)
             .keeping(self.node.diff == Diff::Wanted)
@@ -197,7 +185,7 @@ impl Runner<'_> {
                 Attempt { result: failure.result, changes, message, ..Attempt::failed("") }
             }
             // What it needs may be what the plan only foresees.
-            Err(failure) if really && self.session.foresees_changes() => {
+            Err(failure) if execution.check_mode == CheckMode::Off && self.session.foresees_changes() => {
                 let message = format!("it fails on the machine as it is ({}); known after apply", failure.message);
                 Attempt::unknown(message)
             }
@@ -244,19 +232,22 @@ impl Runner<'_> {
         Ok(value.as_map().into_iter().flatten().map(|(k, v)| (k.to_string(), v.to_string())).collect())
     }
 
-    fn context(&self, scope: &Arc<TermScope>) -> Result<Context, Attempt> {
-        let environment = self.environment(scope)?;
+    fn context(&self, how: &Try<'_>) -> Result<Context, Attempt> {
+        let environment = self.environment(how.scope)?;
         let looks = self.looking
-            || self.node.check_mode == Some(true)
-            || (self.session.is_plan() && self.node.check_mode != Some(false));
+            || match how.execution.check_mode {
+                CheckMode::OfTheRun => self.session.is_plan(),
+                CheckMode::Off => false,
+                CheckMode::On => true,
+            };
         let blobs = self.session.blobs.clone();
         let blobs = if looks { Arc::new(super::variables::Receiving(blobs)) } else { blobs };
         Ok(Context {
             environment,
             blobs: Some(blobs),
-            no_log: self.no_log,
+            no_log: how.no_log,
             diff: self.node.diff == Diff::Wanted,
-            only_looks: self.node.check_mode == Some(true),
+            only_looks: how.execution.check_mode == CheckMode::On,
         })
     }
 

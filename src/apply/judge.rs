@@ -6,7 +6,7 @@ use super::actions;
 use super::outcome::Attempt;
 use super::run::Runner;
 use crate::event::Warning;
-use crate::graph::Iteration;
+use crate::graph::{Execution, Iteration};
 use crate::template::{EvalError, NOT_A_BOOLEAN_HELP, Term, TermScope, not_a_boolean};
 use crate::value::{Value, parse_bool};
 
@@ -80,7 +80,7 @@ impl Runner<'_> {
     }
 
     /// `unless`, `onlyif` and `creates` of any task.
-    pub(super) fn guarded(&self, scope: &Arc<TermScope>) -> Option<Attempt> {
+    pub(super) fn guarded(&self, scope: &Arc<TermScope>, execution: &Execution) -> Option<Attempt> {
         for (kind, term) in &self.node.guards {
             let value = match scope.evaluate(term) {
                 Ok(value) => value,
@@ -89,7 +89,7 @@ impl Runner<'_> {
             if value.has_unknown() {
                 return Some(Attempt::unknown("whether it runs is known after apply"));
             }
-            match actions::guard(self, kind, &value) {
+            match actions::guard(self, kind, &value, execution) {
                 Ok(true) => {}
                 Ok(false) => return Some(Attempt::skipped(format!("`{kind}` says there is nothing to do"))),
                 Err(failure) => return Some(Attempt::of(failure)),

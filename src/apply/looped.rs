@@ -32,17 +32,19 @@ impl Runner<'_> {
             }
             let item = iteration.item.clone().unwrap_or_default();
             let locals = loop_variables(looped, &items, i);
+            let no_log = self.hides(&locals);
             let mut attempt = self.item(&iteration, locals.clone(), false);
             let label = self.label(looped, &item, &mut attempt, &locals);
             let ends = self.ends(looped, &attempt, &locals);
             let attempt =
                 if let Some(Err(error)) = &ends { Attempt::eval(error.clone()).with_exception() } else { attempt };
             registered.push(self.registered_item(looped, &item, i, &attempt));
-            outcomes.push(attempt.into_item(Some(label), self.no_log));
+            outcomes.push(attempt.into_item(Some(label), no_log));
+            self.rounds().push(locals);
             match ends {
                 Some(Ok(Value::Unknown)) => {
                     let rest = Attempt::unknown("whether the loop goes on is known after apply");
-                    outcomes.push(rest.into_item(None, self.no_log));
+                    outcomes.push(rest.into_item(None, no_log));
                     break;
                 }
                 Some(_) => break,

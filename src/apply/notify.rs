@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Session;
 use crate::graph::{Handler, NodeId};
-use crate::machine::{Algorithm, Attrs, Content, Machine, Written, state_dir};
+use crate::machine::{Algorithm, Attrs, Content, Machine, Written};
 
 /// Names that were notified, in order of time.
 #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
@@ -85,7 +85,7 @@ impl Notifications {
 
     /// Notes what a node will notify if it changes something.
     pub fn intend(&mut self, node: NodeId, names: Vec<String>) {
-        self.intended.insert(node, names);
+        self.intended.entry(node).or_default().extend(names);
     }
 
     /// Takes that back. Says whether anything was noted.
@@ -112,7 +112,7 @@ impl Session {
     /// Where notifications of this play are kept. A plan only reads it.
     pub(super) fn notifications_file(&self) -> File {
         let machine = self.machines.get(self.prologue.state_as.as_ref()).ok();
-        let dir = machine.as_ref().and_then(|m| m.identity().ok()).map(|me| state_dir(&me)).unwrap_or_default();
+        let dir = machine.as_ref().and_then(|m| m.identity().ok()).map(|me| me.state).unwrap_or_default();
         let digest = Algorithm::Sha256.of(self.prologue.play.as_bytes());
         let name: String = digest.chars().take(24).collect();
         File { machine, path: dir.join("pending").join(format!("{name}.json")) }

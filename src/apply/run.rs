@@ -4,12 +4,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::judge::{give_up, number_of, raw, truth};
-use super::looped::loop_variables;
 use super::notify::Due;
 use super::outcome::{Attempt, combined};
 use super::{Session, actions};
 use crate::event::{ItemOutcome, Status, TaskOutcome, Warning};
-use crate::graph::{Action, Iteration, Node, RequisiteKind, Segment, Verdict, Work};
+use crate::graph::{Action, CheckMode, Execution, Iteration, Node, RequisiteKind, Segment, Verdict, Work};
 use crate::template::{EvalError, Term, TermScope};
 use crate::value::{Map, Value};
 
@@ -31,6 +30,7 @@ pub struct Runner<'a> {
     pub segment: &'a Segment,
     pub node: &'a Node,
     pub name: String,
+    /// Nothing of it may be shown, as far as that is not for an item to say.
     pub no_log: bool,
     /// Only find out what would change: nothing is written, registered or notified.
     pub looking: bool,
@@ -38,6 +38,22 @@ pub struct Runner<'a> {
     /// Whether its turn came, once that is known.
     turn: OnceLock<bool>,
     warnings: Mutex<Vec<Warning>>,
+    /// The variables of each item that was worked on.
+    rounds: Mutex<Vec<Vec<(String, Value)>>>,
+}
+
+/// One try of the work, at one time.
+pub(super) struct Try<'t> {
+    pub iteration: &'t Iteration,
+    pub scope: &'t Arc<TermScope>,
+    /// As whom, and whether for real.
+    pub execution: &'t Execution,
+    /// Nothing of it may be shown.
+    pub no_log: bool,
+    /// What a state it watches has news.
+    pub refresh: bool,
+    /// How long it may take.
+    pub limit: Option<Duration>,
 }
 
 /// What the work of a node came to.
@@ -49,13 +65,21 @@ pub(super) struct Done {
 impl<'a> Runner<'a> {
     /// Prepares a node.
     pub fn new(session: &'a Session, segment: &'a Segment, node: &'a Node, turns: &'a dyn Turns) -> Self {
-        let (name, turn, warnings) = (String::new(), OnceLock::new(), Mutex::default());
-        let mut runner = Self { session, segment, node, name, no_log: false, looking: false, turns, turn, warnings };
+        let (turn, warnings, rounds) = (OnceLock::new(), Mutex::default(), Mutex::default());
+        let (name, no_log, looking) = (String::new(), false, false);
+        let mut runner = Self { session, segment, node, name, no_log, looking, turns, turn, warnings, rounds };
         let scope = runner.scope(Vec::new());
         // A failing name is shown as it was written; the task itself will report the failure where it matters.
         runner.name = scope.evaluate(&node.name).map_or_else(|_| raw(&node.name), |value| value.to_string());
-        runner.no_log = truth(&scope.evaluate(&node.no_log).unwrap_or(Value::Bool(true)));
+        runner.no_log = runner.hides(&[]);
         runner
+    }
+
+    /// Says whether nothing may be shown where these variables are known.
+    pub(super) fn hides(&self, locals: &[(String, Value)]) -> bool {
+        let term = &self.node.no_log;
+        term.as_value()
+            .map_or_else(|| self.scope(locals.to_vec()).evaluate(term).map_or(true, |value| truth(&value)), truth)
     }
 
     /// Says whether the node would change something: what `prereq` asks. What cannot be known counts as a change.
@@ -183,14 +207,17 @@ impl<'a> Runner<'a> {
     fn ignores(&self, items: &[ItemOutcome], unreachable: bool) -> bool {
         let term = if unreachable { &self.node.ignore_unreachable } else { &self.node.ignore_errors };
         let holds = |locals| self.scope(locals).evaluate(term).is_ok_and(|value| truth(&value));
-        match &self.node.work {
-            Work::Items(looped, iterations) if !matches!(term, Term::Value(_)) => {
-                let of_loop: Vec<Value> = iterations.iter().map(|i| i.item.clone().unwrap_or_default()).collect();
-                let failed = items.iter().enumerate().filter(|(_, item)| item.status == Status::Failed);
-                failed.map(|(i, _)| loop_variables(looped, &of_loop, i)).all(holds)
-            }
-            _ => holds(Vec::new()),
-        }
+        let mut failed = items.iter().enumerate().filter(|(_, item)| item.status == Status::Failed);
+        failed.all(|(i, _)| holds(self.round(i)))
+    }
+
+    /// The variables of the item at an index; none where there is no loop.
+    fn round(&self, index: usize) -> Vec<(String, Value)> {
+        self.rounds().get(index).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn rounds(&self) -> std::sync::MutexGuard<'_, Vec<Vec<(String, Value)>>> {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn work(&self, refresh: bool) -> Done {
@@ -247,7 +274,8 @@ impl<'a> Runner<'a> {
         if let Some(no) = self.condition(&scope, iteration) {
             return no;
         }
-        if let Some(no) = self.guarded(&scope) {
+        let execution = self.node.execution_of(iteration);
+        if let Some(no) = self.guarded(&scope, execution) {
             return no;
         }
         let Some(until) = self.node.until.as_ref().filter(|_| !self.looking) else {
@@ -273,7 +301,7 @@ impl<'a> Runner<'a> {
                 Ok(true) => return attempt,
                 Ok(false) if self.session.cancel.is_cancelled() => return attempt,
                 // Nothing changes while a plan waits; the apply may bring what is waited for.
-                Ok(false) if self.session.is_plan() && self.node.check_mode != Some(false) => {
+                Ok(false) if self.session.is_plan() && execution.check_mode != CheckMode::Off => {
                     return Attempt::unknown("`until` does not hold yet; whether it will is known after apply");
                 }
                 Ok(false) if tried == retries => return give_up(attempt, tried, !self.node.failed_when.is_empty()),
@@ -311,9 +339,12 @@ impl<'a> Runner<'a> {
         let scope = self.scope(locals.to_vec());
         let limit = self.limit(&scope).map_err(Attempt::with_exception)?;
         let args = self.arguments(iteration, &scope).map_err(Attempt::with_exception)?;
+        let execution = self.node.execution_of(iteration);
+        let no_log = self.hides(locals);
+        let how = Try { iteration, scope: &scope, execution, no_log, refresh, limit };
         let mut attempt = match &self.node.action {
-            Action::Resource(kind) => self.resource(kind, args, &scope, refresh, limit),
-            action => actions::run(self, action, &args, &scope, iteration, limit),
+            Action::Resource(kind) => self.resource(kind, args, &how),
+            action => actions::run(self, action, &args, &how),
         };
         if let Some(tried) = tried {
             attempt.result.insert("attempts".into(), Value::from(tried));
@@ -377,13 +408,26 @@ impl<'a> Runner<'a> {
             .collect()
     }
 
+    /// What the items notify that were not skipped, each name once: that one of them changed something counts for all.
+    fn names_of_items(&self, items: &[ItemOutcome]) -> Vec<String> {
+        let mut names = Vec::new();
+        for (i, _) in items.iter().enumerate().filter(|(_, item)| item.status != Status::Skipped) {
+            for name in self.notified_names(&self.scope(self.round(i))) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        names
+    }
+
     /// Notifies what a finished node notifies.
     pub fn notify(&self, outcome: &mut TaskOutcome) {
         let settled = self.session.state().notifications.settle(self.node.id);
         let changed = outcome.items.iter().any(|item| item.status == Status::Changed);
         let maybe = outcome.items.iter().any(|item| item.status == Status::Unknown);
         if !self.node.notify.is_empty() && (changed || maybe) && outcome.status != Status::Failed {
-            let names = self.notified_names(&self.scope(Vec::new()));
+            let names = self.names_of_items(&outcome.items);
             let mut state = self.session.state();
             for name in &names {
                 if changed {

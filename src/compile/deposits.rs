@@ -14,7 +14,7 @@ use super::content::with_arg;
 use super::frame::Frame;
 use super::host::HostCompiler;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::graph::Iteration;
+use crate::graph::{CheckMode, Iteration};
 use crate::parse::Task;
 use crate::source::expanded;
 use crate::template::{Term, TermScope};
@@ -109,7 +109,10 @@ impl HostCompiler<'_> {
                 return Err(Stop::Mistakes);
             }
         };
-        let really = self.flag(frame, &task.keywords, crate::parse::Keyword::CheckMode) == Some(false);
+        let really = match &iteration.execution {
+            Some(execution) => execution.check_mode == CheckMode::Off,
+            None => self.flag(frame, &task.keywords, crate::parse::Keyword::CheckMode) == Some(false),
+        };
         let deposit = Deposit { host: self.host.clone(), root, below, really };
         let shown = Value::str(deposit.path().to_string_lossy());
         let iteration = with_arg(iteration, "_path", shown);

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use crate::graph::{BlockRef, Handler};
 use crate::parse::{Keyword, Keywords, Role};
 use crate::template::Term;
+use crate::value::Value;
 use crate::variables::Layer;
 use crate::yaml::{Entry, Node as Yaml};
 
@@ -61,7 +62,12 @@ pub struct Frame {
     /// Files that are being included, to notice circles.
     pub including: Vec<PathBuf>,
     /// Loop variables of an include in a loop.
-    pub locals: Vec<(String, crate::value::Value)>,
+    pub locals: Vec<(String, Value)>,
+    /// Variables of the task's own loop, which are not known where there is no item yet. What stands around it means others
+    /// by these names.
+    pub round: Vec<(String, Value)>,
+    /// The host of each item, where the task is delegated to several.
+    pub delegates: Vec<String>,
 }
 
 /// Keywords given on one level, for those below.
@@ -77,6 +83,15 @@ impl Frame {
     /// Every value of an inherited keyword, outermost first.
     pub fn all<'a>(&'a self, own: &'a Keywords, keyword: Keyword) -> Vec<&'a Yaml> {
         self.keywords.iter().filter_map(|level| level.0.get(keyword)).chain(own.get(keyword)).collect()
+    }
+
+    /// The frame of what is gone through for an item, with the variables of the loop.
+    #[must_use]
+    pub fn in_round(&self, locals: &[(String, Value)]) -> Self {
+        let mut frame = self.clone();
+        frame.round.clear();
+        frame.locals.extend_from_slice(locals);
+        frame
     }
 
     /// A frame below this one, with the keywords of one more level.

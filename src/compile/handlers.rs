@@ -128,7 +128,7 @@ impl HostCompiler<'_> {
         let asked = Frame { handler: Some(handler.clone()), ..plain.clone() };
         let once = || {
             let args = Term::Value(Value::map::<&str>([]));
-            Work::Once(Iteration { item: None, when: Vec::new(), args, template: None })
+            Work::Once(Iteration::of(Vec::new(), args))
         };
         self.push(&marker, &asked, Action::Gate(name.clone()), once(), Footprint::world())?;
         self.set_runtime(&name, Value::Unknown);

@@ -29,7 +29,7 @@ impl HostCompiler<'_> {
     /// Does what `add_host` or `group_by` says, and adds the node that reports it.
     pub(super) fn change_hosts(&mut self, task: &Arc<Task>, frame: &Frame, module: &str) -> Result<(), Stop> {
         self.project.inventory.expect_more();
-        let looped = task.keywords.get(crate::parse::Keyword::Loop).is_some() || task.with.is_some();
+        let looped = task.is_looped();
         let mut iterations = Vec::new();
         for super::rounds::Round { item, locals } in self.rounds_at_once(task, frame)? {
             let mut done = self.change_once(task, frame, module, &locals)?;
@@ -42,7 +42,7 @@ impl HostCompiler<'_> {
                 Done::Failed(error) => (Vec::new(), Term::Failed(Arc::new(error))),
                 Done::Open => (vec![Term::Value(Value::Unknown)], Term::Value(Value::map::<&str>([]))),
             };
-            iterations.push(Iteration { item, when, args, template: None });
+            iterations.push(Iteration { item, ..Iteration::of(when, args) });
         }
         let work = match looped {
             true => Work::Items(self.loop_control(task, frame), iterations),

@@ -139,8 +139,7 @@ impl HostCompiler<'_> {
         }
         // `vars` of the include are parameters of its tasks already; other keywords are its own.
         for (i, round) in self.rounds_at_once(task, frame)?.into_iter().enumerate() {
-            let mut inner = base.clone();
-            inner.locals.extend(round.locals);
+            let mut inner = base.in_round(&round.locals);
             if self.gate(task, &mut inner)? {
                 self.at(i, |this| include(this, &inner))?;
             }
@@ -180,7 +179,7 @@ impl HostCompiler<'_> {
             return Ok(true);
         }
         let name = format!("__cfg_gate_{}", self.next_node);
-        let iteration = Iteration { item: None, when: open, args: Term::Value(Value::map::<&str>([])), template: None };
+        let iteration = Iteration::of(open, Term::Value(Value::map::<&str>([])));
         self.push(task, frame, Action::Gate(name.clone()), Work::Once(iteration), Footprint::nothing())?;
         let asked = self.expression(&format!("{name} | default(false)"), task.span);
         self.set_runtime(&name, Value::Unknown);

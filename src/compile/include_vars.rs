@@ -53,8 +53,7 @@ impl HostCompiler<'_> {
         {
             let Some(node) = node.cloned() else { continue };
             for round in self.rounds_at_once(task, frame)? {
-                let mut inner = frame.clone();
-                inner.locals.extend(round.locals.clone());
+                let inner = frame.in_round(&round.locals);
                 let certain = match self.asked_now(task, &inner)? {
                     Asked::Holds => true,
                     Asked::Not => {
@@ -91,7 +90,7 @@ impl HostCompiler<'_> {
         let files = Value::list(files.iter().map(|path| Value::str(path.to_string_lossy())));
         let result = [("ansible_included_var_files", files), ("ansible_facts", Value::from(facts))];
         let args = Term::Value(Value::map(result));
-        let iteration = Iteration { item: None, when: Vec::new(), args, template: None };
+        let iteration = Iteration::of(Vec::new(), args);
         self.push(task, frame, Action::Report, Work::Once(iteration), Footprint::nothing())
     }
 
@@ -129,7 +128,7 @@ impl HostCompiler<'_> {
         let message = Value::str(message);
         let result = [("failed", Value::Bool(true)), ("msg", message.clone()), ("message", message)];
         let args = Term::Value(Value::map(result));
-        let iteration = Iteration { item: None, when: frame.when.clone(), args, template: None };
+        let iteration = Iteration::of(frame.when.clone(), args);
         self.push(task, frame, Action::Report, Work::Once(iteration), Footprint::world())
     }
 

@@ -55,7 +55,8 @@ impl HostCompiler<'_> {
                 let mut all = Footprint::nothing();
                 let before = self.runtime.clone();
                 for (i, item) in items.iter().cloned().enumerate() {
-                    let locals = crate::apply::loop_variables(&looped, &items, i);
+                    let mut locals = crate::apply::loop_variables(&looped, &items, i);
+                    locals.extend(frame.delegates.get(i).into_iter().flat_map(|host| self.seen_of(host)));
                     let (iteration, footprint) = self.iteration(task, frame, action, Some(item), locals)?;
                     all = all.and(footprint);
                     if *action == Action::SetFact {
@@ -85,7 +86,12 @@ impl HostCompiler<'_> {
                         self.lookups.want_file();
                     }
                 });
-                let iteration = Iteration { item: None, when: frame.when.clone(), args, template: None };
+                let mut iteration = Iteration::of(frame.when.clone(), args);
+                if self.asks_item(task, frame) {
+                    // What was compiled so far runs first; in a plan it stays unknown as whom.
+                    self.lookups.want_file();
+                    iteration.when = vec![Term::Value(Value::Unknown)];
+                }
                 let iteration = self.late_content(task, frame, action, iteration)?;
                 Ok((Work::Late(looped, term, iteration), Footprint::world()))
             }
@@ -102,7 +108,11 @@ impl HostCompiler<'_> {
             if !written.as_deref().is_some_and(|text| text.contains("{{")) {
                 return written;
             }
-            self.scope(frame, Vec::new()).evaluate(&self.term(node)).ok().map(|value| value.to_string()).or(written)
+            self.scope(&frame.in_round(&[]), Vec::new())
+                .evaluate(&self.term(node))
+                .ok()
+                .map(|value| value.to_string())
+                .or(written)
         };
         Loop {
             var: text("loop_var").unwrap_or_else(|| "item".into()),
@@ -116,6 +126,8 @@ impl HostCompiler<'_> {
     }
 
     fn loop_items(&mut self, task: &Task, frame: &Frame) -> Result<Items, EvalError> {
+        // The items themselves are not about an item.
+        let frame = &frame.in_round(&[]);
         let scope = self.scope(frame, Vec::new());
         if let Some(node) = task.keywords.get(Keyword::Loop) {
             let term = self.term(node);
@@ -351,7 +363,7 @@ impl HostCompiler<'_> {
                 Err(_) => written,
             };
             // Messages come in written order; a failed assertion keeps later states from starting.
-            return Ok((Iteration { item, when, args, template: None }, Footprint::world()));
+            return Ok((Iteration { item, ..Iteration::of(when, args) }, Footprint::world()));
         }
         let whole = self.with_whole(task, action, written.clone(), &scope);
         let args = match whole.and_then(|whole| self.partial(&whole, &scope)) {
@@ -362,9 +374,14 @@ impl HostCompiler<'_> {
         if *action == Action::Validate {
             let args = self.with_variables(args, &scope);
             let footprint = self.judge_arguments(task, frame, &args, &scope, certain)?;
-            return Ok((Iteration { item, when, args, template: None }, footprint));
+            return Ok((Iteration { item, ..Iteration::of(when, args) }, footprint));
         }
-        let iteration = Iteration { item, when, args, template: None };
+        let iteration = Iteration { item, ..Iteration::of(when, args) };
+        let by_item = iteration.item.is_some() && self.asks_item(task, frame);
+        let iteration = if by_item { self.executed(task, frame, iteration, &scope, certain)? } else { iteration };
+        if matches!(iteration.args, Term::Failed(_)) {
+            return Ok((iteration, Footprint::world()));
+        }
         let iteration = self.content(task, frame, action, iteration, &scope, certain)?;
         let footprint = self.footprint(task, action, &iteration, certain)?;
         Ok((iteration, footprint))
@@ -460,10 +477,5 @@ pub(super) fn skipped_for(condition: &Term) -> Iteration {
 
 /// A time of work that is known not to be done.
 pub(super) fn skipped() -> Iteration {
-    Iteration {
-        item: None,
-        when: vec![Term::Value(Value::Bool(false))],
-        args: Term::Value(Value::map::<&str>([])),
-        template: None,
-    }
+    Iteration::of(vec![Term::Value(Value::Bool(false))], Term::Value(Value::map::<&str>([])))
 }

@@ -155,7 +155,7 @@ impl HostCompiler<'_> {
     /// A node that says something was checked before anything else ran.
     pub(super) fn noop_node(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
         let args = Term::Value(Value::map::<&str>([]));
-        let iteration = Iteration { item: None, when: Vec::new(), args, template: None };
+        let iteration = Iteration::of(Vec::new(), args);
         self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::nothing())
     }
 }

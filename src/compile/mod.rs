@@ -11,6 +11,7 @@ mod content;
 mod deposits;
 mod diagnose;
 mod early;
+mod execution;
 mod frame;
 mod gather;
 mod groups;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::Stop;
 use super::frame::Frame;
 use super::host::HostCompiler;
-use crate::graph::{Action, Background, Iteration, Node, Work};
+use crate::graph::{Action, Background, Execution, Iteration, Node, Work};
 use crate::parse::{Keyword, Shape, Task};
-use crate::resource::{Claim, Footprint};
+use crate::resource::Footprint;
 use crate::template::{EvalError, Term, TermScope};
 use crate::value::Value;
 use crate::yaml::Node as Yaml;
@@ -16,7 +16,7 @@ impl HostCompiler<'_> {
     /// A node that only says that it was skipped.
     pub(super) fn skipped_node(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<(), Stop> {
         let when = vec![Term::Value(Value::Bool(false))];
-        let iteration = Iteration { item: None, when, args: Term::Value(Value::map::<&str>([])), template: None };
+        let iteration = Iteration::of(when, Term::Value(Value::map::<&str>([])));
         self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::nothing())
     }
 
@@ -27,14 +27,14 @@ impl HostCompiler<'_> {
             return self.failing_node(task, frame, EvalError::failed(message));
         }
         let when = vec![Term::Value(Value::Unknown)];
-        let iteration = Iteration { item: None, when, args: Term::Value(Value::map::<&str>([])), template: None };
+        let iteration = Iteration::of(when, Term::Value(Value::map::<&str>([])));
         self.push(task, frame, Action::Noop, Work::Once(iteration), Footprint::world())
     }
 
     /// A node that fails where it is reached.
     pub(super) fn failing_node(&mut self, task: &Arc<Task>, frame: &Frame, error: EvalError) -> Result<(), Stop> {
         let args = Term::Failed(Arc::new(error));
-        let iteration = Iteration { item: None, when: frame.when.clone(), args, template: None };
+        let iteration = Iteration::of(frame.when.clone(), args);
         self.push(task, frame, Action::Fail, Work::Once(iteration), Footprint::world())
     }
 
@@ -51,7 +51,7 @@ impl HostCompiler<'_> {
         let footprint = if frame.handler.is_some() { Footprint::world() } else { footprint };
         let (names, scope) = self.names_and_scope(frame);
         let mut node = self.node(task, frame, action, work, &scope)?;
-        let footprint = around(footprint, &node);
+        let footprint = super::execution::around(footprint, &node);
         let (bound, uses) = {
             let terms = node_terms(&node);
             self.bind(&terms, &names, &scope)
@@ -97,11 +97,13 @@ impl HostCompiler<'_> {
         let name = self.partial(&name, scope).unwrap_or(name);
         // As whom a task would work that does not, or has done so elsewhere, is nobody's question.
         let skipped = action == Action::Report || self.certainly_skipped(frame, scope);
-        let stranger = if skipped { None } else { self.stranger(task, frame, scope) };
+        let by_item = !skipped && self.asks_item(task, frame);
+        let certain = !self.tolerates(task, frame) && self.certainly_runs(frame, scope);
+        let stranger = if skipped || by_item { None } else { self.stranger(task, frame, scope, certain) };
         let (action, work, skipped) = match stranger {
             Some(error) => {
                 let args = Term::Failed(Arc::new(error));
-                let iteration = Iteration { item: None, when: frame.when.clone(), args, template: None };
+                let iteration = Iteration::of(frame.when.clone(), args);
                 (Action::Fail, Work::Once(iteration), true)
             }
             None => (action, work, skipped),
@@ -124,7 +126,7 @@ impl HostCompiler<'_> {
             ignore_errors: flag(self, Keyword::IgnoreErrors),
             ignore_unreachable: flag(self, Keyword::IgnoreUnreachable),
             no_log: flag(self, Keyword::NoLog),
-            check_mode: self.flag(frame, own, Keyword::CheckMode),
+            execution: if skipped || by_item { Execution::default() } else { self.execution(task, frame, scope)? },
             environment: if skipped {
                 Term::Value(Value::map::<&str>([]))
             } else {
@@ -137,7 +139,6 @@ impl HostCompiler<'_> {
                 poll: own.get(Keyword::Poll).map_or(Term::Value(Value::Int(15)), |poll| self.term(poll)),
             }),
             diff: self.diff_of(frame, own),
-            r#become: if skipped { None } else { self.become_of(frame, own, task.span, scope)? },
             blocks: frame.blocks.clone(),
             after: Vec::new(),
             requisites: Vec::new(),
@@ -153,7 +154,6 @@ impl HostCompiler<'_> {
         const ASKED_LATER: &[Keyword] = &[
             Keyword::AnyErrorsFatal,
             Keyword::Async,
-            Keyword::CheckMode,
             Keyword::Delay,
             Keyword::DelegateFacts,
             Keyword::Diff,
@@ -169,7 +169,7 @@ impl HostCompiler<'_> {
         if !self.certainly_runs(frame, scope) {
             return Ok(());
         }
-        if task.keywords.get(Keyword::Loop).is_some() || task.with.is_some() {
+        if task.is_looped() {
             // The others may be about the item.
             return self.check_loop_control(task, scope);
         }
@@ -205,27 +205,6 @@ impl HostCompiler<'_> {
         }
         wrong.map_or(Ok(()), |error| Err(self.failed(&error, &scope, node.span)))
     }
-
-    /// Why the user a task becomes cannot be told, where the task may never be reached or its failure may be meant: then it
-    /// fails where it is reached.
-    fn stranger(&self, task: &Task, frame: &Frame, scope: &Arc<TermScope>) -> Option<EvalError> {
-        if !self.tolerates(task, frame) || self.flag(frame, &task.keywords, Keyword::Become) != Some(true) {
-            return None;
-        }
-        let user = frame.keyword(&task.keywords, Keyword::BecomeUser)?;
-        scope.evaluate(&self.term(user)).err()
-    }
-}
-
-/// What a task touches, with what is asked before it runs and the rights it runs with.
-fn around(mut footprint: Footprint, node: &Node) -> Footprint {
-    if !node.guards.is_empty() {
-        footprint = footprint.and(Footprint::observer());
-    }
-    let Some(r#become) = &node.r#become else { return footprint };
-    footprint = footprint.read(Claim::User(r#become.user.clone()));
-    let rights = ["/etc/sudoers.d", "/etc/sudoers", "/etc/doas.conf", "/etc/pam.d"];
-    rights.into_iter().fold(footprint, |footprint, path| footprint.read(Claim::Tree(path.into())))
 }
 
 /// Every term of a node.

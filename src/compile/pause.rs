@@ -8,7 +8,7 @@ use super::frame::Frame;
 use super::host::HostCompiler;
 use super::rounds::Round;
 use crate::graph::{Action, Iteration, Work};
-use crate::parse::{Keyword, Task};
+use crate::parse::Task;
 use crate::resource::Footprint;
 use crate::template::{Term, TermScope};
 use crate::value::Value;
@@ -49,9 +49,9 @@ impl HostCompiler<'_> {
                 }
                 Judged::Open(when) => (when, Term::Value(self.answered(task, &scope)?)),
             };
-            iterations.push(Iteration { item, when, args, template: None });
+            iterations.push(Iteration { item, ..Iteration::of(when, args) });
         }
-        let looped = task.keywords.get(Keyword::Loop).is_some() || task.with.is_some();
+        let looped = task.is_looped();
         let work = match looped {
             true => Work::Items(self.loop_control(task, frame), iterations),
             false => Work::Once(iterations.into_iter().next().unwrap_or_else(super::iteration::skipped)),

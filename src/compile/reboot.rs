@@ -8,7 +8,7 @@ use super::host::HostCompiler;
 use super::{Guest, Reboot, Stop, modules};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::Work;
-use crate::parse::{Keyword, Task};
+use crate::parse::Task;
 use crate::resource::{self, Args};
 use crate::value::{Map, Value};
 
@@ -30,7 +30,7 @@ impl HostCompiler<'_> {
         if modules::short(&task.module) != "reboot" || led {
             return Ok(false);
         }
-        if task.keywords.get(Keyword::Loop).is_some() || task.with.is_some() {
+        if task.is_looped() {
             let report = Diagnostic::error(Code::Unsupported, "cfg does not reboot in a loop");
             self.mistake(report.at(task.module_span, "").help("write a task for each reboot"));
             return Err(Stop::Mistakes);

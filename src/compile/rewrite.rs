@@ -49,7 +49,7 @@ impl HostCompiler<'_> {
         let term =
             Term::from_text(&task.module, self.project.files.sources.origin(task.module_span), Layout::default());
         for settled in [false, true] {
-            let scope = self.scope(frame, Vec::new());
+            let scope = self.scope(&frame.in_round(&[]), Vec::new());
             if self.certainly_skipped(frame, &scope) {
                 return Ok(None);
             }

@@ -12,7 +12,7 @@ use crate::value::Value;
 use crate::yaml::Node as Yaml;
 
 /// One time of a loop.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Round {
     /// The item, where there is a loop.
     pub item: Option<Value>,
@@ -35,8 +35,8 @@ impl HostCompiler<'_> {
     /// How often something that is not a node of its own is gone through. Its items have to be known, so what they depend on
     /// runs first. `break_when` is not looked at yet.
     pub(super) fn rounds(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<Vec<Round>, Stop> {
-        if task.keywords.get(Keyword::Loop).is_none() && task.with.is_none() {
-            return Ok(vec![Round { item: None, locals: Vec::new() }]);
+        if !task.is_looped() {
+            return Ok(vec![Round::default()]);
         }
         for attempt in 0..2 {
             let (work, _) = self.work(task, frame, &Action::Noop)?;

@@ -139,7 +139,7 @@ impl HostCompiler<'_> {
         layers.extend(chain.iter().map(|role| role.defaults.clone()));
         layers.extend(self.roles.iter().rev().map(|role| role.defaults.clone()));
         let mut all = frame.locals.clone();
-        all.extend(locals);
+        all.extend(frame.round.iter().cloned().chain(locals));
         Names {
             magic: self.magic(frame),
             magic_names: MAGIC,

@@ -54,8 +54,7 @@ impl HostCompiler<'_> {
             with: block.with.clone(),
         });
         for (i, round) in self.rounds(&looped, frame)?.into_iter().enumerate() {
-            let mut inner = frame.clone();
-            inner.locals.extend(round.locals.clone());
+            let inner = frame.in_round(&round.locals);
             self.at(i, |this| this.block_once(block, &inner))?;
             match self.after_round(&looped, frame, &round)? {
                 Next::Goes => {}
@@ -115,7 +114,7 @@ impl HostCompiler<'_> {
         if !is_static && self.comes_before_start(task, frame) {
             return Ok(());
         }
-        let mut inner = frame.clone();
+        let mut inner = frame.in_round(&[]);
         inner.tags = Arc::new(tags);
         if let Some(vars) = task.keywords.get(Keyword::Vars) {
             let kind = if module.starts_with("import_") || module.starts_with("include_") {
@@ -130,6 +129,9 @@ impl HostCompiler<'_> {
         if let Some(when) = task.keywords.get(Keyword::When) {
             let own = self.condition(when);
             inner.when.extend(own);
+        }
+        if task.is_looped() {
+            inner.round = self.loop_control(task, &inner).unknown_variables();
         }
         let task = &match self.rewritten(task, &inner)? {
             Some(task) => task,
@@ -186,7 +188,6 @@ impl HostCompiler<'_> {
             return Ok(());
         }
         let refusal = self.refusal(task, module).or_else(|| self.argument_values(task, frame, module));
-        let refusal = refusal.or_else(|| self.differs_by_item(task, frame));
         if let Some(refusal) = refusal {
             return self.refuse(task, frame, refusal);
         }

@@ -7,13 +7,13 @@ use super::frame::{Frame, Inherited};
 use super::host::HostCompiler;
 use super::meta::without;
 use super::reboot::{Where, phases};
+use super::rounds::Round;
 use super::{Away, Facts, Guest, Met, Stop, modules};
 use crate::apply::{Adopted, SegmentReport};
 use crate::event::TaskOutcome;
 use crate::graph::{Action, Iteration, Node, Segment, Work};
 use crate::parse::{Keyword, Keywords, Task};
 use crate::resource::Footprint;
-use crate::source::Span;
 use crate::template::Term;
 use crate::value::Value;
 use crate::yaml::Node as Yaml;
@@ -215,7 +215,10 @@ impl HostCompiler<'_> {
                 let module = modules::short(&task.module).to_owned();
                 self.plain_task(&without(task, &[Keyword::DelegateTo]), &frame, &module).map(|()| true)
             }
-            Elsewhere::Each(hosts) => self.away(task, frame, &Where::On(hosts)).map(|()| true),
+            Elsewhere::Each(hosts) => {
+                let frame = Frame { delegates: hosts.clone(), ..frame.clone() };
+                self.away(task, &frame, &Where::On(hosts)).map(|()| true)
+            }
         }
     }
 
@@ -241,14 +244,10 @@ impl HostCompiler<'_> {
                 self.driver.give(&host, facts.iter().map(|(name, value)| (name.to_string(), value.clone())).collect());
             }
             let args = Term::Value(Value::map([("ansible_facts", Value::from(facts))]));
-            iterations.push(Iteration {
-                item: round.item,
-                when: vec![Term::Value(Value::Bool(holds))],
-                args,
-                template: None,
-            });
+            let when = vec![Term::Value(Value::Bool(holds))];
+            iterations.push(Iteration { item: round.item, ..Iteration::of(when, args) });
         }
-        let looped = task.keywords.get(Keyword::Loop).is_some() || task.with.is_some();
+        let looped = task.is_looped();
         let work = match iterations.pop() {
             Some(iteration) if !looped => Work::Once(iteration),
             last => Work::Items(self.loop_control(task, frame), iterations.into_iter().chain(last).collect()),
@@ -258,12 +257,17 @@ impl HostCompiler<'_> {
 
     /// What a delegated task sees of the host it works on.
     fn about(&self, frame: &Frame, host: &str) -> Frame {
+        let mut frame = frame.clone();
+        frame.locals.extend(self.seen_of(host));
+        frame
+    }
+
+    /// The variables about a host in which a delegated task differs from others.
+    pub(super) fn seen_of(&self, host: &str) -> [(String, Value); 2] {
         let vars = self.delegated_vars(host);
         let address = vars.get("ansible_host").cloned().unwrap_or_default();
         let vars = Value::map([(host, Value::from(vars))]);
-        let mut frame = frame.clone();
-        frame.locals.extend([("ansible_delegated_vars".to_owned(), vars), ("ansible_host".to_owned(), address)]);
-        frame
+        [("ansible_delegated_vars".to_owned(), vars), ("ansible_host".to_owned(), address)]
     }
 
     fn elsewhere(&mut self, task: &Arc<Task>, frame: &Frame) -> Result<Elsewhere, Stop> {
@@ -285,38 +289,22 @@ impl HostCompiler<'_> {
                 _ => Elsewhere::Here,
             });
         }
-        let mut value = scope.evaluate(&term);
-        if value.as_ref().is_ok_and(Value::has_unknown) {
-            self.flush()?;
-            value = self.scope(frame, Vec::new()).evaluate(&term);
-        }
-        let looped = task.keywords.get(Keyword::Loop).is_some() || task.with.is_some();
-        let there = |value: &Value| match value {
-            Value::Omit => self.host.to_string(),
-            other => other.to_string(),
-        };
-        let hosts = match value {
-            Ok(value) if value.has_unknown() => return Ok(Elsewhere::There("?".into())),
-            Ok(value) => vec![there(&value)],
-            Err(error) if !looped => return Err(self.failed(&error, &scope, node.span)),
-            Err(_) => self.host_of_each(task, frame, &term, node.span)?,
-        };
+        let asks_item = task.is_looped() && scope.evaluate(&term).is_ok_and(|value| value.has_unknown());
+        let rounds = if asks_item { self.rounds(task, frame)? } else { vec![Round::default()] };
         let own = self.host.to_string();
+        let mut hosts = Vec::new();
+        for Round { locals, .. } in rounds {
+            match self.needed_now(&node, frame, locals)?.0 {
+                Value::Omit => hosts.push(own.clone()),
+                value if value.has_unknown() => return Ok(Elsewhere::There("?".into())),
+                value => hosts.push(value.to_string()),
+            }
+        }
         Ok(match hosts.as_slice() {
             hosts if hosts.iter().all(|host| *host == own) => Elsewhere::Here,
             [host] => Elsewhere::There(host.clone()),
             _ => Elsewhere::Each(hosts),
         })
-    }
-
-    /// The hosts of the items of a loop, as in `delegate_to: "{{ item }}"`.
-    fn host_of_each(&mut self, task: &Arc<Task>, frame: &Frame, term: &Term, at: Span) -> Result<Vec<String>, Stop> {
-        let mut hosts = Vec::new();
-        for round in self.rounds(task, frame)? {
-            let scope = self.scope(frame, round.locals);
-            hosts.push(self.evaluate(term, &scope, at)?.to_string());
-        }
-        Ok(hosts)
     }
 
     /// A task that runs on the first host that is left, and whose result is everybody's.

@@ -19,8 +19,8 @@ use crate::value::Value;
 
 pub use edges::{Builder, Circle};
 pub use node::{
-    Action, Background, Become, BecomeMethod, BlockId, BlockRef, Diff, Edge, Handler, Iteration, Loop, Node, NodeId,
-    OPEN_FILES, Section, TemplateFile, Until, Why, Work,
+    Action, Background, Become, BecomeMethod, BlockId, BlockRef, CheckMode, Diff, Edge, Execution, Handler, Iteration,
+    Loop, Node, NodeId, OPEN_FILES, Section, TemplateFile, Until, Why, Work,
 };
 pub use requisite::{Requisite, RequisiteKind, TargetOutcome, Verdict};
 

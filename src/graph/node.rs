@@ -56,8 +56,8 @@ pub struct Node {
     pub ignore_unreachable: Term,
     /// Nothing of it may be shown.
     pub no_log: Term,
-    /// Runs in a plan as in an apply (`check_mode: false`), or only ever looks (`check_mode: true`).
-    pub check_mode: Option<bool>,
+    /// As whom it works, and whether it does; an iteration may have an answer of its own.
+    pub execution: Execution,
     /// Environment of the programs it runs.
     pub environment: Term,
     /// Seconds it may take.
@@ -68,8 +68,6 @@ pub struct Node {
     pub background: Option<Background>,
     /// What becomes of its differences.
     pub diff: Diff,
-    /// As whom.
-    pub r#become: Option<Become>,
     /// The blocks around it, outermost first.
     pub blocks: Vec<BlockRef>,
     /// The nodes it waits for.
@@ -85,6 +83,41 @@ pub struct Node {
     /// Its tags with those around it: for lists of tasks, no business of the agent's.
     #[serde(skip)]
     pub tags: Arc<BTreeSet<String>>,
+}
+
+impl Node {
+    /// As whom it works at that time, and whether it does.
+    pub fn execution_of<'a>(&'a self, iteration: &'a Iteration) -> &'a Execution {
+        iteration.execution.as_deref().unwrap_or(&self.execution)
+    }
+
+    /// The users it becomes.
+    pub fn users(&self) -> BTreeSet<&str> {
+        let iterations: &[Iteration] = if let Work::Items(_, iterations) = &self.work { iterations } else { &[] };
+        let own = iterations.iter().filter_map(|iteration| iteration.execution.as_deref());
+        own.chain([&self.execution]).filter_map(|execution| Some(execution.r#become.as_ref()?.user.as_str())).collect()
+    }
+}
+
+/// As whom a task works, and whether it does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Execution {
+    /// As whom, if not as who logged in.
+    pub r#become: Option<Become>,
+    /// Whether it does.
+    pub check_mode: CheckMode,
+}
+
+/// Whether a task works or only looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CheckMode {
+    /// As the run has it: it looks in a plan, and works in an apply.
+    #[default]
+    OfTheRun,
+    /// It works in a plan too (`check_mode: false`).
+    Off,
+    /// It only ever looks (`check_mode: true`).
+    On,
 }
 
 /// What becomes of the differences a node makes.
@@ -155,6 +188,15 @@ pub struct Iteration {
     pub args: Term,
     /// A template file to render into the argument `content`.
     pub template: Option<TemplateFile>,
+    /// As whom and whether, where the item has a say in it.
+    pub execution: Option<Box<Execution>>,
+}
+
+impl Iteration {
+    /// Work without an item.
+    pub fn of(when: Vec<Term>, args: Term) -> Self {
+        Self { item: None, when, args, template: None, execution: None }
+    }
 }
 
 /// A template file that has to be rendered on the target, because it depends on results.
@@ -185,6 +227,15 @@ pub struct Loop {
     pub extended_items: bool,
     /// No more items once this holds; empty: never.
     pub break_when: Vec<Term>,
+}
+
+impl Loop {
+    /// Its variables as long as there is no item.
+    pub fn unknown_variables(&self) -> Vec<(String, Value)> {
+        let info = self.extended.then(|| "ansible_loop".to_owned());
+        let names = [self.var.clone()].into_iter().chain(self.index_var.clone()).chain(info);
+        names.map(|name| (name, Value::Unknown)).collect()
+    }
 }
 
 /// Repetition until a condition holds.

@@ -5,15 +5,18 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
+
+use rustix::fs::Access;
 
 use super::{Fault, Identity, Result};
 
 /// The journal of one run on one machine.
 pub struct Journal {
     dir: PathBuf,
+    uid: u32,
     state: Mutex<State>,
 }
 
@@ -23,17 +26,40 @@ struct State {
     number: u32,
 }
 
+/// Where everybody may make a directory: for users who have no home, or one that is not theirs.
+const SHARED: &str = "/var/tmp";
+
 /// Where cfg keeps its state: `/var/lib/cfg` for root, the user's state directory otherwise.
-pub fn state_dir(identity: &Identity) -> PathBuf {
-    if identity.uid == 0 {
+pub fn state_dir(uid: u32, home: &Path) -> PathBuf {
+    if uid == 0 {
         return PathBuf::from("/var/lib/cfg");
     }
-    // `nobody` and its like have no home.
-    if identity.home.is_dir() {
-        identity.home.join(".local/state/cfg")
-    } else {
-        PathBuf::from(format!("/var/tmp/cfg-{}", identity.uid))
+    state_dir_in(Path::new(SHARED), uid, home)
+}
+
+/// `nobody` has no home, and that of `www-data` or `daemon` is not theirs to write in.
+fn state_dir_in(shared: &Path, uid: u32, home: &Path) -> PathBuf {
+    let own = home.join(".local/state/cfg");
+    // The nearest directory that is there decides.
+    let writable = own.ancestors().find(|dir| dir.is_dir()).is_some_and(|dir| {
+        dir.starts_with(home) && rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+    });
+    if writable {
+        return own;
     }
+    // Somebody else may have taken the first name there.
+    let further = (1..10).map(|i| format!("cfg-{uid}-{i}"));
+    let mut names = std::iter::once(format!("cfg-{uid}")).chain(further).map(|name| shared.join(name));
+    names.find(|dir| !is_there(dir) || is_own(dir, uid)).unwrap_or(own)
+}
+
+fn is_there(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
+}
+
+/// Says whether a directory is one in which nobody else can put anything.
+fn is_own(dir: &Path, uid: u32) -> bool {
+    std::fs::symlink_metadata(dir).is_ok_and(|stat| stat.is_dir() && stat.uid() == uid && stat.mode() & 0o022 == 0)
 }
 
 /// Copies a file to where there is none: what is there may be a link to a file that lives.
@@ -48,7 +74,7 @@ impl Journal {
     pub fn new(identity: &Identity, run: &str) -> Self {
         // Two agents of a run may work on one machine, as with a task that is delegated to a host of the play.
         let name = format!("{run}-{}", std::process::id());
-        Self { dir: state_dir(identity).join("journal").join(name), state: Mutex::default() }
+        Self { dir: identity.state.join("journal").join(name), uid: identity.uid, state: Mutex::default() }
     }
 
     /// Records a change of a file, keeping what is there now.
@@ -75,6 +101,9 @@ impl Journal {
         if state.file.is_none() {
             let failed = |e: std::io::Error| Fault::io(format!("write the journal in {}", self.dir.display()), &e);
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(failed)?;
+            if !is_own(&self.dir, self.uid) {
+                return Err(failed(std::io::Error::other("it belongs to somebody else")));
+            }
             self.forget_old();
             let path = self.dir.join("journal.jsonl");
             let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(failed)?;
@@ -102,5 +131,33 @@ impl Journal {
         writeln!(file, "{line}")
             .and_then(|()| file.sync_data())
             .map_err(|e| Fault::io(format!("write the journal in {}", self.dir.display()), &e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn state_is_kept_where_nobody_else_can_put_anything() {
+        let temporary = tempfile::tempdir().unwrap();
+        let shared = temporary.path();
+        let uid = rustix::process::geteuid().as_raw();
+        let home = shared.join("home");
+        std::fs::create_dir(&home).unwrap();
+        assert_eq!(state_dir_in(shared, uid, &home), home.join(".local/state/cfg"));
+        let gone = shared.join("gone/home");
+        let named = |name: String| shared.join(name);
+        assert_eq!(state_dir_in(shared, uid, &gone), named(format!("cfg-{uid}")));
+        symlink(&home, named(format!("cfg-{uid}"))).unwrap();
+        assert_eq!(state_dir_in(shared, uid, &gone), named(format!("cfg-{uid}-1")), "a link leads elsewhere");
+        std::fs::create_dir(named(format!("cfg-{uid}-1"))).unwrap();
+        let open = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(named(format!("cfg-{uid}-1")), open).unwrap();
+        assert_eq!(state_dir_in(shared, uid, &gone), named(format!("cfg-{uid}-2")), "anybody could write there");
+        std::fs::DirBuilder::new().mode(0o700).create(named(format!("cfg-{uid}-2"))).unwrap();
+        assert_eq!(state_dir_in(shared, uid, &gone), named(format!("cfg-{uid}-2")), "it is the one of an earlier run");
     }
 }

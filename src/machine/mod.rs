@@ -28,7 +28,7 @@ pub use command::{Command, Output, Stdio};
 pub use difference::{Difference, Side};
 pub use fault::{Fault, FaultKind, Result};
 pub use file::{Algorithm, Attrs, Content, FileKind, FileTime, Stat, Usage, Written, hex};
-pub use journal::{Journal, state_dir};
+pub use journal::Journal;
 pub use live::{Cancel, Live, open_files};
 pub use net::{Address4, Fetch, Fetched, HttpAnswer, HttpRequest, Reach};
 pub use package::{ForeseenFile, Foresight, Package, Request, Selection, Transaction, TransactionReport};
@@ -50,6 +50,8 @@ pub struct Identity {
     pub home: std::path::PathBuf,
     /// Where programs run that are told no directory, and what relative paths start from.
     pub cwd: std::path::PathBuf,
+    /// Where cfg keeps its state: journals, and what has yet to be done.
+    pub state: std::path::PathBuf,
 }
 
 /// Reading a machine. Nothing here changes it.

@@ -35,6 +35,13 @@ pub struct Task {
     pub with: Option<(Arc<str>, Span, Node)>,
 }
 
+impl Task {
+    /// Says whether it has a loop.
+    pub fn is_looped(&self) -> bool {
+        self.keywords.get(Keyword::Loop).is_some() || self.with.is_some()
+    }
+}
+
 /// A block.
 #[derive(Clone, Debug)]
 pub struct Block {

@@ -65,7 +65,8 @@ pub fn identity() -> Result<Identity> {
     let home = user.as_ref().map_or_else(|| std::env::var("HOME").unwrap_or_else(|_| "/".into()), |u| u.home.clone());
     let home = std::path::PathBuf::from(home);
     let cwd = std::env::current_dir().unwrap_or_else(|_| home.clone());
-    Ok(Identity { uid, gid, user: user.map_or_else(|| uid.to_string(), |u| u.name), home, cwd })
+    let state = crate::machine::journal::state_dir(uid, &home);
+    Ok(Identity { uid, gid, user: user.map_or_else(|| uid.to_string(), |u| u.name), home, cwd, state })
 }
 
 /// Makes or changes a user.

@@ -82,7 +82,8 @@ impl Inspect for Blank {
     }
 
     fn identity(&self) -> Result<Identity> {
-        Ok(Identity { uid: 0, gid: 0, user: "root".into(), home: "/root".into(), cwd: "/root".into() })
+        let root = || PathBuf::from("/root");
+        Ok(Identity { uid: 0, gid: 0, user: "root".into(), home: root(), cwd: root(), state: "/var/lib/cfg".into() })
     }
 
     fn reach(&self, _host: &str, _port: u16, _timeout: std::time::Duration, _limit: u64) -> Result<Reach> {
