@@ -8,7 +8,7 @@ use super::outcome::Attempt;
 use super::run::{Runner, Try};
 use crate::graph::{CheckMode, Diff, Execution, OPEN_FILES};
 use crate::machine::{Fault, Machine, Tracked};
-use crate::resource::{self, Args, Context, Failure, ParamErrorKind, Resource};
+use crate::resource::{self, Args, Context, ParamErrorKind, Resource};
 use crate::template::TermScope;
 use crate::value::{Map, Value};
 
@@ -69,8 +69,15 @@ impl Runner<'_> {
     }
 
     /// The machine as who works sees it. What works in a plan too sees it as it is.
-    fn machine(&self, execution: &Execution) -> Result<Arc<dyn Machine>, Failure> {
-        self.session.machine(execution.r#become.as_ref(), execution.check_mode == CheckMode::Off)
+    fn machine(&self, execution: &Execution) -> Result<Arc<dyn Machine>, Attempt> {
+        let as_whom = execution.r#become.as_ref();
+        let machine = self.session.machine(as_whom, execution.check_mode == CheckMode::Off);
+        machine.map_err(|failure| match as_whom {
+            Some(r#become) if self.session.expects_user(&r#become.user) => {
+                Attempt::unknown(format!("{} is yet to be made: what comes of it is known after apply", r#become.user))
+            }
+            _ => Attempt::of(failure),
+        })
     }
 
     /// The arguments with paths that lead somewhere whoever looks.
@@ -78,7 +85,7 @@ impl Runner<'_> {
         if resource::settled(kind.params, &args) {
             return Ok(args);
         }
-        let machine = self.machine(how.execution).map_err(Attempt::of)?;
+        let machine = self.machine(how.execution)?;
         resource::settle(kind.params, &mut args, &*machine, &self.context(how)?).map_err(Attempt::of)?;
         Ok(args)
     }
@@ -118,7 +125,7 @@ impl Runner<'_> {
         let Try { scope, refresh, limit, execution, .. } = *how;
         let machine = match self.machine(execution) {
             Ok(machine) => machine,
-            Err(failure) => return Attempt::of(failure),
+            Err(attempt) => return attempt,
         };
         let only_looks = (execution.check_mode == CheckMode::On || self.looking) && !self.session.is_plan();
         let machine = match only_looks {
@@ -129,7 +136,7 @@ impl Runner<'_> {
             (Ok(context), Ok(open_files)) => (context, open_files),
             (Err(attempt), _) | (_, Err(attempt)) => return attempt,
         };
-        let tracked = Tracked::new(machine, how.no_log)
+        let tracked = Tracked::new(machine.clone(), how.no_log)
             .within(limit)
             .with_open_files(open_files)
             .keeping(self.node.diff == Diff::Wanted)
@@ -144,6 +151,9 @@ impl Runner<'_> {
         let mut changes = tracked.changes();
         if self.node.diff == Diff::Hidden {
             changes.iter_mut().for_each(|change| change.diff = None);
+        }
+        if tracked.left_something_out() && !self.changes_nothing() {
+            self.session.expect_anything();
         }
         match result {
             Ok(outcome) => {
@@ -188,6 +198,10 @@ impl Runner<'_> {
             Err(failure) if execution.check_mode == CheckMode::Off && self.session.foresees_changes() => {
                 let message = format!("it fails on the machine as it is ({}); known after apply", failure.message);
                 Attempt::unknown(message)
+            }
+            Err(failure) if !failure.unknown && machine.may_yet_come() => {
+                let why = "known after apply: a task before it may bring what is missing";
+                Attempt { changes, ..Attempt::unknown(format!("{} ({why})", failure.message)) }
             }
             Err(failure) if failure.unknown => Attempt { changes, ..Attempt::unknown(failure.message) },
             Err(failure) => Attempt {

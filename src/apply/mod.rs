@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::event::{Status, TaskOutcome};
 use crate::graph::{Become, Mode, NodeId, Prologue, Segment};
-use crate::machine::{Cancel, Machine, Preview};
+use crate::machine::{Blank, Cancel, Inspect as _, Key, Machine, Preview};
 use crate::resource::{Blobs, Failure};
 use crate::template::Engine;
 use crate::value::{Map, Value};
@@ -258,13 +258,28 @@ impl Session {
     /// The machine as this run would leave it, where that was asked for and the session is of the run.
     pub fn foreseen(&self, run: &str) -> Option<Preview> {
         let preview = self.preview.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        preview.as_ref().filter(|_| self.prologue.run == run).map(|seen| seen.seen_by(Arc::new(crate::machine::Blank)))
+        preview.as_ref().filter(|_| self.prologue.run == run).map(|seen| seen.seen_by(Arc::new(Blank)))
     }
 
     /// Says whether this is a plan in which an earlier state would have changed something.
     fn foresees_changes(&self) -> bool {
         let preview = self.preview.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         self.is_plan() && preview.as_ref().is_some_and(Preview::is_touched)
+    }
+
+    /// Notes that a plan has left out what may do anything.
+    fn expect_anything(&self) {
+        let mut preview = self.preview.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        preview.get_or_insert_with(|| Preview::new(Arc::new(Blank))).expect_anything();
+    }
+
+    /// Says whether a user is not there yet, and an earlier state of this plan would make it, or may.
+    fn expects_user(&self, name: &str) -> bool {
+        let key = Key::Name(name.to_owned());
+        let on_machine = self.machines.get(None).is_ok_and(|machine| matches!(machine.user(&key), Ok(Some(_))));
+        let preview = self.preview.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let planned = |preview: &Preview| matches!(preview.user(&key), Ok(Some(_))) || preview.may_yet_come();
+        self.is_plan() && !on_machine && preview.as_ref().is_some_and(planned)
     }
 
     /// The machine a node works on: the real one, or in a plan a preview of it, one overlay for all users.
@@ -280,7 +295,7 @@ impl Session {
             None => Preview::new(under),
         };
         if preview.is_none() {
-            *preview = Some(shared.seen_by(Arc::new(crate::machine::Blank)));
+            *preview = Some(shared.seen_by(Arc::new(Blank)));
         }
         Ok(Arc::new(shared))
     }

@@ -156,6 +156,14 @@ impl<'a> Runner<'a> {
         if self.node.action == Action::SetFact {
             self.open_facts(&items);
         }
+        let works = matches!(self.node.action, Action::Resource(_) | Action::Noop);
+        if works
+            && items.iter().any(|item| item.status == Status::Unknown)
+            && self.session.is_plan()
+            && !self.changes_nothing()
+        {
+            self.session.expect_anything();
+        }
         let hidden = matches!(self.node.action, Action::Gate(_) | Action::HandlerDone(_));
         if hidden && !items.iter().any(|i| i.status == Status::Failed) {
             return None;
@@ -165,6 +173,15 @@ impl<'a> Runner<'a> {
             self.session.state().notifications.finish(handler);
         }
         Some(outcome)
+    }
+
+    /// Says whether the playbook says that the task never changes anything.
+    pub(super) fn changes_nothing(&self) -> bool {
+        let never = |term: &Term| match term {
+            Term::Value(value) => *value == Value::Bool(false),
+            term => raw(term) == "false",
+        };
+        self.node.changed_when.iter().any(never)
     }
 
     /// What `set_fact` would set where that is known after apply: it may set it or not, and to anything.

@@ -20,12 +20,24 @@ pub struct Command {
     pub stdin: Option<Vec<u8>>,
     /// Ended after this time.
     pub timeout: Option<Duration>,
-    /// The directory this program fills: to a dry run, its content is unknown from then on.
-    pub fills: Option<PathBuf>,
+    /// What a dry run does not know from then on.
+    pub effect: Effect,
     /// The name the program sees in place of its own (`executable`).
     pub program: Option<String>,
     /// How many files it may have open, where the machine allows as many (the soft limit of `RLIMIT_NOFILE`).
     pub open_files: Option<u64>,
+}
+
+/// What a program does to the machine, as far as that concerns those that look at it in a dry run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// Nothing they would ask for.
+    #[default]
+    None,
+    /// It fills this directory.
+    Fills(PathBuf),
+    /// Anything, and it makes what is at this path, if there is one.
+    Anything(Option<PathBuf>),
 }
 
 impl Command {

@@ -24,7 +24,7 @@ mod unit;
 use std::path::Path;
 
 pub use account::{Aging, Group, GroupChange, Key, User, UserChange};
-pub use command::{Command, Output, Stdio};
+pub use command::{Command, Effect, Output, Stdio};
 pub use difference::{Difference, Side};
 pub use fault::{Fault, FaultKind, Result};
 pub use file::{Algorithm, Attrs, Content, FileKind, FileTime, Stat, Usage, Written, hex};
@@ -99,6 +99,11 @@ pub trait Inspect: Send + Sync {
     fn usage(&self, path: &Path) -> Result<Usage>;
     /// The IPv4 addresses of the network interfaces. Where nobody can tell, as on a machine in memory, that is an error.
     fn addresses(&self) -> Result<Vec<Address4>>;
+
+    /// Says whether something was asked for that is not there, and may yet come of a program that a dry run has not run.
+    fn may_yet_come(&self) -> bool {
+        false
+    }
 
     /// What is at a path, following links; `None` where nothing is or a link dangles.
     fn stat(&self, path: &Path) -> Result<Option<Stat>> {

@@ -2,6 +2,7 @@
 //! machine itself, around each write. "Changed" means that something was recorded; nothing else decides it.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::difference::{self, Difference, Side};
 use super::{
-    Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, FileTime, Group, GroupChange,
-    HttpAnswer, HttpRequest, Inspect, Key, Machine, Output, Result, Stat, Transaction, TransactionReport, UnitAction,
-    User, UserChange, Written,
+    Algorithm, Attrs, Command, Content, Effect, Fault, FaultKind, Fetch, Fetched, FileKind, FileTime, Group,
+    GroupChange, HttpAnswer, HttpRequest, Inspect, Key, Machine, Output, Result, Stat, Transaction, TransactionReport,
+    UnitAction, User, UserChange, Written,
 };
 
 /// Files larger than this are not diffed.
@@ -55,6 +56,8 @@ pub struct Tracked<'a> {
     deadline: Option<Instant>,
     open_files: Option<u64>,
     differences: Option<Mutex<Vec<Difference>>>,
+    /// A dry run has not run a program that may do anything.
+    left_out: AtomicBool,
 }
 
 /// What is done before the first change, until it succeeds.
@@ -71,6 +74,7 @@ impl<'a> Tracked<'a> {
             deadline: None,
             open_files: None,
             differences: None,
+            left_out: AtomicBool::new(false),
         }
     }
 
@@ -133,6 +137,11 @@ impl<'a> Tracked<'a> {
             *first = None;
         }
         Ok(())
+    }
+
+    /// Says whether a program was not run, in a dry run, that may do anything.
+    pub fn left_something_out(&self) -> bool {
+        self.left_out.load(Ordering::Relaxed)
     }
 
     /// What was changed so far.
@@ -461,7 +470,11 @@ impl Machine for Tracked<'_> {
         // Whether a program changed anything, only its task can say; so nothing is recorded here.
         let command = self.limited(command)?;
         self.begin()?;
-        self.machine.run(&command)
+        let output = self.machine.run(&command)?;
+        if output == Output::Unknown && matches!(command.effect, Effect::Anything(_)) {
+            self.left_out.store(true, Ordering::Relaxed);
+        }
+        Ok(output)
     }
 }
 

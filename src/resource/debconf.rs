@@ -5,7 +5,7 @@ use std::path::Path;
 use super::params::{FromValue as _, params};
 use super::types::choices;
 use super::{Claim, Context, Failure, Footprint, Outcome, ParamError, Resource};
-use crate::machine::{Command, Fault, FaultKind, Inspect, Machine, Output, Stdio};
+use crate::machine::{Command, Effect, Fault, FaultKind, Inspect, Machine, Output, Stdio};
 use crate::value::{Map, Value};
 
 /// Where debconf keeps the answers, and a file of it.
@@ -147,8 +147,8 @@ impl Debconf {
     ) -> Result<String, Failure> {
         let line = format!("{} {} {} {text}\n", self.name, answer.question, answer.vtype.word());
         let words = std::iter::once("debconf-set-selections").chain(self.unseen.then_some("--unseen"));
-        let fills = Some(DATABASE.into());
-        let command = Command { stdin: Some(line.into_bytes()), fills, ..command(context, words) };
+        let effect = Effect::Fills(DATABASE.into());
+        let command = Command { stdin: Some(line.into_bytes()), effect, ..command(context, words) };
         match machine.run(&command).map_err(not_run)? {
             Output::Unknown => Ok(String::new()),
             Output::Known(stdio) if stdio.ok() => Ok(answer.masked(stdio.out())),

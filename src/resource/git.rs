@@ -9,7 +9,7 @@ use super::git_remote::{Remote, Target};
 use super::params::params;
 use super::paths::Place;
 use super::{Claim, Context, Failure, Footprint, Outcome, ParamError, Resource, edit};
-use crate::machine::{Attrs, Command, FileKind, Inspect, Machine, Output, Stdio};
+use crate::machine::{Attrs, Command, Effect, FileKind, Inspect, Machine, Output, Stdio};
 use crate::value::{Map, Value};
 
 /// Sets the mask for new files and becomes the program; the words come behind, as they are.
@@ -226,7 +226,8 @@ impl Git {
             // Known to a plan, for the states after it.
             machine.make_dir(dest, &Attrs::default())?;
         }
-        let command = Command { fills: Some(dest.to_path_buf()), ..self.command(&words, None, context) };
+        let effect = Effect::Fills(dest.to_path_buf());
+        let command = Command { effect, ..self.command(&words, None, context) };
         match machine.run(&command)? {
             Output::Known(stdio) if !stdio.ok() => return Err(failed(&words, &stdio)),
             Output::Known(_) => {}

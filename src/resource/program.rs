@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Context, Failure, Outcome, glob};
-use crate::machine::{Command, Fault, FaultKind, Inspect, Machine, Output};
+use crate::machine::{Command, Effect, Fault, FaultKind, Inspect, Machine, Output};
 use crate::value::{Map, Value, bytes_of};
 
 /// A program with what decides whether it runs.
@@ -58,6 +58,12 @@ impl Program<'_> {
         failure
     }
 
+    /// What is there once it has run, where that is one path.
+    fn made(&self, machine: &dyn Machine) -> Result<Option<PathBuf>, Failure> {
+        let path = self.creates.filter(|path| !path.contains(['*', '?', '[']));
+        path.map(|path| absolute(machine, self.command.chdir.as_deref(), path)).transpose()
+    }
+
     /// Runs it.
     pub fn run(mut self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
         if let Some(dir) = &self.command.chdir
@@ -69,6 +75,7 @@ impl Program<'_> {
             )));
         }
         self.command.env.extend(context.environment.iter().cloned());
+        self.command.effect = Effect::Anything(self.made(machine)?);
         let start = jiff::ZonedDateTime::now();
         let output = machine.run(&self.command).map_err(|fault| self.not_started(fault))?;
         let end = jiff::ZonedDateTime::now();

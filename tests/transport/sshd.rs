@@ -40,9 +40,10 @@ impl Sshd {
         keygen(&path("key"), "ed25519", "");
         fs::copy(path("key.pub"), path("authorized")).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // A shell of the second level reads no startup files: those of this machine may write.
         let config = format!(
             "{extra}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
-             StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nMaxStartups 100\n\
+             StrictModes no\nUsePAM no\nSetEnv SHLVL=1\nPermitRootLogin yes\nPasswordAuthentication no\nMaxStartups 100\n\
              KbdInteractiveAuthentication no\nLogLevel ERROR\n",
             path("host_key").display(),
             path("authorized").display(),

@@ -11,12 +11,13 @@ mod place;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::package::Foresight;
 use super::{
-    Address4, Algorithm, Attrs, Command, Content, Fault, FaultKind, Fetch, Fetched, FileKind, FileTime, Group,
+    Address4, Algorithm, Attrs, Command, Content, Effect, Fault, FaultKind, Fetch, Fetched, FileKind, FileTime, Group,
     GroupChange, HttpAnswer, HttpRequest, Identity, Inspect, Key, Machine, Output, Package, Reach, Result, Service,
     Stat, Transaction, TransactionReport, Unit, UnitAction, Usage, User, UserChange, Written,
 };
@@ -28,6 +29,8 @@ pub use blank::Blank;
 pub struct Preview {
     under: Arc<dyn Inspect>,
     state: Arc<Mutex<State>>,
+    /// Something was asked for through this view that is not there.
+    missed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -38,18 +41,37 @@ struct State {
     packages: BTreeMap<String, Option<Package>>,
     units: BTreeMap<String, Unit>,
     lists_updated: bool,
+    /// A program was left out that may have done anything.
+    unforeseen: bool,
 }
 
 impl Preview {
     /// A preview of `under`.
     pub fn new(under: Arc<dyn Inspect>) -> Self {
-        Self { under, state: Arc::default() }
+        Self { under, state: Arc::default(), missed: AtomicBool::new(false) }
     }
 
     /// The same overlay seen with other rights.
     #[must_use]
     pub fn seen_by(&self, under: Arc<dyn Inspect>) -> Self {
-        Self { under, state: self.state.clone() }
+        Self { under, state: self.state.clone(), missed: AtomicBool::new(false) }
+    }
+
+    /// Notes that a program was left out that may have done anything.
+    pub fn expect_anything(&self) {
+        self.state().unforeseen = true;
+    }
+
+    /// Notes an answer of nothing being there.
+    fn noted<T>(&self, answer: Result<T>, is_absent: impl Fn(&T) -> bool) -> Result<T> {
+        let absent = match &answer {
+            Ok(found) => is_absent(found),
+            Err(fault) => fault.kind != FaultKind::Unknown,
+        };
+        if absent {
+            self.missed.store(true, Ordering::Relaxed);
+        }
+        answer
     }
 
     /// Says whether anything would have changed by now.
@@ -57,7 +79,7 @@ impl Preview {
         let state = self.state();
         let things =
             [state.users.is_empty(), state.groups.is_empty(), state.packages.is_empty(), state.units.is_empty()];
-        !state.files.is_empty() || things.contains(&false)
+        !state.files.is_empty() || state.unforeseen || things.contains(&false)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -105,10 +127,8 @@ impl Preview {
         if self.state().files.is_open(path) {
             return Err(open(path));
         }
-        if let Some(entry) = self.state().files.find(path) {
-            return Ok(entry.map(|node| node.stat.clone()));
-        }
-        self.under.lstat(path)
+        let entry = self.state().files.find(path).map(|entry| entry.map(|node| node.stat.clone()));
+        self.noted(entry.map_or_else(|| self.under.lstat(path), Ok), Option::is_none)
     }
 
     fn link_real(&self, path: &Path) -> Result<PathBuf> {
@@ -126,7 +146,7 @@ fn missing(operation: &str, path: &Path) -> Fault {
     Fault { kind: FaultKind::NotFound, ..fault }
 }
 
-/// Something in a directory a program is yet to fill.
+/// Something a program is yet to make.
 fn open(path: &Path) -> Fault {
     let fault = Fault::new(format!("look at {}", path.display()), "what is there is known after apply");
     Fault { kind: FaultKind::Unknown, ..fault }
@@ -198,7 +218,7 @@ impl Inspect for Preview {
             return Ok(Some(user.clone()));
         }
         let found = self.under.user(key)?;
-        Ok(found.filter(|user| !state.users.contains_key(&user.name)))
+        self.noted(Ok(found.filter(|user| !state.users.contains_key(&user.name))), Option::is_none)
     }
 
     fn group(&self, key: &Key) -> Result<Option<Group>> {
@@ -207,12 +227,12 @@ impl Inspect for Preview {
             return Ok(Some(group.clone()));
         }
         let found = self.under.group(key)?;
-        Ok(found.filter(|group| !state.groups.contains_key(&group.name)))
+        self.noted(Ok(found.filter(|group| !state.groups.contains_key(&group.name))), Option::is_none)
     }
 
     fn package(&self, name: &str) -> Result<Option<Package>> {
         let known = self.state().packages.get(name).cloned();
-        known.map_or_else(|| self.under.package(name), Ok)
+        self.noted(known.map_or_else(|| self.under.package(name), Ok), Option::is_none)
     }
 
     fn unit(&self, name: &str) -> Result<Unit> {
@@ -221,11 +241,12 @@ impl Inspect for Preview {
             return Ok(unit);
         }
         let unit = self.under.unit(name)?;
-        Ok(if unit.exists { unit } else { self.unit_from_files(name).unwrap_or(unit) })
+        let unit = if unit.exists { unit } else { self.unit_from_files(name).unwrap_or(unit) };
+        self.noted(Ok(unit), |unit| !unit.exists)
     }
 
     fn probe(&self, command: &Command) -> Result<Output> {
-        self.under.probe(command)
+        self.noted(self.under.probe(command), |output| output.known().is_some_and(|stdio| !stdio.ok()))
     }
 
     fn identity(&self) -> Result<Identity> {
@@ -233,7 +254,7 @@ impl Inspect for Preview {
     }
 
     fn foresee(&self, transaction: &Transaction) -> Result<Foresight> {
-        self.under.foresee(transaction)
+        self.noted(self.under.foresee(transaction), |_| false)
     }
 
     /// What listens now says nothing about what will after the apply.
@@ -278,7 +299,7 @@ impl Inspect for Preview {
     }
 
     fn download(&self, fetch: &Fetch, limit: u64) -> Result<Vec<u8>> {
-        self.under.download(fetch, limit)
+        self.noted(self.under.download(fetch, limit), |_| false)
     }
 
     fn usage(&self, path: &Path) -> Result<Usage> {
@@ -287,6 +308,10 @@ impl Inspect for Preview {
 
     fn addresses(&self) -> Result<Vec<Address4>> {
         self.under.addresses()
+    }
+
+    fn may_yet_come(&self) -> bool {
+        self.missed.load(Ordering::Relaxed) && self.state().unforeseen
     }
 }
 
@@ -441,13 +466,20 @@ impl Machine for Preview {
     }
 
     fn run(&self, command: &Command) -> Result<Output> {
-        if let Some(dir) = &command.fills {
-            let real = self.real(dir)?;
-            let stat = match self.lstat_real(&real)? {
-                Some(stat) => stat,
-                None => self.new_stat(FileKind::Dir, &Attrs::default(), None, 0o755, 4096)?,
-            };
-            self.state().files.put(real, stat, Data::Filled);
+        match &command.effect {
+            Effect::None | Effect::Anything(None) => {}
+            Effect::Anything(Some(path)) => {
+                let real = self.real(path)?;
+                self.state().files.open(real);
+            }
+            Effect::Fills(dir) => {
+                let real = self.real(dir)?;
+                let stat = match self.lstat_real(&real)? {
+                    Some(stat) => stat,
+                    None => self.new_stat(FileKind::Dir, &Attrs::default(), None, 0o755, 4096)?,
+                };
+                self.state().files.put(real, stat, Data::Filled);
+            }
         }
         Ok(Output::Unknown)
     }
