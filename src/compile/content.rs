@@ -47,7 +47,9 @@ impl HostCompiler<'_> {
         };
         let on_target =
             |name| get(name).and_then(|t| t.as_value().map(crate::apply_truth)).unwrap_or(kind == "assemble");
-        if on_target("remote_src") || (kind == "copy" && get("content").is_some()) {
+        let no_copy =
+            kind == "unarchive" && !get("copy").and_then(|t| t.as_value().map(crate::apply_truth)).unwrap_or(true);
+        if on_target("remote_src") || no_copy || (kind == "copy" && get("content").is_some()) {
             return Ok(iteration);
         }
         let (name, span) = match kind.as_str() {

@@ -77,7 +77,6 @@ impl Args {
     }
 
     /// What was given.
-    #[cfg(test)]
     pub fn into_map(self) -> Map {
         self.0
     }

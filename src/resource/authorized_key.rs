@@ -138,8 +138,8 @@ impl AuthorizedKey {
             }
             found.push(entry);
         }
-        if found.is_empty() {
-            return Err("no key is given".to_owned());
+        if found.is_empty() && self.exclusive {
+            return Err("no key is given: with `exclusive` nobody could log in any more".to_owned());
         }
         Ok(found)
     }
@@ -303,6 +303,6 @@ mod tests {
                 .fails("authorized_key", "{user: root, key: 'ssh-rsa A', comment: \"a\\nssh-rsa B\"}")
                 .contains("one line")
         );
-        assert!(bench.fails("authorized_key", "{user: root, key: ''}").contains("no key"));
+        assert!(bench.fails("authorized_key", "{user: root, key: '', exclusive: true}").contains("no key"));
     }
 }

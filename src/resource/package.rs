@@ -1,62 +1,79 @@
 //! `package`: packages, whatever the package manager.
 
 use super::apt::Apt;
-use super::params::params;
-use super::types::choices;
+use super::params::{ParamSpec, params};
 use super::{Args, Context, Failure, Footprint, Outcome, ParamError, Resource};
 use crate::machine::Machine;
 use crate::value::Value;
 
-choices! {
-    /// What is wanted of packages.
-    pub enum State {
-        /// Installed, in any version.
-        Present = "present" | "installed",
-        /// Installed, in the newest version there is.
-        Latest = "latest",
-        /// Not installed.
-        Absent = "absent" | "removed",
-    }
-}
-
 params! {
-    /// Manages packages with the package manager of the host. cfg knows apt so far.
+    /// Manages packages with the package manager of the host. cfg knows apt so far, and hands it every parameter but `use`.
     ///
     /// # Example
     /// ```yaml
-    /// - package: { name: [git, rsync], state: present }
+    /// - package: { name: [git, rsync], state: present, update_cache: true }
     /// ```
-    pub struct Package {
-        /// Packages, in the words of the package manager.
-        name: Vec<String>, required, alias "pkg";
-        /// What is wanted of them.
-        state: State = State::Present;
+    pub struct Dispatcher {
         /// The package manager: `auto` for the one of the host, or `apt`. The variable `ansible_package_use` says it too.
         r#use: String = "auto", named "use";
     }
 }
 
+/// What the package manager was given.
+#[derive(Debug)]
+pub struct Package(Apt);
+
+/// The parameters of apt and this type's own, as one table.
+const ALL: [ParamSpec; Apt::PARAMS.len() + 1] = joined();
+
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses what is out of bounds")]
+const fn joined<const N: usize>() -> [ParamSpec; N] {
+    let mut all = [Dispatcher::PARAMS[0]; N];
+    let mut i = 0;
+    while i < Apt::PARAMS.len() {
+        all[i] = Apt::PARAMS[i];
+        i += 1;
+    }
+    all
+}
+
 impl Package {
+    /// The documentation of the type.
+    pub const DOC: &'static str = Dispatcher::DOC;
+
+    /// The parameters.
+    pub const PARAMS: &'static [ParamSpec] = &ALL;
+
+    /// Reads the arguments of a task.
+    ///
+    /// # Errors
+    /// Where one is unknown, missing, or of the wrong type.
+    pub fn from_args(mut args: Args) -> Result<Self, ParamError> {
+        let mut own = crate::value::Map::new();
+        own.extend(args.take("use", &[])?.map(|arg| (arg.name.into(), arg.value)));
+        let Dispatcher { r#use } = Dispatcher::from_args(Args::new(own))?;
+        if !matches!(r#use.as_str(), "auto" | "apt" | "ansible.builtin.apt") {
+            let message = format!("Could not find a matching action for the \"{}\" package manager.", r#use);
+            return Err(ParamError::bad("use", message));
+        }
+        let mut given = args.into_map();
+        // Words of other package managers.
+        if let Some(state) = given.get_mut("state") {
+            match state.as_str() {
+                Some("installed") => *state = Value::str("present"),
+                Some("removed") => *state = Value::str("absent"),
+                _ => {}
+            }
+        }
+        Apt::from_args(Args::new(given)).map(Self)
+    }
+
     /// Checks what the types alone cannot.
     ///
     /// # Errors
     /// Where a name is not one of a package.
     pub fn check(&self) -> Result<(), ParamError> {
-        self.provider()?.check()
-    }
-
-    fn provider(&self) -> Result<Apt, ParamError> {
-        if !matches!(self.r#use.as_str(), "auto" | "apt" | "ansible.builtin.apt") {
-            let message = format!("Could not find a matching action for the \"{}\" package manager.", self.r#use);
-            return Err(ParamError::bad("use", message));
-        }
-        let state = match self.state {
-            State::Present => "present",
-            State::Latest => "latest",
-            State::Absent => "absent",
-        };
-        let names = Value::list(self.name.iter().map(Value::str));
-        Apt::from_args(Args::new([("name".into(), names), ("state".into(), Value::str(state))].into_iter().collect()))
+        self.0.check()
     }
 }
 
@@ -66,7 +83,7 @@ impl Resource for Package {
     }
 
     fn converge(&self, machine: &dyn Machine, context: &Context) -> Result<Outcome, Failure> {
-        self.provider().map_err(|e| Failure::new(e.message))?.converge(machine, context)
+        self.0.converge(machine, context)
     }
 }
 
@@ -78,9 +95,11 @@ mod tests {
     fn packages() {
         let bench = Bench::with(&[]);
         assert_eq!(bench.settle("package", "{name: 'a,b', state: absent}").1, 0);
+        assert_eq!(bench.settle("package", "{name: a, state: removed, purge: true, autoremove: false}").1, 0);
         assert!(
             bench.fails("package", "{name: a, state: present, use: dnf}").contains("matching action for the \"dnf\"")
         );
-        assert!(bench.fails("package", "{name: a, state: present}").contains("no package manager"));
+        assert!(bench.fails("package", "{name: a, state: installed}").contains("no package manager"));
+        assert!(bench.fails("package", "{name: a, enablerepo: epel}").contains("enablerepo"));
     }
 }

@@ -40,11 +40,10 @@ impl Shell {
     /// Checks what the types alone cannot.
     ///
     /// # Errors
-    /// Where the command is empty or the shell is not a path.
+    /// Where the command is empty.
     pub fn check(&self) -> Result<(), ParamError> {
-        match &self.executable {
-            _ if self.cmd.trim().is_empty() => Err(ParamError::conflict("no command is given")),
-            Some(shell) if !shell.starts_with('/') => Err(ParamError::bad("executable", "expected an absolute path")),
+        match self.cmd.trim() {
+            "" => Err(ParamError::conflict("no command is given")),
             _ => Ok(()),
         }
     }

@@ -36,6 +36,8 @@ params! {
         decrypt: bool = true;
         /// `src` is on the target, or a URL.
         remote_src: bool = false;
+        /// What `remote_src` was called long ago, the other way round.
+        copy: bool = true;
         /// Do nothing where this path exists.
         creates: Option<String>;
         /// Only what matches one of these patterns.
@@ -72,10 +74,14 @@ impl Unarchive {
         // The compiler has looked at these.
         let _ = self.decrypt;
         self.strip()?;
-        if !self.remote_src && is_web(&self.src) {
+        if !self.is_on_target() && is_web(&self.src) {
             return Err(ParamError::bad("src", "a URL needs `remote_src: true`"));
         }
         Ok(())
+    }
+
+    fn is_on_target(&self) -> bool {
+        self.remote_src || !self.copy
     }
 
     /// How many leading directories are taken off each name.
@@ -121,7 +127,7 @@ impl Unarchive {
             };
             return Ok(machine.download(&fetch, MAX_ARCHIVE)?);
         }
-        if !self.remote_src {
+        if !self.is_on_target() {
             return Err(Failure::new("the archive was not sent"));
         }
         let path = Path::new(&self.src);
@@ -136,7 +142,7 @@ impl Unarchive {
 impl Resource for Unarchive {
     fn footprint(&self) -> Footprint {
         let mut footprint = Footprint::nothing().write(Claim::Tree(self.dest.clone()));
-        if self.remote_src && !is_web(&self.src) {
+        if self.is_on_target() && !is_web(&self.src) {
             footprint = footprint.read(Claim::Path(PathBuf::from(&*self.src)));
         }
         if let Some(creates) = &self.creates {
