@@ -1,6 +1,7 @@
 //! `package`: packages, whatever the package manager.
 
 use super::apt::Apt;
+use super::args::ParamErrorKind;
 use super::params::{ParamSpec, params};
 use super::{Args, Context, Failure, Footprint, Outcome, ParamError, Resource};
 use crate::machine::Machine;
@@ -34,6 +35,8 @@ const fn joined<const N: usize>() -> [ParamSpec; N] {
         all[i] = Apt::PARAMS[i];
         i += 1;
     }
+    // apt can do something without packages, this type cannot.
+    all[0].required = true;
     all
 }
 
@@ -57,6 +60,11 @@ impl Package {
             return Err(ParamError::bad("use", message));
         }
         let mut given = args.into_map();
+        let name = ALL.iter().find(|spec| spec.required);
+        if name.is_some_and(|spec| !spec.names().any(|name| given.contains_key(name))) {
+            let message = "missing required arguments: name".to_owned();
+            return Err(ParamError { param: None, message, kind: ParamErrorKind::Missing });
+        }
         // Words of other package managers.
         if let Some(state) = given.get_mut("state") {
             match state.as_str() {
@@ -101,5 +109,6 @@ mod tests {
         );
         assert!(bench.fails("package", "{name: a, state: installed}").contains("no package manager"));
         assert!(bench.fails("package", "{name: a, enablerepo: epel}").contains("enablerepo"));
+        assert!(bench.fails("package", "{state: latest}").contains("missing required arguments: name"));
     }
 }
