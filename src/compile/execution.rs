@@ -26,26 +26,27 @@ const SAID_BEFORE: [(Keyword, Option<&str>); 6] = [
 ];
 
 impl HostCompiler<'_> {
-    /// What keywords and variables come to where that is not plain: expressions, and what tasks have set.
+    /// What keywords and variables say where that is not plain: expressions, and what tasks have set.
+    fn said(&self, task: &Task, frame: &Frame) -> Vec<(Keyword, Term)> {
+        let near = |name: &str| {
+            self.runtime.contains_key(name) || frame.vars.iter().any(|layer| layer.entries.contains_key(name))
+        };
+        let each = SAID_BEFORE.iter().filter_map(|(keyword, variable)| match variable.filter(|name| near(name)) {
+            Some(variable) => Some((*keyword, self.expression(variable, task.span))),
+            None => Some((*keyword, self.open_term(task, frame, *keyword)?)),
+        });
+        each.collect()
+    }
+
+    /// What that comes to.
     fn said_before(
         &self,
         task: &Task,
         frame: &Frame,
         scope: &Arc<TermScope>,
     ) -> Vec<(Keyword, Result<Value, EvalError>)> {
-        let near = |name: &str| {
-            self.runtime.contains_key(name) || frame.vars.iter().any(|layer| layer.entries.contains_key(name))
-        };
-        let mut said = Vec::new();
-        for (keyword, variable) in SAID_BEFORE {
-            if let Some(variable) = variable.filter(|name| near(name)) {
-                let value = scope.get(variable).map(Option::unwrap_or_default);
-                said.push((keyword, value));
-            } else if let Some(term) = self.open_term(task, frame, keyword) {
-                said.push((keyword, scope.evaluate(&term)));
-            }
-        }
-        said
+        let said = self.said(task, frame).into_iter();
+        said.map(|(keyword, term)| (keyword, scope.evaluate(&term))).collect()
     }
 
     /// A keyword that is an expression.
@@ -67,8 +68,12 @@ impl HostCompiler<'_> {
     }
 
     fn is_said_late(&self, task: &Task, frame: &Frame) -> bool {
-        let said = self.said_before(task, frame, &self.scope(frame, Vec::new()));
-        said.iter().any(|(_, said)| said.as_ref().is_ok_and(Value::has_unknown))
+        let said = self.said(task, frame);
+        if said.is_empty() {
+            return false;
+        }
+        let scope = self.scope(frame, Vec::new());
+        said.iter().any(|(_, term)| scope.evaluate(term).is_ok_and(|value| value.has_unknown()))
     }
 
     /// An iteration whose item has a say in it. Where it cannot be told, and `certain` is false, it fails where it is reached.
@@ -86,7 +91,7 @@ impl HostCompiler<'_> {
             self.lookups.want_file();
             return Ok(Iteration { when: vec![Term::Value(Value::Unknown)], ..iteration });
         }
-        if let Some(error) = self.stranger(task, frame, scope, certain) {
+        if let Some(error) = self.stranger(task, frame, scope, || certain) {
             return Ok(Iteration { args: Term::Failed(Arc::new(error)), ..iteration });
         }
         let execution = self.execution(task, frame, scope)?;
@@ -115,12 +120,12 @@ impl HostCompiler<'_> {
         task: &Task,
         frame: &Frame,
         scope: &Arc<TermScope>,
-        certain: bool,
+        certain: impl FnOnce() -> bool,
     ) -> Option<EvalError> {
-        if certain {
+        let said = self.said_before(task, frame, scope);
+        if said.is_empty() || certain() {
             return None;
         }
-        let said = self.said_before(task, frame, scope);
         let becomes = match said.iter().find(|(keyword, _)| *keyword == Keyword::Become) {
             Some((_, said)) => said.as_ref().is_ok_and(crate::apply_truth),
             None => self.flag(frame, &task.keywords, Keyword::Become) == Some(true),

@@ -98,7 +98,7 @@ impl HostCompiler<'_> {
         // As whom a task would work that does not, or has done so elsewhere, is nobody's question.
         let skipped = action == Action::Report || self.certainly_skipped(frame, scope);
         let by_item = !skipped && self.asks_item(task, frame);
-        let certain = !self.tolerates(task, frame) && self.certainly_runs(frame, scope);
+        let certain = || !self.tolerates(task, frame) && self.certainly_runs(frame, scope);
         let stranger = if skipped || by_item { None } else { self.stranger(task, frame, scope, certain) };
         let (action, work, skipped) = match stranger {
             Some(error) => {

@@ -57,6 +57,13 @@ pub struct ItemOutcome {
     pub result: Value,
 }
 
+impl ItemOutcome {
+    /// Says whether something was changed, whatever came of it in the end.
+    pub fn has_changed(&self) -> bool {
+        !self.changes.is_empty() || self.result.get("changed") == Some(&Value::Bool(true))
+    }
+}
+
 /// A finished task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskOutcome {
@@ -287,6 +294,8 @@ impl Counts {
             Status::Failed if outcome.ignored => {
                 self.ok += 1;
                 self.ignored += 1;
+                // What failed halfway has changed something all the same.
+                self.changed += u32::from(outcome.items.iter().any(ItemOutcome::has_changed));
             }
             Status::Failed if outcome.rescued => self.rescued += 1,
             Status::Failed => self.failed += 1,
