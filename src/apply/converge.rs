@@ -140,7 +140,7 @@ impl Runner<'_> {
             .within(limit)
             .with_open_files(open_files)
             .keeping(self.node.diff == Diff::Wanted)
-            .before_first_change(Box::new(|| self.before_first_change(scope)));
+            .before_first_change(Box::new(|| self.before_first_change(&how.round.notify)));
         let started = Instant::now();
         let mut result = resource.converge(&tracked, &context);
         // What ran or changed something just now has seen the news already.
@@ -152,8 +152,8 @@ impl Runner<'_> {
         if self.node.diff == Diff::Hidden {
             changes.iter_mut().for_each(|change| change.diff = None);
         }
-        if tracked.left_something_out() && !self.changes_nothing() {
-            self.session.expect_anything();
+        if tracked.left_something_out() {
+            self.leave_out();
         }
         match result {
             Ok(outcome) => {
@@ -266,15 +266,14 @@ impl Runner<'_> {
     }
 
     /// Waits for the turn of the node, and has what it notifies written down.
-    fn before_first_change(&self, scope: &Arc<TermScope>) -> crate::machine::Result<()> {
+    fn before_first_change(&self, names: &[String]) -> crate::machine::Result<()> {
         if !self.has_turn() {
             return Err(Fault::new("go on", "an earlier state failed"));
         }
-        if self.node.notify.is_empty() || self.session.is_plan() || !self.session.prologue.keeps() || self.looking {
+        if names.is_empty() || self.session.is_plan() || !self.session.prologue.keeps() || self.looking {
             return Ok(());
         }
-        let names = self.notified_names(scope);
-        self.session.state().notifications.intend(self.node.id, names);
+        self.session.state().notifications.intend(self.node.id, names.to_vec());
         (self.session.keeper())()
     }
 }

@@ -40,7 +40,6 @@ impl Runner<'_> {
                 if let Some(Err(error)) = &ends { Attempt::eval(error.clone()).with_exception() } else { attempt };
             registered.push(self.registered_item(looped, &item, i, &attempt));
             outcomes.push(attempt.into_item(Some(label), no_log));
-            self.rounds().push(locals);
             match ends {
                 Some(Ok(Value::Unknown)) => {
                     let rest = Attempt::unknown("whether the loop goes on is known after apply");

@@ -1,6 +1,6 @@
 //! One node: conditions, items, tries, and what its result means.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::judge::{give_up, number_of, raw, truth};
@@ -38,13 +38,23 @@ pub struct Runner<'a> {
     /// Whether its turn came, once that is known.
     turn: OnceLock<bool>,
     warnings: Mutex<Vec<Warning>>,
-    /// The variables of each item that was worked on.
-    rounds: Mutex<Vec<Vec<(String, Value)>>>,
+    /// Each time of its work, so far.
+    rounds: Mutex<Vec<Round>>,
+}
+
+/// One time of a node's work.
+#[derive(Clone, Default)]
+pub(super) struct Round {
+    /// The variables of the loop.
+    locals: Vec<(String, Value)>,
+    /// Whom it notifies if something is changed; nobody where it is not done.
+    pub notify: Vec<String>,
 }
 
 /// One try of the work, at one time.
 pub(super) struct Try<'t> {
     pub iteration: &'t Iteration,
+    pub round: &'t Round,
     pub scope: &'t Arc<TermScope>,
     /// As whom, and whether for real.
     pub execution: &'t Execution,
@@ -156,13 +166,8 @@ impl<'a> Runner<'a> {
         if self.node.action == Action::SetFact {
             self.open_facts(&items);
         }
-        let works = matches!(self.node.action, Action::Resource(_) | Action::Noop);
-        if works
-            && items.iter().any(|item| item.status == Status::Unknown)
-            && self.session.is_plan()
-            && !self.changes_nothing()
-        {
-            self.session.expect_anything();
+        if items.iter().any(|item| item.status == Status::Unknown) {
+            self.leave_out();
         }
         let hidden = matches!(self.node.action, Action::Gate(_) | Action::HandlerDone(_));
         if hidden && !items.iter().any(|i| i.status == Status::Failed) {
@@ -175,13 +180,14 @@ impl<'a> Runner<'a> {
         Some(outcome)
     }
 
-    /// Says whether the playbook says that the task never changes anything.
-    pub(super) fn changes_nothing(&self) -> bool {
-        let never = |term: &Term| match term {
-            Term::Value(value) => *value == Value::Bool(false),
-            term => raw(term) == "false",
-        };
-        self.node.changed_when.iter().any(never)
+    /// Notes that a plan leaves the work of this node out, or a part of it, unless the playbook says that it never changes
+    /// anything.
+    pub(super) fn leave_out(&self) {
+        let never = |term: &Term| term.as_value().map_or_else(|| raw(term) == "false", |value| !truth(value));
+        let works = matches!(self.node.action, Action::Resource(_) | Action::Noop);
+        if works && self.session.is_plan() && !self.node.changed_when.iter().any(never) {
+            self.session.expect_anything();
+        }
     }
 
     /// What `set_fact` would set where that is known after apply: it may set it or not, and to anything.
@@ -225,15 +231,11 @@ impl<'a> Runner<'a> {
         let term = if unreachable { &self.node.ignore_unreachable } else { &self.node.ignore_errors };
         let holds = |locals| self.scope(locals).evaluate(term).is_ok_and(|value| truth(&value));
         let mut failed = items.iter().enumerate().filter(|(_, item)| item.status == Status::Failed);
-        failed.all(|(i, _)| holds(self.round(i)))
+        let locals = |i: usize| self.rounds().get(i).map(|round| round.locals.clone()).unwrap_or_default();
+        failed.all(|(i, _)| holds(locals(i)))
     }
 
-    /// The variables of the item at an index; none where there is no loop.
-    fn round(&self, index: usize) -> Vec<(String, Value)> {
-        self.rounds().get(index).cloned().unwrap_or_default()
-    }
-
-    pub(super) fn rounds(&self) -> std::sync::MutexGuard<'_, Vec<Vec<(String, Value)>>> {
+    fn rounds(&self) -> MutexGuard<'_, Vec<Round>> {
         self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -285,9 +287,17 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// One item: its condition, its tries.
+    /// One time of the work.
     pub(super) fn item(&self, iteration: &Iteration, locals: Vec<(String, Value)>, refresh: bool) -> Attempt {
-        let scope = self.scope(locals.clone());
+        let mut round = Round { locals, notify: Vec::new() };
+        let attempt = self.worked(iteration, &mut round, refresh);
+        self.rounds().push(round);
+        attempt
+    }
+
+    /// Its condition, its tries.
+    fn worked(&self, iteration: &Iteration, round: &mut Round, refresh: bool) -> Attempt {
+        let scope = self.scope(round.locals.clone());
         if let Some(no) = self.condition(&scope, iteration) {
             return no;
         }
@@ -295,8 +305,12 @@ impl<'a> Runner<'a> {
         if let Some(no) = self.guarded(&scope, execution) {
             return no;
         }
+        round.notify = match self.notified_names(&scope) {
+            Ok(names) => names,
+            Err(error) => return Attempt::eval(error),
+        };
         let Some(until) = self.node.until.as_ref().filter(|_| !self.looking) else {
-            return self.try_once(iteration, &locals, refresh, None).unwrap_or_else(|failed| failed);
+            return self.try_once(iteration, round, refresh, None).unwrap_or_else(|failed| failed);
         };
         let number = |keyword, term, default| {
             number_of(&scope, keyword, term).map(|n| n.unwrap_or(default).clamp(0.0, LONGEST_DELAY))
@@ -306,11 +320,11 @@ impl<'a> Runner<'a> {
             (Err(failed), _) | (_, Err(failed)) => return failed,
         };
         for tried in 0..=retries {
-            let attempt = match self.try_once(iteration, &locals, refresh, Some(tried + 1)) {
+            let attempt = match self.try_once(iteration, round, refresh, Some(tried + 1)) {
                 Ok(attempt) => attempt,
                 Err(failed) => return failed,
             };
-            match self.holds(&until.condition, &attempt, &locals) {
+            match self.holds(&until.condition, &attempt, &round.locals) {
                 _ if attempt.changed.has_unknown() || attempt.result.values().any(Value::has_unknown) => {
                     return attempt;
                 }
@@ -327,10 +341,10 @@ impl<'a> Runner<'a> {
             self.session.sink.retried(self.node.id, &self.name, retries - tried);
             std::thread::sleep(Duration::from_secs_f64(delay));
         }
-        self.try_once(iteration, &locals, refresh, None).unwrap_or_else(|failed| failed)
+        self.try_once(iteration, round, refresh, None).unwrap_or_else(|failed| failed)
     }
 
-    pub(super) fn warnings(&self) -> std::sync::MutexGuard<'_, Vec<Warning>> {
+    pub(super) fn warnings(&self) -> MutexGuard<'_, Vec<Warning>> {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -349,16 +363,16 @@ impl<'a> Runner<'a> {
     fn try_once(
         &self,
         iteration: &Iteration,
-        locals: &[(String, Value)],
+        round: &Round,
         refresh: bool,
         tried: Option<u32>,
     ) -> Result<Attempt, Attempt> {
-        let scope = self.scope(locals.to_vec());
+        let scope = self.scope(round.locals.clone());
         let limit = self.limit(&scope).map_err(Attempt::with_exception)?;
         let args = self.arguments(iteration, &scope).map_err(Attempt::with_exception)?;
         let execution = self.node.execution_of(iteration);
-        let no_log = self.hides(locals);
-        let how = Try { iteration, scope: &scope, execution, no_log, refresh, limit };
+        let no_log = self.hides(&round.locals);
+        let how = Try { iteration, round, scope: &scope, execution, no_log, refresh, limit };
         let mut attempt = match &self.node.action {
             Action::Resource(kind) => self.resource(kind, args, &how),
             action => actions::run(self, action, &args, &how),
@@ -368,7 +382,7 @@ impl<'a> Runner<'a> {
         }
         attempt = attempt.with_exception();
         if attempt.skipped.is_none() {
-            self.judge(&mut attempt, locals);
+            self.judge(&mut attempt, &round.locals);
         }
         Ok(attempt)
     }
@@ -414,26 +428,35 @@ impl<'a> Runner<'a> {
         attempt
     }
 
-    /// The names this node notifies.
-    pub fn notified_names(&self, scope: &Arc<TermScope>) -> Vec<String> {
-        let values = self.node.notify.iter().filter_map(|term| scope.evaluate(term).ok());
-        values
-            .flat_map(|value| match value {
-                Value::List(items) => items.iter().map(ToString::to_string).collect(),
-                other => vec![other.to_string()],
-            })
-            .collect()
+    /// The names this node notifies, as far as they are known.
+    fn notified_names(&self, scope: &Arc<TermScope>) -> Result<Vec<String>, EvalError> {
+        let mut names = Vec::new();
+        for term in &self.node.notify {
+            match scope.evaluate(term)? {
+                Value::List(items) => names.extend(items.iter().map(ToString::to_string)),
+                Value::Unknown | Value::Null | Value::Omit => {}
+                other => names.push(other.to_string()),
+            }
+        }
+        Ok(names)
     }
 
     /// What the items notify that were not skipped, each name once: that one of them changed something counts for all.
     fn names_of_items(&self, items: &[ItemOutcome]) -> Vec<String> {
         let mut names = Vec::new();
-        for (i, _) in items.iter().enumerate().filter(|(_, item)| item.status != Status::Skipped) {
-            for name in self.notified_names(&self.scope(self.round(i))) {
+        for (i, item) in items.iter().enumerate() {
+            let round = self.rounds().get(i).cloned().unwrap_or_default();
+            let notified = match item.status {
+                Status::Skipped => continue,
+                // It was not begun: nobody has asked yet.
+                Status::Unknown => self.notified_names(&self.scope(round.locals)).unwrap_or_default(),
+                _ => round.notify,
+            };
+            notified.into_iter().for_each(|name| {
                 if !names.contains(&name) {
-                    names.push(name);
+                    names.push(name)
                 }
-            }
+            });
         }
         names
     }

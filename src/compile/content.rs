@@ -45,11 +45,13 @@ impl HostCompiler<'_> {
             }
             _ => None,
         };
-        let on_target =
-            |name| get(name).and_then(|t| t.as_value().map(crate::apply_truth)).unwrap_or(kind == "assemble");
-        let no_copy =
-            kind == "unarchive" && !get("copy").and_then(|t| t.as_value().map(crate::apply_truth)).unwrap_or(true);
-        if on_target("remote_src") || no_copy || (kind == "copy" && get("content").is_some()) {
+        let flag = |name, default| get(name).and_then(|t| t.as_value().map(crate::apply_truth)).unwrap_or(default);
+        let is_on_target = match kind.as_str() {
+            "copy" if get("content").is_some() => true,
+            "unarchive" if !flag("copy", true) => true,
+            _ => flag("remote_src", kind == "assemble"),
+        };
+        if is_on_target {
             return Ok(iteration);
         }
         let (name, span) = match kind.as_str() {
