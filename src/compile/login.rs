@@ -25,6 +25,7 @@ const VARIABLES: &[&str] = &[
     "ansible_password",
     "ansible_port",
     "ansible_private_key_file",
+    "ansible_ssh_args",
     "ansible_ssh_common_args",
     "ansible_ssh_extra_args",
     "ansible_ssh_host",

@@ -380,9 +380,7 @@ impl Shared {
     ) {
         let scope = self.host_scope(&host, Some(&play));
         if let Some(arguments) = self.connections.unsupported_arguments(&scope) {
-            let text = format!(
-                "these SSH arguments of the inventory are not used: {arguments}; put them into an ssh configuration"
-            );
+            let text = format!("these arguments of ssh in the inventory have no effect: {arguments}");
             self.emit(Event::HostMessage { host: host.to_string(), level: "warning".into(), text });
         }
         // Of a host that is met now the facts are new.

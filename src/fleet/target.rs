@@ -8,7 +8,7 @@ use super::link::{Link, LinkError};
 use crate::agent::{self, AGENTS};
 use crate::source::expanded;
 use crate::template::{Scope as _, TermScope};
-use crate::transport::{self, Secret, Ssh, Target};
+use crate::transport::{self, Arguments, Secret, Ssh, Target};
 use crate::value::Value;
 
 /// What the command line says about logging in.
@@ -94,25 +94,7 @@ impl Connections {
         if self.is_local(scope) {
             return None;
         }
-        let mut left: Vec<String> = Vec::new();
-        for name in ["ansible_ssh_common_args", "ansible_ssh_extra_args"] {
-            let text = scope.get(name).ok().flatten().map(|v| v.to_string()).unwrap_or_default();
-            let mut words = text.split_whitespace().peekable();
-            while let Some(word) = words.next() {
-                let whole = if matches!(word, "-o" | "-J") {
-                    format!("{word} {}", words.next().unwrap_or(""))
-                } else {
-                    word.to_owned()
-                };
-                let known = whole.starts_with("-J")
-                    || whole.contains("ProxyJump=")
-                    || whole.contains("StrictHostKeyChecking=yes");
-                if !known {
-                    left.push(whole);
-                }
-            }
-        }
-        (!left.is_empty()).then(|| left.join(" "))
+        Some(arguments(scope).left.join(" ")).filter(|left| !left.is_empty())
     }
 
     /// Says whether a host is this machine itself.
@@ -141,11 +123,8 @@ impl Connections {
         };
         let text = |names: &[&str]| get(names).map(|v| v.to_string()).filter(|t| !t.is_empty());
         let key = text(&["ansible_ssh_private_key_file", "ansible_private_key_file"]).map(|p| expanded(&p));
-        let arguments = text(&["ansible_ssh_common_args"])
-            .into_iter()
-            .chain(text(&["ansible_ssh_extra_args"]))
-            .collect::<Vec<_>>()
-            .join(" ");
+        let arguments = arguments(scope);
+        let default_jump = self.login.default_proxy_jump.clone().filter(|_| !arguments.name_a_way());
         Target {
             alias: host.to_owned(),
             // Where nobody says it, `ansible_host` is the name itself: then ssh's configuration says where that is.
@@ -161,9 +140,8 @@ impl Connections {
                 .into_iter()
                 .collect(),
             password: text(&["ansible_password", "ansible_ssh_pass", "ansible_ssh_password"]).map(Secret::new),
-            proxy_jump: text(&["cfg_proxy_jump"])
-                .or_else(|| jump_of(&arguments))
-                .or_else(|| self.login.default_proxy_jump.clone()),
+            proxy_jump: text(&["cfg_proxy_jump"]).or(default_jump),
+            options: arguments.options,
             known_host_keys: get(&["cfg_host_keys"])
                 .map(|v| {
                     v.as_list().map_or_else(|| vec![v.to_string()], |l| l.iter().map(ToString::to_string).collect())
@@ -181,18 +159,15 @@ fn connection_of(scope: &Arc<TermScope>) -> Option<String> {
 
 /// What tells two ways to a host apart.
 fn way_to(target: &Target) -> String {
-    let Target { alias, host, port, user, identity_files, proxy_jump, .. } = target;
-    format!("{alias} {host:?} {port:?} {user:?} {identity_files:?} {proxy_jump:?}")
+    let Target { alias, host, port, user, identity_files, proxy_jump, options, .. } = target;
+    format!("{alias} {host:?} {port:?} {user:?} {identity_files:?} {proxy_jump:?} {options:?}")
 }
 
-/// `-J host` or `-o ProxyJump=host` in Ansible's ssh arguments.
-fn jump_of(arguments: &str) -> Option<String> {
-    let words: Vec<&str> = arguments.split_whitespace().collect();
-    let after =
-        |flag: &str| words.iter().position(|w| *w == flag).and_then(|i| words.get(i + 1)).map(|w| (*w).to_owned());
-    let option =
-        words.iter().find_map(|w| w.trim_start_matches("-o").trim_matches(['\'', '"']).strip_prefix("ProxyJump="));
-    after("-J").or_else(|| option.map(str::to_owned))
+/// What the inventory would give ssh on its command line, in the order in which Ansible does.
+fn arguments(scope: &Arc<TermScope>) -> Arguments {
+    let text = |name: &str| scope.get(name).ok().flatten().filter(|v| *v != Value::Null).map(|v| v.to_string());
+    let names = ["ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"];
+    Arguments::parse(&names.iter().filter_map(|name| text(name)).collect::<Vec<_>>().join(" "))
 }
 
 /// Puts the agent for this machine into the cache directory, as the bootstrap line does on others.

@@ -10,6 +10,7 @@
 //! Deliberately absent: SFTP, forwarding of ports or agents, terminals, GSSAPI, and sharing OpenSSH's control sockets.
 
 mod agent;
+mod arguments;
 mod auth;
 mod config;
 mod connect;
@@ -34,6 +35,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use arguments::Arguments;
 pub use config::ConfigSource;
 pub use connection::Connection;
 pub use error::{Attempt, ConnectError, HostKey, Phase};
@@ -84,6 +86,8 @@ pub struct Target {
     pub password: Option<Secret>,
     /// Hosts to go through, as `ProxyJump` writes them; `none` for straight.
     pub proxy_jump: Option<String>,
+    /// Options for this host alone, as lines of `ssh_config`; they come before those of files.
+    pub options: Vec<String>,
     /// The only host keys to accept (`ssh-ed25519 AAAA…`); empty for what known_hosts says.
     pub known_host_keys: Vec<String>,
 }

@@ -78,10 +78,10 @@ impl Plan {
 pub(super) async fn make(ssh: &Ssh, target: &Target) -> Result<Plan, ConnectError> {
     let config = if ssh.shared.config.may_block() {
         let (shared, target) = (ssh.shared.clone(), target.clone());
-        let ask = move || shared.config.resolve(&target.alias, target.user.as_deref(), target.port, &shared.local);
+        let ask = move || shared.config.resolve(&target, &shared.local);
         tokio::task::spawn_blocking(ask).await.map_err(|error| wrong(error.to_string()))??
     } else {
-        ssh.shared.config.resolve(&target.alias, target.user.as_deref(), target.port, &ssh.shared.local)?
+        ssh.shared.config.resolve(target, &ssh.shared.local)?
     };
     combine(&ssh.shared.options, &ssh.shared.local, target, config)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{KNOWN, Reading, beside};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::source::{Span, expanded};
+use crate::transport::Arguments;
 use crate::value::parse_bool;
 
 /// What is said to those who switched the checking of host keys off.
@@ -223,56 +224,28 @@ fn extensions(entry: &Entry, reading: &mut Reading<'_>) {
     }
 }
 
-/// What of ssh's arguments cfg follows.
-pub struct Arguments {
-    /// The jump host.
-    pub jump: Option<String>,
-    /// What it does not follow.
-    pub left: Vec<String>,
-}
-
-/// Sorts ssh's arguments. How connections are shared is cfg's own business; what else there is belongs into ssh's configuration,
-/// which cfg reads.
-pub fn ssh_arguments(text: &str) -> Arguments {
-    let mut arguments = Arguments { jump: None, left: Vec::new() };
-    let mut words = text.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
-    while let Some(word) = words.next() {
-        let option = match word.strip_prefix("-o") {
-            Some("") => words.next().unwrap_or("").trim_matches(['"', '\'']),
-            Some(option) => option,
-            None => match word.strip_prefix("-J") {
-                Some("") => {
-                    arguments.jump = words.next().map(str::to_owned);
-                    continue;
-                }
-                Some(host) => {
-                    arguments.jump = Some(host.to_owned());
-                    continue;
-                }
-                None if matches!(word, "-C" | "-q" | "-v" | "-vv" | "-vvv" | "-T") => continue,
-                None => {
-                    arguments.left.push(word.to_owned());
-                    continue;
-                }
-            },
-        };
-        match option.split_once('=') {
-            Some(("ProxyJump", host)) => arguments.jump = Some(host.to_owned()),
-            Some(("ControlMaster" | "ControlPersist" | "ControlPath" | "PreferredAuthentications", _)) => {}
-            Some(("StrictHostKeyChecking", "yes")) => {}
-            _ => arguments.left.push(format!("-o {option}")),
-        }
-    }
-    arguments
+/// What of ssh's arguments counts for all hosts: the jump host. The rest, as it would be written in ssh's configuration, which cfg
+/// reads.
+pub fn ssh_arguments(text: &str) -> (Option<String>, Vec<String>) {
+    let Arguments { options, mut left } = Arguments::parse(text);
+    let is_jump = |line: &String| Arguments { options: vec![line.clone()], left: Vec::new() }.jump().is_some();
+    let (jumps, others): (Vec<String>, Vec<String>) = options.into_iter().partition(is_jump);
+    left.extend(
+        others
+            .into_iter()
+            .filter(|line| !line.starts_with("PreferredAuthentications"))
+            .map(|line| format!("-o {line}")),
+    );
+    (Arguments { options: jumps, left: Vec::new() }.jump(), left)
 }
 
 fn arguments(entry: &Entry, reading: &mut Reading<'_>) {
-    let arguments = ssh_arguments(&entry.value);
-    if let Some(jump) = arguments.jump {
+    let (jump, left) = ssh_arguments(&entry.value);
+    if let Some(jump) = jump {
         let from = reading.sources.origin(entry.span).to_string();
         reading.settings.put_by_name("proxy_jump", vec![jump], from);
     }
-    for left in arguments.left {
+    for left in left {
         let keys = left.contains("StrictHostKeyChecking") || left.contains("UserKnownHostsFile");
         let help = if keys { HOST_KEYS } else { "put it into ~/.ssh/config, which cfg reads" };
         let report = Diagnostic::warning(Code::Usage, format!("`{left}` has no effect in cfg"));
@@ -289,8 +262,7 @@ mod tests {
         let found = ssh_arguments(
             "-C -o ControlMaster=auto -oControlPersist=60s -o 'ProxyJump=me@gate' -o StrictHostKeyChecking=no",
         );
-        assert_eq!(found.jump.as_deref(), Some("me@gate"));
-        assert_eq!(found.left, ["-o StrictHostKeyChecking=no"]);
-        assert_eq!(ssh_arguments("-J a,b").jump.as_deref(), Some("a,b"));
+        assert_eq!(found, (Some("me@gate".to_owned()), vec!["-o StrictHostKeyChecking=no".to_owned()]));
+        assert_eq!(ssh_arguments("-J a,b -p 22"), (Some("a,b".to_owned()), vec!["-o Port 22".to_owned()]));
     }
 }

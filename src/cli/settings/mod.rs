@@ -127,11 +127,11 @@ impl Settings {
         }
         for name in ["ANSIBLE_SSH_COMMON_ARGS", "ANSIBLE_SSH_ARGS"] {
             let Ok(text) = std::env::var(name) else { continue };
-            let arguments = ansible::ssh_arguments(&text);
-            if let Some(jump) = arguments.jump {
+            let (jump, left) = ansible::ssh_arguments(&text);
+            if let Some(jump) = jump {
                 self.put_by_name("proxy_jump", vec![jump], name.to_owned());
             }
-            for left in arguments.left {
+            for left in left {
                 super::note(&format!("warning: {name}: `{left}` has no effect in cfg; put it into ~/.ssh/config"));
             }
         }

@@ -94,6 +94,17 @@ impl File {
         Ok(Some(Self { entries }))
     }
 
+    /// Lines that were given for one host; `from` says where.
+    pub(super) fn of_options(lines: &[String], from: &str) -> Result<Self, ConnectError> {
+        let mut entries = Vec::new();
+        for line in lines {
+            let Some((keyword, raw)) = split_keyword(line) else { continue };
+            let args = split_args(raw).map_err(|what| wrong(from, what))?;
+            entries.push(Entry::Set { keyword, args, raw: raw.to_owned(), location: from.to_owned() });
+        }
+        Ok(Self { entries })
+    }
+
     /// Whether a `Match exec` is anywhere in it.
     pub(super) fn has_exec(&self) -> bool {
         self.entries.iter().any(|entry| match entry {
@@ -109,7 +120,7 @@ pub(super) fn wrong(location: &str, what: impl Into<String>) -> ConnectError {
 }
 
 /// Splits `Keyword value`, `Keyword=value` and `Keyword = value`; `None` for blank lines and comments.
-fn split_keyword(line: &str) -> Option<(String, &str)> {
+pub(super) fn split_keyword(line: &str) -> Option<(String, &str)> {
     let line = line.trim_matches([' ', '\t', '\r', '\u{c}']);
     if line.is_empty() || line.starts_with('#') {
         return None;
@@ -122,7 +133,7 @@ fn split_keyword(line: &str) -> Option<(String, &str)> {
 }
 
 /// Splits arguments at blanks, honouring quotes, backslashes and a comment at the end.
-pub(super) fn split_args(text: &str) -> Result<Vec<String>, &'static str> {
+pub(in super::super) fn split_args(text: &str) -> Result<Vec<String>, &'static str> {
     let mut args = Vec::new();
     let mut rest = text.chars().peekable();
     loop {

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::super::Target;
 use super::super::error::ConnectError;
 use super::super::pattern;
 use super::parse::{Criterion, Entry, File, Test, wrong};
@@ -21,16 +22,12 @@ struct Query<'a> {
 }
 
 impl SshConfig {
-    /// Answers for `alias`; `user` and `port` are those of the command line and win over the files.
-    pub(in super::super) fn resolve(
-        &self,
-        alias: &str,
-        user: Option<&str>,
-        port: Option<u16>,
-        local: &Local,
-    ) -> Result<HostConfig, ConnectError> {
-        let mut config = HostConfig { user: user.map(str::to_owned), port, ..HostConfig::default() };
+    /// Answers for a target, whose own user, port and options win over the files.
+    pub(in super::super) fn resolve(&self, target: &Target, local: &Local) -> Result<HostConfig, ConnectError> {
+        let alias = &target.alias;
+        let mut config = HostConfig { user: target.user.clone(), port: target.port, ..HostConfig::default() };
         let mut query = Query { local, alias, host: alias.to_owned(), final_pass: false, wants_final: false };
+        walk(&File::of_options(&target.options, "arguments of ssh in the inventory")?, true, &mut query, &mut config)?;
         self.pass(&mut query, &mut config)?;
         let name = host_name(&config, alias).map_err(|what| wrong("HostName", what))?;
         if query.wants_final {
@@ -143,6 +140,33 @@ fn succeeds(command: &str) -> Result<bool, String> {
         .map_err(|error| format!("cannot run `{command}`: {error}"))?;
     Ok(status.success())
 }
+
+/// The keywords [`set`] and [`set_choice`] take.
+pub(super) const ACTED_ON: &[&str] = &[
+    "addressfamily",
+    "certificatefile",
+    "challengeresponseauthentication",
+    "connecttimeout",
+    "globalknownhostsfile",
+    "hashknownhosts",
+    "hostkeyalgorithms",
+    "hostkeyalias",
+    "hostname",
+    "identitiesonly",
+    "identityagent",
+    "identityfile",
+    "kbdinteractiveauthentication",
+    "passwordauthentication",
+    "port",
+    "preferredauthentications",
+    "proxycommand",
+    "proxyjump",
+    "pubkeyauthentication",
+    "serveraliveinterval",
+    "stricthostkeychecking",
+    "user",
+    "userknownhostsfile",
+];
 
 /// Takes a value if the keyword is one we act on and has none yet.
 fn set(config: &mut HostConfig, keyword: &str, args: &[String], raw: &str) -> Result<(), String> {

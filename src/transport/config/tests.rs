@@ -1,3 +1,4 @@
+use super::super::Target;
 use super::*;
 use std::fs;
 use std::process::Command;
@@ -10,7 +11,7 @@ fn ask(text: &str, alias: &str) -> Result<HostConfig, ConnectError> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config");
     fs::write(&path, text).unwrap();
-    SshConfig::load(&ConfigSource::File(path), &local())?.resolve(alias, None, None, &local())
+    SshConfig::load(&ConfigSource::File(path), &local())?.resolve(&Target::named(alias), &local())
 }
 
 /// The keywords compared with `ssh -G`, in its words.
@@ -184,7 +185,7 @@ fn includes_apply_where_they_stand() {
         let text = text.replace("{}", &dir.path().display().to_string());
         fs::write(&main, &text).unwrap();
         let config = SshConfig::load(&ConfigSource::File(main.clone()), &local()).unwrap();
-        let ours = as_ssh_prints(&config.resolve(alias, None, None, &local()).unwrap());
+        let ours = as_ssh_prints(&config.resolve(&Target::named(alias), &local()).unwrap());
         match ssh_says(&text, alias) {
             Some(theirs) => assert_eq!(ours, theirs, "{alias} in\n{text}"),
             None => eprintln!("skipped: no ssh"),
@@ -212,6 +213,22 @@ fn mistakes_name_their_line() {
 
 #[test]
 fn the_command_line_wins() {
-    let config = SshConfig::default().resolve("h", Some("me"), Some(9), &local()).unwrap();
+    let config = SshConfig::default()
+        .resolve(&Target { user: Some("me".into()), port: Some(9), ..Target::named("h") }, &local())
+        .unwrap();
     assert_eq!((config.user.as_deref(), config.port), (Some("me"), Some(9)));
+}
+
+#[test]
+fn options_of_a_target_come_before_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config");
+    fs::write(&path, "Port 22\nUser file\nProxyJump gate\n").unwrap();
+    let options = ["ProxyCommand=ssh -W %h:%p \"me@gate\"", "Port 2222"].map(str::to_owned).to_vec();
+    let target = Target { options, ..Target::named("web") };
+    let config = SshConfig::load(&ConfigSource::File(path), &local()).unwrap().resolve(&target, &local()).unwrap();
+    assert_eq!((config.port, config.user.as_deref()), (Some(2222), Some("file")));
+    assert_eq!(config.proxy, Some(Proxy::Command("ssh -W %h:%p \"me@gate\"".to_owned())));
+    let wrong = Target { options: vec!["Port none".into()], ..Target::named("web") };
+    assert!(SshConfig::default().resolve(&wrong, &local()).unwrap_err().to_string().contains("`none` is not a port"));
 }
