@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::judge::misjudged;
 use super::outcome::Attempt;
 use super::run::{Done, Runner};
+use crate::event::ItemOutcome;
 use crate::graph::{Iteration, Loop};
 use crate::template::EvalError;
 use crate::value::{Map, Value};
@@ -119,6 +120,14 @@ pub fn loop_variables(looped: &Loop, items: &[Value], index: usize) -> Vec<(Stri
     info.extend(index.checked_sub(1).and_then(|before| items.get(before)).map(|item| ("previtem", item.clone())));
     locals.push(("ansible_loop".into(), Value::map(info)));
     locals
+}
+
+/// The result of a task that ran elsewhere, from its items.
+pub fn result_of(items: &[ItemOutcome]) -> Value {
+    match items {
+        [item] if item.label.is_none() => item.result.clone(),
+        items => all_items(items.iter().map(|item| item.result.clone()).collect()),
+    }
 }
 
 /// What a loop registers, from what its items came to.

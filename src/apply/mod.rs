@@ -218,7 +218,8 @@ impl Session {
         if !outcome.notified.is_empty() && !self.is_plan() {
             let _ = (self.keeper())();
         }
-        self.ended(&blocks, &mut outcome);
+        let result = looped::result_of(&outcome.items);
+        self.ended(&blocks, &mut outcome, result);
         if !silent {
             self.sink.finished(outcome);
         }
@@ -226,7 +227,7 @@ impl Session {
     }
 
     /// Notes how a task came out, and what a failure means.
-    fn ended(&self, blocks: &[crate::graph::BlockRef], outcome: &mut TaskOutcome) {
+    fn ended(&self, blocks: &[crate::graph::BlockRef], outcome: &mut TaskOutcome, result: Value) {
         let mut state = self.state();
         state.outcomes.insert(outcome.node, outcome::Ended { status: outcome.status, ignored: outcome.ignored });
         if outcome.status != Status::Failed || outcome.ignored {
@@ -238,8 +239,6 @@ impl Session {
             state.failed = true;
         }
         drop(state);
-        let failed = outcome.items.iter().find(|item| item.status == Status::Failed);
-        let result = failed.map(|item| item.result.clone()).unwrap_or_default();
         // What a person sees of a task without a name is its module.
         let name = if outcome.name == *outcome.module { "" } else { &outcome.name };
         let task = Value::map([("name", Value::str(name)), ("action", Value::str(&outcome.module))]);

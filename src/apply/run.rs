@@ -122,9 +122,9 @@ impl<'a> Runner<'a> {
         self.node.gates.iter().filter(of_handler).any(|gate| scope.evaluate(gate).is_ok_and(|value| !truth(&value)))
     }
 
-    /// Runs the node and reports it. Silent nodes (gates, handlers that were not notified) report nothing, and neither do
+    /// Runs the node; gives what is reported of it, and its result. Silent nodes (gates, handlers that were not notified) report nothing, and neither do
     /// those whose turn did not come.
-    pub fn run(&self, verdict: Verdict) -> Option<TaskOutcome> {
+    pub fn run(&self, verdict: Verdict) -> Option<(TaskOutcome, Value)> {
         if self.starts_in_turn() && !self.has_turn() {
             return None;
         }
@@ -136,7 +136,7 @@ impl<'a> Runner<'a> {
                 Due::Maybe => {
                     let item =
                         Attempt::unknown("whether it is notified is known after apply").into_item(None, self.no_log);
-                    return Some(self.outcome(vec![item], Vec::new(), started));
+                    return Some((self.outcome(vec![item], Vec::new(), started), Value::Unknown));
                 }
                 Due::Yes(tasks) => because = tasks,
             }
@@ -161,7 +161,7 @@ impl<'a> Runner<'a> {
             return None;
         }
         if let Some(name) = &self.node.register {
-            self.session.runtime.set(name, registered);
+            self.session.runtime.set(name, registered.clone());
         }
         if self.node.action == Action::SetFact {
             self.open_facts(&items);
@@ -177,7 +177,7 @@ impl<'a> Runner<'a> {
         if let (Some(handler), false) = (&self.node.handler, outcome.status == Status::Failed) {
             self.session.state().notifications.finish(handler);
         }
-        Some(outcome)
+        Some((outcome, registered))
     }
 
     /// Notes that a plan leaves the work of this node out, or a part of it, unless the playbook says that it never changes

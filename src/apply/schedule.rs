@@ -173,9 +173,9 @@ impl<'a> Plan<'a> {
             return;
         }
         let runner = Runner::new(self.session, self.segment, node, self);
-        let Some(mut outcome) = runner.run(self.verdict(node)) else { return };
+        let Some((mut outcome, result)) = runner.run(self.verdict(node)) else { return };
         runner.notify(&mut outcome);
-        self.session.ended(&node.blocks, &mut outcome);
+        self.session.ended(&node.blocks, &mut outcome, result);
         self.session.sink.finished(outcome);
     }
 
