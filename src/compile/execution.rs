@@ -101,7 +101,7 @@ impl HostCompiler<'_> {
     /// As whom a task works, and whether it does.
     pub(super) fn execution(&mut self, task: &Task, frame: &Frame, scope: &Arc<TermScope>) -> Result<Execution, Stop> {
         let own = &task.keywords;
-        let check_mode = match frame.keyword(own, Keyword::CheckMode).cloned() {
+        let check_mode = match self.inherited(frame, own, Keyword::CheckMode, scope).cloned() {
             Some(node) => self.keyword_value(Keyword::CheckMode, &node, scope)?,
             None => Value::Null,
         };
@@ -149,7 +149,7 @@ impl HostCompiler<'_> {
                 Err(error) => return Err(self.failed(&error, scope, at)),
                 Ok(_) => {}
             }
-            let Some(node) = frame.keyword(own, keyword) else {
+            let Some(node) = self.inherited(frame, own, keyword, scope) else {
                 return Ok(self.project.defaults.get(variable).cloned());
             };
             self.keyword_value(keyword, node, scope).map(Some)

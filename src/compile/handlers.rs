@@ -1,6 +1,6 @@
 //! Handlers: where they come from, what they answer to, and when they run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::frame::Frame;
@@ -46,45 +46,19 @@ impl HostCompiler<'_> {
 
     /// Adds every handler as a node that runs if it was notified. Within blocks its failure is theirs.
     pub(super) fn flush_handlers(&mut self, blocks: &[BlockRef]) -> Result<(), Stop> {
-        let handlers = self.handlers.clone();
-        let mut seen = BTreeSet::new();
-        // Of several with the same name the last one counts.
-        let kept: Vec<bool> = handlers
-            .iter()
-            .rev()
-            .map(|(item, frame)| match item {
-                Item::Task(task) => {
-                    let name = task.keywords.get(Keyword::Name).and_then(Yaml::text).unwrap_or("").to_owned();
-                    let role = frame.role.as_ref().map(|r| r.role.path.clone());
-                    let fresh = seen.insert(name.clone()) || name.is_empty();
-                    // `role : name` still reaches one that is hidden by another of the same name.
-                    fresh || role.is_some_and(|role| seen.insert(format!("{} : {name}", role.display())))
-                }
-                Item::Block(_) => true,
-            })
-            .collect();
-        let mut names_taken = BTreeSet::new();
-        let mut prepared = Vec::new();
-        for (((item, frame), keep), id) in handlers.iter().rev().zip(kept).zip((0..handlers.len() as u32).rev()) {
-            if keep {
-                prepared.push((item.clone(), frame.clone(), id, names_taken.clone()));
-                if let Item::Task(task) = item {
-                    names_taken.extend(task.keywords.get(Keyword::Name).and_then(Yaml::text).map(str::to_owned));
-                }
-            }
-        }
+        let prepared = self.answering();
         // A handler may notify one that stands before it: then the flush goes round again.
         let again = prepared.iter().filter(|(item, ..)| notifies(item)).count();
         for round in 0..=again {
-            for (item, frame, id, hidden) in prepared.iter().rev() {
+            for (item, frame, handler) in &prepared {
                 let frame = Frame { blocks: blocks.to_vec(), ..frame.clone() };
                 let compile = |this: &mut Self| match item {
                     Item::Task(task) if is_one_node(task) && !this.leaves(task, &frame) => {
-                        this.handler(task, &frame, *id, hidden)
+                        this.handler(task, &frame, handler)
                     }
-                    _ => this.group_handler(item, &frame, *id, hidden),
+                    _ => this.group_handler(item, &frame, handler),
                 };
-                match self.at(round, |this| this.at(*id as usize, compile)) {
+                match self.at(round, |this| this.at(handler.id as usize, compile)) {
                     // Mistakes of one handler do not hide those of the next.
                     Err(Stop::Mistakes) | Ok(()) => {}
                     Err(stop) => return Err(stop),
@@ -92,6 +66,33 @@ impl HostCompiler<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The handlers in their order, each with what it answers to: of several with the same name the last one counts, by the name
+    /// and by what they listen to. One without a name answers to its topics in any case.
+    fn answering(&self) -> Vec<(Item, Frame, Handler)> {
+        let (mut taken, mut listening, mut ids) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        let mut all = Vec::new();
+        for (place, (item, frame)) in self.handlers.iter().enumerate() {
+            let (own, topics) = self.handler_names(item, frame);
+            let unnamed = own.is_empty().then_some(place);
+            // Where a role brings one again, it is still the one that has run or not.
+            let id = *ids.entry((own.clone(), topics.clone(), unnamed)).or_insert(place as u32);
+            all.push((item, frame, id, own, topics));
+        }
+        let mut found = Vec::new();
+        for (item, frame, id, own, topics) in all.into_iter().rev() {
+            let name = own.last().cloned();
+            let mut names: Vec<String> = own.into_iter().filter(|name| taken.insert(name.clone())).collect();
+            let hears =
+                |topic: &String| name.as_ref().is_none_or(|name| listening.insert((topic.clone(), name.clone())));
+            names.extend(topics.into_iter().filter(hears));
+            if !names.is_empty() {
+                found.push((item.clone(), frame.clone(), Handler { id, names }));
+            }
+        }
+        found.reverse();
+        found
     }
 
     /// Says whether a handler works elsewhere, or gets to its host in another way: the agent that knows who was notified does
@@ -103,17 +104,15 @@ impl HostCompiler<'_> {
 
     /// A handler of several tasks: a hidden node asks whether it was notified, the tasks ask that node, and another hidden
     /// node notes that they are done.
-    fn group_handler(&mut self, item: &Item, frame: &Frame, id: u32, hidden: &BTreeSet<String>) -> Result<(), Stop> {
+    fn group_handler(&mut self, item: &Item, frame: &Frame, handler: &Handler) -> Result<(), Stop> {
         let (keywords, span) = match item {
             Item::Task(task) => (task.keywords.clone(), task.span),
             Item::Block(block) => (block.keywords.clone(), block.span),
         };
-        let names = self.handler_names(&keywords, frame, hidden);
-        let handler = Handler { id, names };
-        if !self.wants_handler(&handler, frame, span)? {
+        if !self.wants_handler(handler, frame, span)? {
             return Ok(());
         }
-        let name = format!("{}{id}_{}", crate::apply::HANDLER_GATE, self.next_node);
+        let name = format!("{}{}_{}", crate::apply::HANDLER_GATE, handler.id, self.next_node);
         let mut own = Keywords::default();
         own.set_name(keywords.get(Keyword::Name).and_then(Yaml::text).unwrap_or("handlers"), span);
         let marker = Arc::new(Task {
@@ -140,45 +139,38 @@ impl HostCompiler<'_> {
             Item::Block(block) => Item::Block(Arc::new(Block { keywords: rest, ..block.as_ref().clone() })),
         };
         self.items(&[item], &inner)?;
-        self.push(&marker, &inner, Action::HandlerDone(handler), once(), Footprint::world())
+        self.push(&marker, &inner, Action::HandlerDone(handler.clone()), once(), Footprint::world())
     }
 
-    fn handler(&mut self, task: &Arc<Task>, frame: &Frame, id: u32, hidden: &BTreeSet<String>) -> Result<(), Stop> {
-        let names = self.handler_names(&task.keywords, frame, hidden);
-        let handler = Handler { id, names };
-        if !self.wants_handler(&handler, frame, task.span)? {
+    fn handler(&mut self, task: &Arc<Task>, frame: &Frame, handler: &Handler) -> Result<(), Stop> {
+        if !self.wants_handler(handler, frame, task.span)? {
             return Ok(());
         }
-        let inner = Frame { handler: Some(handler), notify: Vec::new(), ..frame.clone() };
+        let inner = Frame { handler: Some(handler.clone()), notify: Vec::new(), ..frame.clone() };
         self.task(task, &inner)
     }
 
-    /// The names a handler answers to.
-    fn handler_names(&self, keywords: &Keywords, frame: &Frame, hidden: &BTreeSet<String>) -> Vec<String> {
-        let scope = self.scope(frame, Vec::new());
+    /// The names of a handler, the plain one last, and what it listens to.
+    fn handler_names(&self, item: &Item, frame: &Frame) -> (Vec<String>, Vec<String>) {
+        let keywords = match item {
+            Item::Task(task) => &task.keywords,
+            Item::Block(block) => &block.keywords,
+        };
+        let in_role = |name: &String| frame.role.as_ref().map(|role| format!("{} : {name}", role.role.name));
         let mut names = Vec::new();
         if let Some(node) = keywords.get(Keyword::Name) {
-            let name = scope
-                .evaluate(&self.term(node))
-                .map_or_else(|_| node.text().unwrap_or("").to_owned(), |v| v.to_string());
-            if let Some(role) = &frame.role {
-                names.push(format!("{} : {name}", role.role.name));
-            }
-            if !hidden.contains(&name) {
-                names.push(name);
-            }
+            let named = self.scope(frame, Vec::new()).evaluate(&self.term(node));
+            let name = named.map_or_else(|_| node.text().unwrap_or("").to_owned(), |value| value.to_string());
+            names.extend(in_role(&name));
+            names.push(name);
         }
-        if let Some(node) = keywords.get(Keyword::Listen) {
-            let topics = match node.to_value() {
-                Value::List(items) => items.iter().map(ToString::to_string).collect(),
-                other => vec![other.to_string()],
-            };
-            if let Some(role) = &frame.role {
-                names.extend(topics.iter().map(|topic| format!("{} : {topic}", role.role.name)));
-            }
-            names.extend(topics);
-        }
-        names
+        let mut topics = match keywords.get(Keyword::Listen).map(Yaml::to_value) {
+            None => Vec::new(),
+            Some(Value::List(items)) => items.iter().map(ToString::to_string).collect(),
+            Some(other) => vec![other.to_string()],
+        };
+        topics.extend(topics.iter().filter_map(in_role).collect::<Vec<_>>());
+        (names, topics)
     }
 
     /// Evaluates what a task notifies as far as it is known, and refuses a name that nothing answers to.
@@ -189,13 +181,8 @@ impl HostCompiler<'_> {
         let scope = self.scope(frame, Vec::new());
         let notify: Vec<Term> = notify.into_iter().map(|term| self.partial(&term, &scope).unwrap_or(term)).collect();
         let handlers = self.handlers.clone();
-        let known: Vec<String> = handlers
-            .iter()
-            .flat_map(|(item, frame)| match item {
-                Item::Task(task) => self.handler_names(&task.keywords, frame, &BTreeSet::new()),
-                Item::Block(block) => self.handler_names(&block.keywords, frame, &BTreeSet::new()),
-            })
-            .collect();
+        let names = handlers.iter().map(|(item, frame)| self.handler_names(item, frame));
+        let known: Vec<String> = names.flat_map(|(names, topics)| names.into_iter().chain(topics)).collect();
         for term in &notify {
             let Term::Value(value) = term else { continue };
             let names = match value {

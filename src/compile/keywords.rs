@@ -14,11 +14,28 @@ use crate::value::Value;
 use crate::yaml::Node as Yaml;
 
 impl HostCompiler<'_> {
+    /// The innermost value of an inherited keyword that does not say `omit`: then what is around it counts.
+    pub(super) fn inherited<'f>(
+        &self,
+        frame: &'f Frame,
+        own: &'f Keywords,
+        keyword: Keyword,
+        scope: &Arc<TermScope>,
+    ) -> Option<&'f Yaml> {
+        let counts = |node: &&Yaml| {
+            let may_be_omitted = node.text().is_some_and(|text| text.contains("omit"));
+            !may_be_omitted || scope.evaluate(&self.term(node)).ok() != Some(Value::Omit)
+        };
+        frame.keyword(own, keyword).filter(counts).or_else(|| frame.all(own, keyword).into_iter().rev().find(counts))
+    }
+
     /// A keyword that is a boolean, where it is given. One that cannot be evaluated counts as not given.
     pub(super) fn flag(&self, frame: &Frame, own: &Keywords, keyword: Keyword) -> Option<bool> {
-        let node = frame.keyword(own, keyword)?;
+        frame.keyword(own, keyword)?;
+        let scope = self.scope(frame, Vec::new());
+        let node = self.inherited(frame, own, keyword, &scope)?;
         let value = match node.to_value() {
-            Value::Str(text) if text.contains("{{") => self.scope(frame, Vec::new()).evaluate(&self.term(node)).ok()?,
+            Value::Str(text) if text.contains("{{") => scope.evaluate(&self.term(node)).ok()?,
             other => other,
         };
         Some(crate::apply_truth(&value))

@@ -69,7 +69,7 @@ impl HostCompiler<'_> {
         let scope = self.scope(frame, Vec::new());
         let mut login = Login::default();
         for (keyword, name) in KEYWORDS {
-            let Some(node) = frame.keyword(&task.keywords, keyword).cloned() else { continue };
+            let Some(node) = self.inherited(frame, &task.keywords, keyword, &scope).cloned() else { continue };
             let value = self.evaluate(&self.term(&node), &scope, node.span)?;
             if !matches!(value, Value::Null | Value::Omit) && !value.has_unknown() {
                 login.keywords.push((name.to_owned(), value));

@@ -85,7 +85,7 @@ impl HostCompiler<'_> {
         }
         self.check_values(task, frame, scope)?;
         let flag = |this: &Self, keyword| {
-            let node = frame.keyword(own, keyword);
+            let node = this.inherited(frame, own, keyword, scope);
             node.map_or(Term::Value(Value::Bool(false)), |node| this.flag_term(node))
         };
         let mut notify = frame.notify.clone();
@@ -132,7 +132,7 @@ impl HostCompiler<'_> {
             } else {
                 self.environment(task, frame, scope)?
             },
-            timeout: frame.keyword(own, Keyword::Timeout).map(|node| self.term(node)),
+            timeout: self.inherited(frame, own, Keyword::Timeout, scope).map(|node| self.term(node)),
             open_files: self.open_files(task, scope),
             background: own.get(Keyword::Async).map(|limit| Background {
                 limit: self.term(limit),

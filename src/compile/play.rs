@@ -46,6 +46,7 @@ impl PlaySettings {
                 None
             })
         };
+        let value = |keyword| value(keyword).filter(|value| *value != Value::Omit);
         let flag = |keyword: Keyword| {
             let value = value(keyword)?;
             if !Shape::Flag.takes(&value) {
