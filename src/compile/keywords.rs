@@ -26,7 +26,8 @@ impl HostCompiler<'_> {
             let may_be_omitted = node.text().is_some_and(|text| text.contains("omit"));
             !may_be_omitted || scope.evaluate(&self.term(node)).ok() != Some(Value::Omit)
         };
-        frame.keyword(own, keyword).filter(counts).or_else(|| frame.all(own, keyword).into_iter().rev().find(counts))
+        let innermost = frame.keyword(own, keyword)?;
+        Some(innermost).filter(counts).or_else(|| frame.all(own, keyword).into_iter().rev().find(counts))
     }
 
     /// A keyword that is a boolean, where it is given. One that cannot be evaluated counts as not given.
