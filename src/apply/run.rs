@@ -309,6 +309,9 @@ impl<'a> Runner<'a> {
             Ok(names) => names,
             Err(error) => return Attempt::eval(error),
         };
+        if let Some(failed) = self.unanswered(&round.notify) {
+            return failed;
+        }
         let Some(until) = self.node.until.as_ref().filter(|_| !self.looking) else {
             return self.try_once(iteration, round, refresh, None).unwrap_or_else(|failed| failed);
         };
@@ -439,6 +442,14 @@ impl<'a> Runner<'a> {
             }
         }
         Ok(names)
+    }
+
+    /// A name that nothing answers to.
+    fn unanswered(&self, names: &[String]) -> Option<Attempt> {
+        let answered = self.node.answered.as_ref()?;
+        let name = names.iter().find(|name| !answered.contains(name))?;
+        let help = crate::diagnostic::did_you_mean(name, answered.iter().map(String::as_str));
+        Some(Attempt { help, ..Attempt::failed(format!("there is no handler `{name}`")) })
     }
 
     /// What the items notify that were not skipped, each name once: that one of them changed something counts for all.

@@ -173,36 +173,61 @@ impl HostCompiler<'_> {
         (names, topics)
     }
 
-    /// Evaluates what a task notifies as far as it is known, and refuses a name that nothing answers to.
-    pub(super) fn known_notify(&mut self, notify: Vec<Term>, frame: &Frame, task: &Task) -> Result<Vec<Term>, Stop> {
+    /// Evaluates what a task notifies as far as it is known, and refuses a name that nothing answers to. With names that are yet to
+    /// be known comes all that something answers to.
+    pub(super) fn known_notify(
+        &mut self,
+        notify: Vec<Term>,
+        frame: &Frame,
+        task: &Task,
+        work: &Work,
+    ) -> Result<(Vec<Term>, Option<Vec<String>>), Stop> {
         if notify.is_empty() {
-            return Ok(notify);
+            return Ok((notify, None));
         }
         let scope = self.scope(frame, Vec::new());
         let notify: Vec<Term> = notify.into_iter().map(|term| self.partial(&term, &scope).unwrap_or(term)).collect();
-        let handlers = self.handlers.clone();
-        let names = handlers.iter().map(|(item, frame)| self.handler_names(item, frame));
+        // A role that is included later may bring the handler.
+        if self.may_come_later() {
+            return Ok((notify, None));
+        }
+        let names = self.handlers.iter().map(|(item, frame)| self.handler_names(item, frame));
         let known: Vec<String> = names.flat_map(|(names, topics)| names.into_iter().chain(topics)).collect();
-        for term in &notify {
-            let Term::Value(value) = term else { continue };
-            let names = match value {
-                Value::List(items) => items.to_vec(),
-                other => vec![other.clone()],
-            };
-            for name in names.iter().map(ToString::to_string) {
-                // A role that is included later may bring the handler.
-                if !known.contains(&name) && handlers.len() == self.handlers.len() && !self.may_come_later() {
-                    let node = task.keywords.get(Keyword::Notify);
-                    let item = node.and_then(|node| node.as_list()?.iter().find(|item| item.text() == Some(&name)));
-                    let span = item.or(node).map_or(task.span, |node| node.span);
-                    let help = did_you_mean(&name, known.iter().map(String::as_str));
-                    let report = Diagnostic::error(Code::HandlerNotFound, format!("there is no handler `{name}`"));
-                    self.mistake(report.at(span, "notified here").help_opt(help));
-                    return Err(Stop::Mistakes);
-                }
+        for name in self.notified_now(&notify, frame, work) {
+            if !known.contains(&name) {
+                let node = task.keywords.get(Keyword::Notify);
+                let item = node.and_then(|node| node.as_list()?.iter().find(|item| item.text() == Some(&name)));
+                let span = item.or(node).map_or(task.span, |node| node.span);
+                let help = did_you_mean(&name, known.iter().map(String::as_str));
+                let report = Diagnostic::error(Code::HandlerNotFound, format!("there is no handler `{name}`"));
+                self.mistake(report.at(span, "notified here").help_opt(help));
+                return Err(Stop::Mistakes);
             }
         }
-        Ok(notify)
+        let is_open = notify.iter().any(|term| term.as_value().is_none());
+        Ok((notify, is_open.then_some(known)))
+    }
+
+    /// The names that are known by now, those about the items of a loop included.
+    fn notified_now(&self, notify: &[Term], frame: &Frame, work: &Work) -> Vec<String> {
+        let mut values: Vec<Value> = notify.iter().filter_map(|term| term.as_value().cloned()).collect();
+        if let Work::Items(looped, iterations) = work
+            && values.len() < notify.len()
+        {
+            let items: Vec<Value> = iterations.iter().map(|each| each.item.clone().unwrap_or_default()).collect();
+            // Those that may be skipped are asked where they are done.
+            for (i, _) in iterations.iter().enumerate().filter(|(_, each)| each.when.is_empty()) {
+                let scope = self.scope(frame, crate::apply::loop_variables(looped, &items, i));
+                let open = notify.iter().filter(|term| term.as_value().is_none());
+                values.extend(open.filter_map(|term| scope.evaluate(term).ok()).filter(|value| !value.has_unknown()));
+            }
+        }
+        let names = values.into_iter().flat_map(|value| match value {
+            Value::List(items) => items.to_vec(),
+            Value::Null | Value::Omit => Vec::new(),
+            other => vec![other],
+        });
+        names.map(|name| name.to_string()).collect()
     }
 
     fn may_come_later(&self) -> bool {

@@ -90,7 +90,7 @@ impl HostCompiler<'_> {
         };
         let mut notify = frame.notify.clone();
         notify.extend(own.get(Keyword::Notify).map(|node| self.term(node)));
-        let notify = self.known_notify(notify, frame, task)?;
+        let (notify, answered) = self.known_notify(notify, frame, task, &work)?;
         let name = own.get(Keyword::Name).map(|node| self.term(node));
         let name = name.unwrap_or_else(|| Term::Value(Value::str(&task.module)));
         // A name that cannot be evaluated is shown as it was written.
@@ -120,6 +120,7 @@ impl HostCompiler<'_> {
             scope: Vec::new(),
             register: own.get(Keyword::Register).and_then(Yaml::text).map(str::to_owned),
             notify,
+            answered,
             changed_when: conditions(self, Keyword::ChangedWhen),
             failed_when: conditions(self, Keyword::FailedWhen),
             until: self.until(own, scope),

@@ -44,6 +44,8 @@ pub struct Node {
     pub register: Option<String>,
     /// Handlers to notify when it changed something.
     pub notify: Vec<Term>,
+    /// The names that something answers to, where those it notifies are not all known before it runs.
+    pub answered: Option<Vec<String>>,
     /// What counts as changed.
     pub changed_when: Vec<Term>,
     /// What counts as failed.

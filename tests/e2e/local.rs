@@ -75,6 +75,23 @@ fn what_is_written_after_a_failure_has_not_happened() {
 }
 
 #[test]
+fn a_handler_that_is_not_there_is_missed_before_the_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let play = playbook(
+        dir.path(),
+        "- hosts: all\n  gather_facts: false\n  tasks:\n\
+         \x20   - { command: echo restart wbe, register: said }\n\
+         \x20   - { name: works, file: { path: '{{ playbook_dir }}/made', state: directory }, notify: '{{ said.stdout }}' }\n\
+         \x20 handlers: [{ name: restart web, command: echo }]\n",
+    );
+    let run = events(cfg(&["apply", &play, "--local"]));
+    let finished = run.events.iter().filter(|e| e["event"] == "task_finished" && e["outcome"]["name"] == "works");
+    let said: Vec<_> = finished.map(|e| e["outcome"]["items"][0]["message"].as_str().unwrap()).collect();
+    assert_eq!(said, ["there is no handler `restart wbe`"]);
+    assert!(!dir.path().join("made").exists());
+}
+
+#[test]
 fn a_plan_sees_what_earlier_plays_would_have_changed() {
     let dir = tempfile::tempdir().unwrap();
     let play = playbook(
