@@ -77,7 +77,7 @@ pub struct SegmentReport {
     pub failed_blocks: Vec<u32>,
     /// How blocks came out: which sections may still run.
     pub blocks: Blocks,
-    /// Names that were notified and whose handlers have yet to run, where the segment asked for variables.
+    /// Names that were notified and whose handlers have yet to run, where the segment asked for variables or was the last.
     pub waiting: Option<Vec<String>>,
     /// The variables tasks have set, where the segment asked for them.
     pub variables: BTreeMap<String, Value>,
@@ -183,11 +183,15 @@ impl Session {
     /// Runs a segment to its end.
     pub fn run(&self, segment: &Segment) -> SegmentReport {
         schedule::run(self, segment);
-        if segment.last && self.prologue.keeps() {
+        let mut report = self.report(segment.return_variables);
+        if segment.last {
             let waiting = self.state().notifications.waiting();
-            self.notifications_file().store(&waiting);
+            if self.prologue.keeps() {
+                self.notifications_file().store(&waiting);
+            }
+            report.waiting = Some(waiting);
         }
-        self.report(segment.return_variables)
+        report
     }
 
     fn report(&self, with_variables: bool) -> SegmentReport {
