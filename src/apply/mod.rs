@@ -77,7 +77,7 @@ pub struct SegmentReport {
     pub failed_blocks: Vec<u32>,
     /// How blocks came out: which sections may still run.
     pub blocks: Blocks,
-    /// Names that were notified and whose handlers have yet to run, where the segment asked for variables or was the last.
+    /// Names that were notified and whose handlers have yet to run, where the segment asked for variables.
     pub waiting: Option<Vec<String>>,
     /// The variables tasks have set, where the segment asked for them.
     pub variables: BTreeMap<String, Value>,
@@ -183,15 +183,11 @@ impl Session {
     /// Runs a segment to its end.
     pub fn run(&self, segment: &Segment) -> SegmentReport {
         schedule::run(self, segment);
-        let mut report = self.report(segment.return_variables);
-        if segment.last {
+        if segment.last && self.prologue.keeps() {
             let waiting = self.state().notifications.waiting();
-            if self.prologue.keeps() {
-                self.notifications_file().store(&waiting);
-            }
-            report.waiting = Some(waiting);
+            self.notifications_file().store(&waiting);
         }
-        report
+        self.report(segment.return_variables)
     }
 
     fn report(&self, with_variables: bool) -> SegmentReport {

@@ -191,7 +191,8 @@ impl HostCompiler<'_> {
         if self.may_come_later() {
             return Ok((notify, None));
         }
-        let known = self.known_handlers();
+        let names = self.handlers.iter().map(|(item, frame)| self.handler_names(item, frame));
+        let known: Vec<String> = names.flat_map(|(names, topics)| names.into_iter().chain(topics)).collect();
         for name in self.notified_now(&notify, frame, work) {
             if !known.contains(&name) {
                 let node = task.keywords.get(Keyword::Notify);
@@ -205,12 +206,6 @@ impl HostCompiler<'_> {
         }
         let is_open = notify.iter().any(|term| term.as_value().is_none());
         Ok((notify, is_open.then_some(known)))
-    }
-
-    /// All that some handler answers to.
-    pub(super) fn known_handlers(&self) -> Vec<String> {
-        let names = self.handlers.iter().map(|(item, frame)| self.handler_names(item, frame));
-        names.flat_map(|(names, topics)| names.into_iter().chain(topics)).collect()
     }
 
     /// The names that are known by now, those about the items of a loop included.

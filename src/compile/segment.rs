@@ -41,14 +41,7 @@ impl HostCompiler<'_> {
 
     /// Runs what was compiled so far, and ends the play.
     pub(super) fn finish(&mut self) -> Result<(), Stop> {
-        let report = self.send(if self.hosts.more_plays { Stage::End } else { Stage::EndOfRun })?;
-        let waiting = if report.failed { None } else { report.waiting };
-        let known = self.known_handlers();
-        for name in waiting.into_iter().flatten().filter(|name| !known.contains(name)) {
-            // Until now a role might have brought it.
-            self.driver.note("warning", format!("`{name}` was notified, and there is no such handler"));
-        }
-        Ok(())
+        self.send(if self.hosts.more_plays { Stage::End } else { Stage::EndOfRun }).map(drop)
     }
 
     fn send(&mut self, stage: Stage) -> Result<SegmentReport, Stop> {
