@@ -44,26 +44,26 @@ impl Job {
             machine.make_dir(&dir, &Attrs { mode: Some(0o700), ..Attrs::default() })?;
         }
         let (file, result) = (dir.join(format!("{}.job", self.id)), dir.join(&self.id));
+        let mut begun = state(&self.id, false);
         // The result first: whoever asks after the job the moment it is named finds one that has begun.
-        self.lay_down(machine, &result, &to_json(&Value::from(state(&self.id, false))))?;
-        self.lay_down(machine, &file, self)?;
+        lay_down(machine, &result, &to_json(&Value::from(begun.clone())))?;
+        lay_down(machine, &file, self)?;
         let command = Command::new([agent.to_string_lossy(), "--job".into(), file.to_string_lossy()]);
         let output = machine.run(&command)?;
         if output.known().is_some_and(|stdio| !stdio.ok()) {
             let tail = output.known().map(|stdio| stdio.tail()).unwrap_or_default();
             return Err(Failure::new(format!("the job could not be started: {tail}")));
         }
-        let mut begun = state(&self.id, false);
         begun.insert("results_file".into(), Value::from(result.to_string_lossy().into_owned()));
         Ok(begun)
     }
+}
 
-    /// Writes a file for its user's eyes only.
-    fn lay_down<T: Serialize>(&self, machine: &dyn Machine, file: &Path, what: &T) -> Result<(), Failure> {
-        let text = serde_json::to_vec(what).map_err(|e| Failure::new(e.to_string()))?;
-        let attrs = Attrs { mode: Some(0o600), ..Attrs::default() };
-        Ok(machine.write(file, &Content::bytes(text), &attrs, &Written { secret: true, ..Written::default() })?)
-    }
+/// Writes a file for its user's eyes only.
+fn lay_down<T: Serialize>(machine: &dyn Machine, file: &Path, what: &T) -> Result<(), Failure> {
+    let text = serde_json::to_vec(what).map_err(|e| Failure::new(e.to_string()))?;
+    let attrs = Attrs { mode: Some(0o600), ..Attrs::default() };
+    Ok(machine.write(file, &Content::bytes(text), &attrs, &Written { secret: true, ..Written::default() })?)
 }
 
 /// What a result says of the job itself.

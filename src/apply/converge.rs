@@ -136,7 +136,7 @@ impl Runner<'_> {
             (Ok(context), Ok(open_files)) => (context, open_files),
             (Err(attempt), _) | (_, Err(attempt)) => return attempt,
         };
-        let tracked = Tracked::new(machine.clone(), how.no_log)
+        let tracked = Tracked::new(machine.clone(), how.round.no_log)
             .within(limit)
             .with_open_files(open_files)
             .keeping(self.node.diff == Diff::Wanted)
@@ -259,7 +259,7 @@ impl Runner<'_> {
         Ok(Context {
             environment,
             blobs: Some(blobs),
-            no_log: how.no_log,
+            no_log: how.round.no_log,
             diff: self.node.diff == Diff::Wanted,
             only_looks: how.execution.check_mode == CheckMode::On,
         })

@@ -33,8 +33,9 @@ impl Runner<'_> {
             }
             let item = iteration.item.clone().unwrap_or_default();
             let locals = loop_variables(looped, &items, i);
-            let no_log = self.hides(&locals);
-            let mut attempt = self.item(&iteration, locals.clone(), false);
+            let round = self.round(locals.clone());
+            let no_log = round.no_log;
+            let mut attempt = self.item(&iteration, round, false);
             let label = self.label(looped, &item, &mut attempt, &locals);
             let ends = self.ends(looped, &attempt, &locals);
             let attempt =

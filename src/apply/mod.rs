@@ -218,8 +218,7 @@ impl Session {
         if !outcome.notified.is_empty() && !self.is_plan() {
             let _ = (self.keeper())();
         }
-        let result = looped::result_of(&outcome.items);
-        self.ended(&blocks, &mut outcome, result);
+        self.ended(&blocks, &mut outcome, |outcome| looped::result_of(&outcome.items));
         if !silent {
             self.sink.finished(outcome);
         }
@@ -227,7 +226,12 @@ impl Session {
     }
 
     /// Notes how a task came out, and what a failure means.
-    fn ended(&self, blocks: &[crate::graph::BlockRef], outcome: &mut TaskOutcome, result: Value) {
+    fn ended(
+        &self,
+        blocks: &[crate::graph::BlockRef],
+        outcome: &mut TaskOutcome,
+        result: impl FnOnce(&TaskOutcome) -> Value,
+    ) {
         let mut state = self.state();
         state.outcomes.insert(outcome.node, outcome::Ended { status: outcome.status, ignored: outcome.ignored });
         if outcome.status != Status::Failed || outcome.ignored {
@@ -243,7 +247,7 @@ impl Session {
         let name = if outcome.name == *outcome.module { "" } else { &outcome.name };
         let task = Value::map([("name", Value::str(name)), ("action", Value::str(&outcome.module))]);
         self.runtime.set("ansible_failed_task", task);
-        self.runtime.set("ansible_failed_result", result);
+        self.runtime.set("ansible_failed_result", result(outcome));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -277,7 +281,7 @@ impl Session {
         let key = Key::Name(name.to_owned());
         let on_machine = self.machines.get(None).is_ok_and(|machine| matches!(machine.user(&key), Ok(Some(_))));
         let preview = self.preview.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let planned = |preview: &Preview| matches!(preview.user(&key), Ok(Some(_))) || preview.may_yet_come();
+        let planned = |preview: &Preview| matches!(preview.user(&key), Ok(Some(_))) || preview.expects_anything();
         self.is_plan() && !on_machine && preview.as_ref().is_some_and(planned)
     }
 

@@ -43,10 +43,11 @@ pub struct Runner<'a> {
 }
 
 /// One time of a node's work.
-#[derive(Clone, Default)]
 pub(super) struct Round {
     /// The variables of the loop.
-    locals: Vec<(String, Value)>,
+    pub locals: Vec<(String, Value)>,
+    /// Nothing of it may be shown.
+    pub no_log: bool,
     /// Whom it notifies if something is changed; nobody where it is not done.
     pub notify: Vec<String>,
 }
@@ -58,8 +59,6 @@ pub(super) struct Try<'t> {
     pub scope: &'t Arc<TermScope>,
     /// As whom, and whether for real.
     pub execution: &'t Execution,
-    /// Nothing of it may be shown.
-    pub no_log: bool,
     /// What a state it watches has news.
     pub refresh: bool,
     /// How long it may take.
@@ -81,15 +80,17 @@ impl<'a> Runner<'a> {
         let scope = runner.scope(Vec::new());
         // A failing name is shown as it was written; the task itself will report the failure where it matters.
         runner.name = scope.evaluate(&node.name).map_or_else(|_| raw(&node.name), |value| value.to_string());
-        runner.no_log = runner.hides(&[]);
+        runner.no_log = runner.round(Vec::new()).no_log;
         runner
     }
 
-    /// Says whether nothing may be shown where these variables are known.
-    pub(super) fn hides(&self, locals: &[(String, Value)]) -> bool {
-        let term = &self.node.no_log;
-        term.as_value()
-            .map_or_else(|| self.scope(locals.to_vec()).evaluate(term).map_or(true, |value| truth(&value)), truth)
+    /// A time of the work that is yet to be done, with the variables of the loop.
+    pub(super) fn round(&self, locals: Vec<(String, Value)>) -> Round {
+        let no_log = match &self.node.no_log {
+            Term::Value(value) => truth(value),
+            term => self.scope(locals.clone()).evaluate(term).map_or(true, |value| truth(&value)),
+        };
+        Round { locals, no_log, notify: Vec::new() }
     }
 
     /// Says whether the node would change something: what `prereq` asks. What cannot be known counts as a change.
@@ -245,7 +246,7 @@ impl<'a> Runner<'a> {
         }
         match &self.node.work {
             Work::Once(iteration) => {
-                let attempt = self.item(iteration, Vec::new(), refresh);
+                let attempt = self.item(iteration, self.round(Vec::new()), refresh);
                 self.single(attempt)
             }
             Work::Items(looped, iterations) => self.items(looped, iterations.iter().cloned(), iterations.len()),
@@ -288,8 +289,7 @@ impl<'a> Runner<'a> {
     }
 
     /// One time of the work.
-    pub(super) fn item(&self, iteration: &Iteration, locals: Vec<(String, Value)>, refresh: bool) -> Attempt {
-        let mut round = Round { locals, notify: Vec::new() };
+    pub(super) fn item(&self, iteration: &Iteration, mut round: Round, refresh: bool) -> Attempt {
         let attempt = self.worked(iteration, &mut round, refresh);
         self.rounds().push(round);
         attempt
@@ -374,8 +374,7 @@ impl<'a> Runner<'a> {
         let limit = self.limit(&scope).map_err(Attempt::with_exception)?;
         let args = self.arguments(iteration, &scope).map_err(Attempt::with_exception)?;
         let execution = self.node.execution_of(iteration);
-        let no_log = self.hides(&round.locals);
-        let how = Try { iteration, round, scope: &scope, execution, no_log, refresh, limit };
+        let how = Try { iteration, round, scope: &scope, execution, refresh, limit };
         let mut attempt = match &self.node.action {
             Action::Resource(kind) => self.resource(kind, args, &how),
             action => actions::run(self, action, &args, &how),
@@ -454,14 +453,16 @@ impl<'a> Runner<'a> {
 
     /// What the items notify that were not skipped, each name once: that one of them changed something counts for all.
     fn names_of_items(&self, items: &[ItemOutcome]) -> Vec<String> {
-        let mut names = Vec::new();
+        let (mut names, rounds) = (Vec::new(), self.rounds());
         for (i, item) in items.iter().enumerate() {
-            let round = self.rounds().get(i).cloned().unwrap_or_default();
-            let notified = match item.status {
-                Status::Skipped => continue,
+            let notified = match (item.status, rounds.get(i)) {
+                (Status::Skipped, _) => continue,
                 // It was not begun: nobody has asked yet.
-                Status::Unknown => self.notified_names(&self.scope(round.locals)).unwrap_or_default(),
-                _ => round.notify,
+                (Status::Unknown, round) => {
+                    let locals = round.map(|round| round.locals.clone()).unwrap_or_default();
+                    self.notified_names(&self.scope(locals)).unwrap_or_default()
+                }
+                (_, round) => round.map(|round| round.notify.clone()).unwrap_or_default(),
             };
             notified.into_iter().for_each(|name| {
                 if !names.contains(&name) {

@@ -175,7 +175,7 @@ impl<'a> Plan<'a> {
         let runner = Runner::new(self.session, self.segment, node, self);
         let Some((mut outcome, result)) = runner.run(self.verdict(node)) else { return };
         runner.notify(&mut outcome);
-        self.session.ended(&node.blocks, &mut outcome, result);
+        self.session.ended(&node.blocks, &mut outcome, |_| result);
         self.session.sink.finished(outcome);
     }
 

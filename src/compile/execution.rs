@@ -8,7 +8,7 @@ use super::frame::Frame;
 use super::host::HostCompiler;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Become, BecomeMethod, CheckMode, Execution, Iteration, Node};
-use crate::parse::{Keyword, Keywords, Shape, Task};
+use crate::parse::{Keyword, Keywords, Task};
 use crate::resource::{Claim, Footprint};
 use crate::source::Span;
 use crate::template::{EvalError, Scope as _, Term, TermScope};
@@ -51,8 +51,7 @@ impl HostCompiler<'_> {
 
     /// A keyword that is an expression.
     fn open_term(&self, task: &Task, frame: &Frame, keyword: Keyword) -> Option<Term> {
-        let node = frame.keyword(&task.keywords, keyword)?;
-        let term = if keyword.shape() == Shape::Condition { self.flag_term(node) } else { self.term(node) };
+        let term = self.keyword_term(keyword, frame.keyword(&task.keywords, keyword)?);
         term.as_value().is_none().then_some(term)
     }
 

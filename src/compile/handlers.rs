@@ -159,7 +159,10 @@ impl HostCompiler<'_> {
         let in_role = |name: &String| frame.role.as_ref().map(|role| format!("{} : {name}", role.role.name));
         let mut names = Vec::new();
         if let Some(node) = keywords.get(Keyword::Name) {
-            let named = self.scope(frame, Vec::new()).evaluate(&self.term(node));
+            let named = match self.term(node) {
+                Term::Value(value) => Ok(value),
+                term => self.scope(frame, Vec::new()).evaluate(&term),
+            };
             let name = named.map_or_else(|_| node.text().unwrap_or("").to_owned(), |value| value.to_string());
             names.extend(in_role(&name));
             names.push(name);

@@ -49,9 +49,12 @@ impl HostCompiler<'_> {
         node: &Yaml,
         scope: &Arc<TermScope>,
     ) -> Result<Value, Stop> {
-        let shape = keyword.shape();
-        let term = if shape == Shape::Condition { self.flag_term(node) } else { self.term(node) };
-        self.shaped_value(keyword.name(), shape, &term, node.span, scope)
+        self.shaped_value(keyword.name(), keyword.shape(), &self.keyword_term(keyword, node), node.span, scope)
+    }
+
+    /// The term of a keyword: text is an expression where a condition is wanted.
+    pub(super) fn keyword_term(&self, keyword: Keyword, node: &Yaml) -> Term {
+        if keyword.shape() == Shape::Condition { self.flag_term(node) } else { self.term(node) }
     }
 
     /// What the term of a keyword comes to. A value that is not of its shape is a mistake.

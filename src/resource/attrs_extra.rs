@@ -39,15 +39,8 @@ struct With {
 }
 
 /// The parameters of a type and these, as one table.
-#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses what is out of bounds")]
 pub const fn joined<const N: usize>(own: &'static [ParamSpec]) -> [ParamSpec; N] {
-    let mut all = [Extra::PARAMS[0]; N];
-    let mut i = 0;
-    while i < N {
-        all[i] = if i < own.len() { own[i] } else { Extra::PARAMS[i - own.len()] };
-        i += 1;
-    }
-    all
+    super::params::joined(own, Extra::PARAMS)
 }
 
 /// How many there are.

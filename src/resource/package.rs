@@ -2,7 +2,7 @@
 
 use super::apt::Apt;
 use super::args::ParamErrorKind;
-use super::params::{ParamSpec, params};
+use super::params::{ParamSpec, joined, params};
 use super::{Args, Context, Failure, Footprint, Outcome, ParamError, Resource};
 use crate::machine::Machine;
 use crate::value::Value;
@@ -25,20 +25,12 @@ params! {
 pub struct Package(Apt);
 
 /// The parameters of apt and this type's own, as one table.
-const ALL: [ParamSpec; Apt::PARAMS.len() + 1] = joined();
-
-#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses what is out of bounds")]
-const fn joined<const N: usize>() -> [ParamSpec; N] {
-    let mut all = [Dispatcher::PARAMS[0]; N];
-    let mut i = 0;
-    while i < Apt::PARAMS.len() {
-        all[i] = Apt::PARAMS[i];
-        i += 1;
-    }
+const ALL: [ParamSpec; Apt::PARAMS.len() + Dispatcher::PARAMS.len()] = {
+    let mut all: [ParamSpec; Apt::PARAMS.len() + Dispatcher::PARAMS.len()] = joined(Apt::PARAMS, Dispatcher::PARAMS);
     // apt can do something without packages, this type cannot.
     all[0].required = true;
     all
-}
+};
 
 impl Package {
     /// The documentation of the type.

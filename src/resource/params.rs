@@ -51,6 +51,18 @@ impl ParamSpec {
     }
 }
 
+/// Two tables of parameters as one; the second is not empty.
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses what is out of bounds")]
+pub const fn joined<const N: usize>(first: &[ParamSpec], second: &[ParamSpec]) -> [ParamSpec; N] {
+    let mut all = [second[0]; N];
+    let mut i = 0;
+    while i < N {
+        all[i] = if i < first.len() { first[i] } else { second[i - first.len()] };
+        i += 1;
+    }
+    all
+}
+
 /// A type a parameter can have.
 pub trait FromValue: Sized {
     /// The type in words.

@@ -84,10 +84,11 @@ impl Arguments {
         self.options.iter().any(|line| matches!(option(line).0.as_str(), "proxyjump" | "proxycommand"))
     }
 
-    /// The jump host.
-    pub fn jump(&self) -> Option<String> {
-        let jump = |line: &String| Some(option(line)).filter(|(keyword, _)| keyword == "proxyjump");
-        self.options.iter().find_map(jump).map(|(_, host)| host)
+    /// Takes the jump host out of the options; the first one counts.
+    pub fn take_jump(&mut self) -> Option<String> {
+        let is_jump = |line: &mut String| option(line).0 == "proxyjump";
+        let jumps: Vec<String> = self.options.extract_if(.., is_jump).collect();
+        jumps.first().map(|line| option(line).1)
     }
 }
 
@@ -121,7 +122,7 @@ mod tests {
             assert_eq!((found.options, found.left), (to_vec(options), to_vec(left)), "{text}");
         }
         assert!(Arguments::parse("-oProxyCommand=x").name_a_way());
-        assert_eq!(Arguments::parse("-o ProxyJump=a").jump().as_deref(), Some("a"));
+        assert_eq!(Arguments::parse("-o ProxyJump=a").take_jump().as_deref(), Some("a"));
     }
 
     fn to_vec(words: &[&str]) -> Vec<String> {

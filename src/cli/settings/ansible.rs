@@ -227,16 +227,10 @@ fn extensions(entry: &Entry, reading: &mut Reading<'_>) {
 /// What of ssh's arguments counts for all hosts: the jump host. The rest, as it would be written in ssh's configuration, which cfg
 /// reads.
 pub fn ssh_arguments(text: &str) -> (Option<String>, Vec<String>) {
-    let Arguments { options, mut left } = Arguments::parse(text);
-    let is_jump = |line: &String| Arguments { options: vec![line.clone()], left: Vec::new() }.jump().is_some();
-    let (jumps, others): (Vec<String>, Vec<String>) = options.into_iter().partition(is_jump);
-    left.extend(
-        others
-            .into_iter()
-            .filter(|line| !line.starts_with("PreferredAuthentications"))
-            .map(|line| format!("-o {line}")),
-    );
-    (Arguments { options: jumps, left: Vec::new() }.jump(), left)
+    let mut arguments = Arguments::parse(text);
+    let jump = arguments.take_jump();
+    let others = arguments.options.into_iter().filter(|line| !line.starts_with("PreferredAuthentications"));
+    (jump, arguments.left.into_iter().chain(others.map(|line| format!("-o {line}"))).collect())
 }
 
 fn arguments(entry: &Entry, reading: &mut Reading<'_>) {

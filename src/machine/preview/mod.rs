@@ -62,6 +62,11 @@ impl Preview {
         self.state().unforeseen = true;
     }
 
+    /// Says whether such a program was left out.
+    pub fn expects_anything(&self) -> bool {
+        self.state().unforeseen
+    }
+
     /// Notes an answer of nothing being there.
     fn noted<T>(&self, answer: Result<T>, is_absent: impl Fn(&T) -> bool) -> Result<T> {
         let absent = match &answer {
@@ -311,7 +316,7 @@ impl Inspect for Preview {
     }
 
     fn may_yet_come(&self) -> bool {
-        self.missed.load(Ordering::Relaxed) && self.state().unforeseen
+        self.missed.load(Ordering::Relaxed) && self.expects_anything()
     }
 }
 

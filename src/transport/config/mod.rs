@@ -81,16 +81,12 @@ pub(super) enum Family {
 }
 
 pub(super) use parse::split_args;
+pub(super) use resolve::acts_on;
 
 /// The lower-case keyword of an option, and its value.
 pub(super) fn option(text: &str) -> (String, String) {
     parse::split_keyword(text)
         .map_or_else(|| (text.to_owned(), String::new()), |(name, value)| (name, value.to_owned()))
-}
-
-/// Says whether this transport acts on a lower-case keyword.
-pub(super) fn acts_on(keyword: &str) -> bool {
-    resolve::ACTED_ON.contains(&keyword)
 }
 
 /// The parsed files, in order of precedence.

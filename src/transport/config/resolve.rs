@@ -76,7 +76,7 @@ fn walk(file: &File, applies: bool, query: &mut Query<'_>, config: &mut HostConf
             }
             Entry::Set { keyword, args, raw, location } => {
                 if active {
-                    set(config, keyword, args, raw).map_err(|what| wrong(location, what))?;
+                    set(config, keyword, args, raw).map_err(|what| wrong(location, what)).map(drop)?;
                 }
             }
         }
@@ -141,35 +141,13 @@ fn succeeds(command: &str) -> Result<bool, String> {
     Ok(status.success())
 }
 
-/// The keywords [`set`] and [`set_choice`] take.
-pub(super) const ACTED_ON: &[&str] = &[
-    "addressfamily",
-    "certificatefile",
-    "challengeresponseauthentication",
-    "connecttimeout",
-    "globalknownhostsfile",
-    "hashknownhosts",
-    "hostkeyalgorithms",
-    "hostkeyalias",
-    "hostname",
-    "identitiesonly",
-    "identityagent",
-    "identityfile",
-    "kbdinteractiveauthentication",
-    "passwordauthentication",
-    "port",
-    "preferredauthentications",
-    "proxycommand",
-    "proxyjump",
-    "pubkeyauthentication",
-    "serveraliveinterval",
-    "stricthostkeychecking",
-    "user",
-    "userknownhostsfile",
-];
+/// Says whether a lower-case keyword is one we act on.
+pub(in super::super) fn acts_on(keyword: &str) -> bool {
+    set(&mut HostConfig::default(), keyword, &[], "") != Ok(false)
+}
 
-/// Takes a value if the keyword is one we act on and has none yet.
-fn set(config: &mut HostConfig, keyword: &str, args: &[String], raw: &str) -> Result<(), String> {
+/// Takes a value if the keyword is one we act on and has none yet. Says whether we do.
+fn set(config: &mut HostConfig, keyword: &str, args: &[String], raw: &str) -> Result<bool, String> {
     let word = || args.first().cloned().ok_or_else(|| format!("`{keyword}` needs an argument"));
     let first = |slot: &mut Option<String>| -> Result<(), String> {
         let value = word()?;
@@ -206,11 +184,15 @@ fn set(config: &mut HostConfig, keyword: &str, args: &[String], raw: &str) -> Re
         }
         _ => return set_choice(config, keyword, word),
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The keywords with a fixed set of values.
-fn set_choice(config: &mut HostConfig, keyword: &str, word: impl Fn() -> Result<String, String>) -> Result<(), String> {
+fn set_choice(
+    config: &mut HostConfig,
+    keyword: &str,
+    word: impl Fn() -> Result<String, String>,
+) -> Result<bool, String> {
     let flag = |slot: &mut Option<bool>, also_yes: &[&str]| -> Result<(), String> {
         let text = word()?.to_ascii_lowercase();
         let value = match text.as_str() {
@@ -250,8 +232,9 @@ fn set_choice(config: &mut HostConfig, keyword: &str, word: impl Fn() -> Result<
             config.family.get_or_insert(value);
             Ok(())
         }
-        _ => Ok(()),
-    }
+        _ => return Ok(false),
+    }?;
+    Ok(true)
 }
 
 /// `ProxyJump` and `ProxyCommand` compete: the first of either wins, but `ProxyJump none` only rules out jumps.
